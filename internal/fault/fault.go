@@ -1,0 +1,32 @@
+// Package fault tells errors that a user can cause, and mend, from all others.
+//
+// The command line prints a fault as one line and exits with code 2; any other error exits with 1.
+package fault
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Fault is an error that the user can mend. Its text is one line that names the thing, the value and what is allowed.
+type Fault struct {
+	text  string
+	cause error
+}
+
+func (f *Fault) Error() string { return f.text }
+
+// Unwrap returns the error that was wrapped with %w, or nil.
+func (f *Fault) Unwrap() error { return f.cause }
+
+// New formats a fault as fmt.Errorf does; %w keeps the cause reachable for errors.Is.
+func New(format string, args ...any) *Fault {
+	err := fmt.Errorf(format, args...)
+	return &Fault{text: err.Error(), cause: errors.Unwrap(err)}
+}
+
+// Is reports whether a fault stands anywhere in err's chain.
+func Is(err error) bool {
+	var f *Fault
+	return errors.As(err, &f)
+}
