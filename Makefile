@@ -1,0 +1,67 @@
+# `make demo` and `make test` need Go and make; scripts/setup.sh installs the rest.
+# LIBTORCH=/path with any target builds against that libtorch instead of the distribution's.
+
+DEMO_STEPS ?= 400
+FUZZTIME   ?= 10s
+PYTHON     ?= /usr/bin/python3
+RACE_PKGS  ?= ./...
+
+ifneq ($(LIBTORCH),)
+override LIBTORCH := $(abspath $(LIBTORCH))
+# Wheels of Python's torch 2.6 and older were built with the older C++ ABI; libtorch notes that in its CMake file.
+TORCH_ABI := $(shell sed -n 's/.*\(-D_GLIBCXX_USE_CXX11_ABI=[01]\).*/\1/p' $(LIBTORCH)/share/cmake/Torch/TorchConfig.cmake 2>/dev/null | head -n 1)
+export LIBTORCH
+export CGO_CXXFLAGS := -O2 -g $(TORCH_ABI) -I$(LIBTORCH)/include -I$(LIBTORCH)/include/torch/csrc/api/include
+export CGO_LDFLAGS := -L$(LIBTORCH)/lib -Wl,-rpath,$(LIBTORCH)/lib
+endif
+
+# Every file that is not a product of running, with its content: what `go generate` must leave as it finds it.
+SNAPSHOT = find . \( -path ./.git -o -path ./bin -o -path ./runs -o -path ./demo \) -prune -o -type f -exec sha256sum {} + | sort -k 2
+
+.PHONY: help setup build demo test test-libtorch2 check race race-fast fuzz golden
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-15s %s\n", $$1, $$2}'
+
+setup: ## install what is missing: compiler, libtorch, Fashion-MNIST
+	@scripts/setup.sh
+
+build: setup ## build bin/locus
+	go build -o bin/locus ./cmd/locus
+
+demo: build ## train Fashion-MNIST three ways, side by side (DEMO_STEPS=400)
+	bin/locus compare fashion-bp fashion-layerwise fashion-sgr --steps $(DEMO_STEPS) --out demo
+
+test: setup ## run all tests
+	go test -timeout 15m ./...
+
+test-libtorch2: ## run all tests against LIBTORCH=/path/to/libtorch
+	@test -n "$(LIBTORCH)" || { echo "LIBTORCH is not set: give the folder of a libtorch 2.x, as in make $@ LIBTORCH=/opt/libtorch" >&2; exit 1; }
+	$(MAKE) test
+
+check: setup ## gofmt, vet, staticcheck, generated files current
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change:" $$unformatted >&2; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	@before=$$(mktemp); after=$$(mktemp); trap 'rm -f $$before $$after' EXIT; \
+	$(SNAPSHOT) >$$before && go generate ./... && $(SNAPSHOT) >$$after && \
+	diff $$before $$after >/dev/null || { echo "go generate failed or has renewed files that were out of date: look at git status" >&2; exit 1; }
+
+race: setup ## run the tests under the race detector, short (RACE_PKGS=./...)
+	go test -race -short -timeout 15m $(RACE_PKGS)
+
+race-fast: setup ## the same for the packages that do without libtorch
+	go test -race -short -timeout 15m $$(go list -f '{{.ImportPath}} {{join .Deps " "}}' ./... | grep -v /locus/torch | cut -d ' ' -f 1)
+
+fuzz: setup ## run every fuzz target for FUZZTIME=10s
+	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's|/[^/]*:func | |' | sort | while read -r package target; do \
+		echo "$$package $$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package </dev/null || exit 1; \
+	done
+
+golden: ## make the golden values again with the scripts in testdata (PYTHON=/usr/bin/python3)
+	@find . -path '*/testdata/*.py' | sort | while read -r script; do \
+		echo "$$script"; \
+		(cd "$$(dirname "$$script")" && $(PYTHON) "$$(basename "$$script")") || exit 1; \
+	done

@@ -1,0 +1,143 @@
+package data
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/locus-learn/locus/internal/fault"
+)
+
+// spec is all that is known of a set before its files are read.
+type spec struct {
+	name      string
+	shape     Shape
+	classes   []string // fixed names, label 0 first
+	namesFile string   // where the set keeps the names itself; optional on disk
+	mean, std []float64
+	folders   []string // the usual sub-folders, under a candidate folder
+	train     split
+	test      split
+	labels    int    // CIFAR: label bytes before the pixels of a record, the last of which counts; 0 for IDX
+	opening   string // IDX: the first ten labels, because MNIST and Fashion-MNIST share their file names
+	get       string // how to get the set
+}
+
+// split is the official size and the files of a training or test set.
+type split struct {
+	images int
+	files  []string
+}
+
+const cifarHome = "https://www.cs.toronto.edu/~kriz/cifar.html"
+
+var specs = []*spec{
+	{
+		name:  "fashion-mnist",
+		shape: Shape{C: 1, H: 28, W: 28},
+		classes: []string{"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+			"Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"},
+		mean: []float64{0.2860}, std: []float64{0.3530},
+		folders: []string{"fashion-mnist", "FashionMNIST/raw"},
+		train:   idxTrain, test: idxTest,
+		opening: "\x09\x00\x00\x03\x00\x02\x07\x02\x05\x05",
+		get:     "apt-get install dataset-fashion-mnist, or the four files from https://github.com/zalandoresearch/fashion-mnist",
+	},
+	{
+		name:    "mnist",
+		shape:   Shape{C: 1, H: 28, W: 28},
+		classes: numbers(10),
+		mean:    []float64{0.1307}, std: []float64{0.3081},
+		folders: []string{"mnist", "MNIST/raw"},
+		train:   idxTrain, test: idxTest,
+		opening: "\x05\x00\x04\x01\x09\x02\x01\x03\x01\x04",
+		get:     "the four .gz files from https://ossci-datasets.s3.amazonaws.com/mnist or another mirror",
+	},
+	{
+		name:  "cifar10",
+		shape: Shape{C: 3, H: 32, W: 32},
+		classes: []string{"airplane", "automobile", "bird", "cat", "deer",
+			"dog", "frog", "horse", "ship", "truck"},
+		namesFile: "batches.meta.txt",
+		mean:      []float64{0.4914, 0.4822, 0.4465}, std: []float64{0.2470, 0.2435, 0.2616},
+		folders: []string{"cifar-10-batches-bin", "cifar10"},
+		train: split{50_000, []string{"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
+			"data_batch_4.bin", "data_batch_5.bin"}},
+		test:   split{10_000, []string{"test_batch.bin"}},
+		labels: 1,
+		get:    "unpack \"CIFAR-10 binary version\" from " + cifarHome,
+	},
+	{
+		name:      "cifar100",
+		shape:     Shape{C: 3, H: 32, W: 32},
+		classes:   numbers(100),
+		namesFile: "fine_label_names.txt",
+		mean:      []float64{0.5071, 0.4865, 0.4409}, std: []float64{0.2673, 0.2564, 0.2762},
+		folders: []string{"cifar-100-binary", "cifar100"},
+		train:   split{50_000, []string{"train.bin"}},
+		test:    split{10_000, []string{"test.bin"}},
+		labels:  2, // coarse, then fine
+		get:     "unpack \"CIFAR-100 binary version\" from " + cifarHome,
+	},
+}
+
+var (
+	idxTrain = split{60_000, []string{"train-images-idx3-ubyte", "train-labels-idx1-ubyte"}}
+	idxTest  = split{10_000, []string{"t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"}}
+)
+
+// Info describes a set that the package can open, and where it is.
+type Info struct {
+	Name        string
+	Shape       Shape
+	Classes     int
+	Train, Test int      // images that the official set has
+	Files       []string // all are needed; each may also carry the suffix .gz
+	Dir         string   // where at least one of the files is; "" if nowhere
+	Looked      []string // the folders that were tried, each with the set's usual sub-folders, in order
+	Get         string   // how to get the set
+}
+
+// Known lists the sets, each looked for in dirs, $LOCUS_DATA and where distributions install them. It reads no contents;
+// see [Check] for that.
+func Known(dirs []string) []Info {
+	infos := make([]Info, len(specs))
+	for i, s := range specs {
+		roots := s.roots(dirs)
+		dir, _ := s.locate(roots)
+		infos[i] = Info{
+			Name: s.name, Shape: s.shape, Classes: len(s.classes),
+			Train: s.train.images, Test: s.test.images, Files: s.files(),
+			Dir: dir, Looked: roots, Get: s.get,
+		}
+	}
+	return infos
+}
+
+func lookup(name string) (*spec, error) {
+	names := make([]string, len(specs))
+	for i, s := range specs {
+		if names[i] = s.name; s.name == name {
+			return s, nil
+		}
+	}
+	return nil, fault.New("set is %q: must be one of %s", name, strings.Join(names, ", "))
+}
+
+// read reads the files of one split from dir.
+func (s *spec) read(dir string, part split) (Images, error) {
+	if s.labels > 0 {
+		return s.readCIFAR(dir, part)
+	}
+	return s.readIDX(dir, part)
+}
+
+func (s *spec) files() []string { return slices.Concat(s.train.files, s.test.files) }
+
+func numbers(n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = strconv.Itoa(i)
+	}
+	return out
+}

@@ -1,0 +1,56 @@
+package local
+
+import (
+	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/torch"
+)
+
+// Classify is the cross-entropy of the local head, the mean over the batch.
+type Classify struct{}
+
+// Loss implements [Objective].
+func (Classify) Loss(p *nn.Pass, m *Module, x, y torch.Tensor) torch.Tensor {
+	logits := m.Head.Forward(p, p.Alias(x))
+	if logits.DType() == torch.BFloat16 {
+		half := logits
+		logits = p.Cast(half, torch.Float32)
+		half.Free()
+	}
+	loss := p.CrossEntropy(logits, y)
+	logits.Free()
+	return loss
+}
+
+// Autograd is back-propagation inside a module.
+type Autograd struct{}
+
+// Gradients implements [Credit].
+func (Autograd) Gradients(p *nn.Pass, m *Module, o Objective, x, y torch.Tensor, want Want) Gradients {
+	x0 := p.Detach(x).SetRequiresGrad(want.In)
+	xk := m.Body.Forward(p, p.Cast(x0, p.Compute))
+	loss := o.Loss(p, m, xk, y)
+	wrt := append([]torch.Tensor{}, m.Theta()...)
+	if want.In {
+		wrt = append(wrt, x0)
+	} else {
+		x0.Free()
+	}
+	if want.Out {
+		wrt = append(wrt, xk)
+	}
+	g := Gradients{Loss: loss.Item(), X: p.Detach(xk)}
+	grads := p.Grad(loss, wrt, torch.GradOptions{CreateGraph: want.Graph})
+	loss.Free()
+	n := len(m.Theta())
+	g.Theta, grads = grads[:n], grads[n:]
+	if want.In {
+		g.In, grads = grads[0], grads[1:]
+		x0.Free()
+	}
+	if want.Out {
+		g.Out = p.Detach(grads[0])
+		grads[0].Free()
+	}
+	xk.Free()
+	return g
+}

@@ -1,0 +1,135 @@
+package local
+
+import (
+	"errors"
+
+	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/torch"
+)
+
+// Phase is what a module does in a stretch of the training.
+type Phase int
+
+const (
+	Trains Phase = iota // forward, backward, update
+	Frozen              // forward only, in evaluation mode
+	Idle                // nothing, and nothing behind it either
+)
+
+// Schedule says which modules train when.
+type Schedule interface {
+	// Phase of module k of K at a time given as the fraction of the training that is done, in [0, 1).
+	Phase(k, K int, done float64) Phase
+}
+
+// Together trains all modules on every batch.
+type Together struct{}
+
+// Phase implements [Schedule].
+func (Together) Phase(int, int, float64) Phase { return Trains }
+
+// Tick is the place of a step in the training.
+type Tick struct {
+	Step int     // from 0
+	Done float64 // fraction of the training that lies behind, in [0, 1)
+	LR   float64
+}
+
+// Learner trains a whole network on one batch at a time.
+type Learner interface {
+	// Step trains on images and labels, which it consumes, and returns a Stats a module. A *Diverged error leaves
+	// every module as it was at its last finite loss.
+	Step(x, y torch.Tensor, at Tick) ([]Stats, error)
+	// Evaluate counts correct answers of every module's head. It consumes x and y.
+	Evaluate(x, y torch.Tensor) ([]Score, error)
+	// Modules are the parts of the network in order.
+	Modules() []*Module
+}
+
+// Score counts right answers of one head.
+type Score struct{ Top1, Top5, N int }
+
+// Chain drives modules in lock-step in the calling goroutine: each forwards, backwards, steps and frees before the
+// next one starts.
+type Chain struct {
+	Rule     Rule
+	Schedule Schedule
+	DType    torch.DType // of the activations
+	modules  []*Module
+}
+
+// NewChain returns a chain over modules, which it does not own.
+func NewChain(modules []*Module, rule Rule, schedule Schedule, dtype torch.DType) *Chain {
+	return &Chain{Rule: rule, Schedule: schedule, DType: dtype, modules: modules}
+}
+
+// Modules implements [Learner].
+func (c *Chain) Modules() []*Module { return c.modules }
+
+// Step implements [Learner].
+func (c *Chain) Step(x, y torch.Tensor, at Tick) (stats []Stats, err error) {
+	defer catch(&err)
+	signal := Signal{X: x, Y: y}
+	defer func() { signal.Free() }()
+	for _, m := range c.modules {
+		var s Stats
+		in := signal
+		signal = Signal{} // the module owns it now
+		switch c.Schedule.Phase(m.Index, len(c.modules), at.Done) {
+		case Trains:
+			signal, s = c.Rule.Train(m, in, c.DType, at.Step, at.LR)
+		case Frozen:
+			signal = c.pass(m, in)
+		case Idle:
+			in.Free()
+			return stats, nil
+		}
+		stats = append(stats, s)
+	}
+	return stats, nil
+}
+
+// pass hands a signal through a frozen module.
+func (c *Chain) pass(m *Module, in Signal) Signal {
+	s := torch.NewScope(torch.NoGrad)
+	defer s.Close()
+	adopt(s, &in)
+	p := &nn.Pass{Scope: s, Compute: c.DType}
+	return Signal{X: m.Body.Forward(p, in.X).Keep(), Y: in.Y.Keep()}
+}
+
+// Evaluate implements [Learner].
+func (c *Chain) Evaluate(x, y torch.Tensor) (scores []Score, err error) {
+	defer catch(&err)
+	s := torch.NewScope(torch.NoGrad)
+	defer s.Close()
+	in := Signal{X: x, Y: y}
+	adopt(s, &in)
+	p := &nn.Pass{Scope: s, Compute: c.DType}
+	n := int(y.Shape()[0])
+	for _, m := range c.modules {
+		x = m.Body.Forward(p, x)
+		logits := m.Head.Forward(p, s.Alias(x))
+		k := min(5, int(logits.Shape()[1]))
+		scores = append(scores, Score{Top1: torch.TopK(logits, y, 1), Top5: torch.TopK(logits, y, k), N: n})
+		logits.Free()
+	}
+	return scores, nil
+}
+
+// catch is the border between the mathematics, which panics, and its users.
+func catch(err *error) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if e, ok := p.(error); ok {
+		var diverged *Diverged
+		var engine *torch.Error
+		if errors.As(e, &diverged) || errors.As(e, &engine) {
+			*err = e
+			return
+		}
+	}
+	panic(p)
+}

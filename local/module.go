@@ -1,0 +1,91 @@
+// Package local trains a network in modules, each by its own loss: no gradient crosses a cut.
+//
+// A module is a worker, and what passes between workers is a [Signal]. How a module learns is a [Rule], a composition:
+//
+//	Objective   the loss L_k of the module on its own
+//	Term        what is added to it: nothing, or the reconciliation of neighbouring gradients (SGR)
+//	Credit      where gradients come from
+//	Schedule    who trains when
+//
+// A named [Method] is a point in this space. A [Chain] drives the modules of a network over one batch in lock-step.
+// Equations and sections are those of Yang et al., "Towards Interpretable Deep Local Learning with Successive
+// Gradient Reconciliation", ICML 2024.
+package local
+
+import (
+	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/optim"
+	"github.com/locus-learn/locus/torch"
+)
+
+// Module is one gradient-isolated part of a network: f(x_{k−1}; θ_k) with a local head.
+type Module struct {
+	Index  int // k, from 1
+	Last   bool
+	Blocks []string // names of the blocks in Body
+	Body   nn.Layer // x_{k−1} → x_k
+	Head   nn.Layer // x_k → logits
+	Params []*nn.Param
+	Optim  optim.Optimizer
+
+	theta []torch.Tensor // the trainable ones among Params
+}
+
+// NewModule wires a body and a head. The optimizer is made by build over the module's parameters, its own for good.
+func NewModule(index int, last bool, blocks []nn.Block, head nn.Layer, build func([]*nn.Param) optim.Optimizer) *Module {
+	var body nn.Sequential
+	m := &Module{Index: index, Last: last, Head: head}
+	for _, b := range blocks {
+		body = append(body, b.Layer)
+		m.Blocks = append(m.Blocks, b.Name)
+	}
+	m.Body = body
+	m.Params = append(body.Params(), head.Params()...)
+	m.Refresh(build)
+	return m
+}
+
+// Refresh must follow a change of the parameters' types or places; it makes the optimizer anew.
+func (m *Module) Refresh(build func([]*nn.Param) optim.Optimizer) {
+	if m.Optim != nil {
+		m.Optim.Free()
+	}
+	m.theta = nn.Trainable(m.Params)
+	m.Optim = build(m.Params)
+}
+
+// Theta returns the trainable parameters θ_k, body before head. The module owns them.
+func (m *Module) Theta() []torch.Tensor { return m.theta }
+
+// RestingBytes returns what the module keeps between steps, computed from shapes: parameters, buffers and optimizer
+// state. Gradients do not outlive a step.
+func (m *Module) RestingBytes() int64 {
+	var sum int64
+	for _, p := range m.Params {
+		sum += p.Value.Bytes()
+	}
+	for _, s := range m.Optim.State() {
+		sum += s.Value.Bytes()
+	}
+	return sum
+}
+
+// Free releases parameters and optimizer.
+func (m *Module) Free() {
+	nn.Free(m.Params)
+	m.Optim.Free()
+}
+
+// Signal is what a module hands to the next one. The receiver owns it.
+type Signal struct {
+	X     torch.Tensor // features x_{k−1}, cut from their graph: [N, …]
+	Y     torch.Tensor // labels [N], int64
+	Delta torch.Tensor // ∂L_{k−1}/∂x_{k−1}, a constant, shaped as X; no tensor where no term reads it
+}
+
+// Free releases what the signal still holds.
+func (s Signal) Free() {
+	s.X.Free()
+	s.Y.Free()
+	s.Delta.Free()
+}

@@ -1,0 +1,127 @@
+package local
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/torch"
+)
+
+// Objective is the loss that a module minimises on its own.
+type Objective interface {
+	// Loss returns L_k, a scalar in float32 or better, from the module's features x and the labels y. It consumes
+	// neither.
+	Loss(p *nn.Pass, m *Module, x, y torch.Tensor) torch.Tensor
+}
+
+// Credit finds gradients of a module's objective.
+type Credit interface {
+	// Gradients runs the module on x under pass p. It does not consume x.
+	Gradients(p *nn.Pass, m *Module, o Objective, x, y torch.Tensor, want Want) Gradients
+}
+
+// Term is what a method adds to the modules' objectives.
+type Term interface {
+	// Reads reports whether the term reads Signal.Delta, so that modules must hand it on.
+	Reads() bool
+	// Gradients returns the gradients of objective and term together. It consumes w's signal but for the labels.
+	Gradients(w *Work) (Gradients, Agreement)
+}
+
+// Want says which gradients are asked for besides those of the parameters.
+type Want struct {
+	In    bool // with respect to the module's input
+	Out   bool // with respect to its output
+	Graph bool // keep the graph, so that In can be differentiated again
+}
+
+// Gradients of L_k, owned by the scope of the pass that found them.
+type Gradients struct {
+	Loss  float64        // L_k
+	X     torch.Tensor   // the features x_k, cut from their graph
+	Theta []torch.Tensor // ∂L_k/∂θ_k in the order of Module.Theta
+	In    torch.Tensor   // δ = ∂L_k/∂x_{k−1}, where wanted
+	Out   torch.Tensor   // ∂L_k/∂x_k, where wanted
+}
+
+// Agreement says how a module's input gradient relates to the gradient that the previous module handed on.
+// Both are NaN where no term measured them.
+type Agreement struct {
+	SGR float64 // S, by the term's own normalisation and reduction
+	Cos float64 // mean over samples of cos(δ, r)
+}
+
+// Stats of one module on one batch.
+type Stats struct {
+	Loss float64
+	Agreement
+}
+
+// Rule trains one module on one signal.
+type Rule struct {
+	Objective Objective
+	Term      Term
+	Credit    Credit
+}
+
+// Work is one module's share of a step: what a [Term] builds its gradients from.
+type Work struct {
+	Rule   *Rule
+	Module *Module
+	In     Signal
+	Scope  *torch.Scope // owns every temporary of the step
+	DType  torch.DType  // of the activations
+	Step   int          // from 0
+	out    bool
+}
+
+// Gradients evaluates the module's own objective at x, recording or replaying gates (nil: neither) and computing in
+// dtype. It does not consume x. ∂L_k/∂x_k is added to want when the next module reads it.
+func (w *Work) Gradients(x torch.Tensor, dtype torch.DType, gates *nn.Gates, want Want) Gradients {
+	p := &nn.Pass{Scope: w.Scope, Train: true, Compute: dtype, Gates: gates}
+	want.Out = w.out && !gates.Replaying()
+	return w.Rule.Credit.Gradients(p, w.Module, w.Rule.Objective, x, w.In.Y, want)
+}
+
+// Train updates module m on signal in, which it consumes, and returns what the next module gets; after the last
+// module that is an empty signal. The step is taken only on a finite loss; otherwise it panics with [*Diverged].
+func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, step int, lr float64) (Signal, Stats) {
+	s := torch.NewScope(torch.Grad)
+	defer s.Close()
+	adopt(s, &in)
+	w := &Work{Rule: r, Module: m, In: in, Scope: s, DType: dtype, Step: step, out: r.Term.Reads() && !m.Last}
+	g, agreement := r.Term.Gradients(w)
+	if math.IsNaN(g.Loss) || math.IsInf(g.Loss, 0) {
+		panic(&Diverged{Module: m.Index, Step: step, Loss: g.Loss})
+	}
+	m.Optim.Step(g.Theta, lr)
+	stats := Stats{g.Loss, agreement}
+	if m.Last {
+		return Signal{}, stats
+	}
+	out := Signal{X: g.X.Keep(), Y: in.Y.Keep()}
+	if w.out {
+		out.Delta = g.Out.Keep()
+	}
+	return out, stats
+}
+
+// adopt makes the scope responsible for a signal, so that nothing leaks when a step panics.
+func adopt(s *torch.Scope, in *Signal) {
+	for _, t := range []torch.Tensor{in.X, in.Y, in.Delta} {
+		if t.Defined() {
+			s.Adopt(t)
+		}
+	}
+}
+
+// Diverged reports a loss that is not finite. The module's parameters are as they were before the step.
+type Diverged struct {
+	Module, Step int
+	Loss         float64
+}
+
+func (d *Diverged) Error() string {
+	return fmt.Sprintf("the loss of module %d became %v at step %d", d.Module, d.Loss, d.Step)
+}

@@ -1,0 +1,14 @@
+package local
+
+import "math"
+
+// None adds nothing: plain local learning.
+type None struct{}
+
+// Reads implements [Term].
+func (None) Reads() bool { return false }
+
+// Gradients implements [Term].
+func (None) Gradients(w *Work) (Gradients, Agreement) {
+	return w.Gradients(w.In.X, w.DType, nil, Want{}), Agreement{math.NaN(), math.NaN()}
+}

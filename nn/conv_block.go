@@ -1,0 +1,22 @@
+package nn
+
+import "github.com/locus-learn/locus/torch"
+
+// ConvNormReLU is convolution, batch normalisation and ReLU under the names that the enclosing net gives them.
+type ConvNormReLU struct {
+	Conv *Conv2d
+	Norm *BatchNorm2d
+}
+
+// NewConvNormReLU returns a k×k convolution named conv with normalisation named norm.
+func NewConvNormReLU(i Init, conv, norm string, in, out, k, stride int) *ConvNormReLU {
+	return &ConvNormReLU{NewConv2d(i.In(conv), in, out, k, stride), NewBatchNorm2d(i.In(norm), out)}
+}
+
+// Forward implements [Layer].
+func (l *ConvNormReLU) Forward(p *Pass, x torch.Tensor) torch.Tensor {
+	return l.Norm.ReLU(p, l.Conv.Forward(p, x))
+}
+
+// Params implements [Layer].
+func (l *ConvNormReLU) Params() []*Param { return append(l.Conv.Params(), l.Norm.Params()...) }

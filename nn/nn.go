@@ -1,0 +1,48 @@
+// Package nn has the layers that networks are made of.
+//
+// A layer consumes its input: [Layer.Forward] takes x over from the caller, frees what autograd does not need before
+// it allocates the next thing, and returns a tensor that the caller owns. Who needs x twice takes an alias first.
+// Names and layouts of parameters are PyTorch's.
+package nn
+
+import (
+	"github.com/locus-learn/locus/torch"
+)
+
+// Layer is a differentiable function with parameters.
+type Layer interface {
+	// Forward applies the layer to x, whose first dimension is the batch. It consumes x; the caller owns the result.
+	Forward(p *Pass, x torch.Tensor) torch.Tensor
+	// Params lists parameters and buffers in PyTorch's order. Names are unique within a network.
+	Params() []*Param
+}
+
+// Shape is the size of one sample between two layers: channels, height and width. A feature vector has H = W = 0.
+type Shape struct{ C, H, W int }
+
+// Block is a piece of a network that no cut divides.
+type Block struct {
+	Name  string // as PyTorch names it: "layer1.0"
+	Layer Layer
+	Out   Shape // of one sample
+}
+
+// Sequential applies layers in order.
+type Sequential []Layer
+
+// Forward implements [Layer].
+func (s Sequential) Forward(p *Pass, x torch.Tensor) torch.Tensor {
+	for _, l := range s {
+		x = l.Forward(p, x)
+	}
+	return x
+}
+
+// Params implements [Layer].
+func (s Sequential) Params() []*Param {
+	var all []*Param
+	for _, l := range s {
+		all = append(all, l.Params()...)
+	}
+	return all
+}

@@ -1,0 +1,60 @@
+package nn
+
+import "github.com/locus-learn/locus/torch"
+
+// PyTorch's defaults.
+const (
+	batchNormMomentum = 0.1
+	batchNormEps      = 1e-5
+)
+
+// BatchNorm2d normalises [N, C, H, W] a channel (Ioffe and Szegedy 2015). What usually follows it, the addition of a
+// shortcut and a ReLU, belongs to it, so that neither costs another live tensor.
+type BatchNorm2d struct {
+	Weight, Bias, RunningMean, RunningVar, Batches *Param
+}
+
+// NewBatchNorm2d returns the identity's normalisation: weight 1, bias 0.
+func NewBatchNorm2d(i Init, channels int) *BatchNorm2d {
+	c := int64(channels)
+	return &BatchNorm2d{
+		Weight:      i.constant("weight", 1, c),
+		Bias:        i.constant("bias", 0, c),
+		RunningMean: i.buffer("running_mean", torch.Float32, 0, c),
+		RunningVar:  i.buffer("running_var", torch.Float32, 1, c),
+		Batches:     i.buffer("num_batches_tracked", torch.Int64, 0),
+	}
+}
+
+// Forward implements [Layer].
+func (l *BatchNorm2d) Forward(p *Pass, x torch.Tensor) torch.Tensor {
+	mean, variance := l.RunningMean.Value, l.RunningVar.Value
+	switch {
+	case p.Train && p.Gates.Replaying():
+		// The derivative goes through the batch's statistics; the running ones have seen this batch.
+		mean, variance = torch.Tensor{}, torch.Tensor{}
+	case p.Train:
+		l.Batches.Value.Increment(1)
+	}
+	y := p.BatchNorm(x, l.Weight.Value, l.Bias.Value, mean, variance, p.Train, batchNormMomentum, batchNormEps)
+	x.Free()
+	return y
+}
+
+// ReLU is the normalisation with a ReLU behind it.
+func (l *BatchNorm2d) ReLU(p *Pass, x torch.Tensor) torch.Tensor {
+	return p.relu(l.Forward(p, x))
+}
+
+// AddReLU is the normalisation, plus a shortcut that it consumes, with a ReLU behind it.
+func (l *BatchNorm2d) AddReLU(p *Pass, x, shortcut torch.Tensor) torch.Tensor {
+	y := l.Forward(p, x)
+	p.AddInPlace(y, shortcut, 1)
+	shortcut.Free()
+	return p.relu(y)
+}
+
+// Params implements [Layer].
+func (l *BatchNorm2d) Params() []*Param {
+	return []*Param{l.Weight, l.Bias, l.RunningMean, l.RunningVar, l.Batches}
+}

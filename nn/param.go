@@ -1,0 +1,89 @@
+package nn
+
+import (
+	"math"
+
+	"github.com/locus-learn/locus/internal/seed"
+	"github.com/locus-learn/locus/torch"
+)
+
+// Param is a named tensor of a network: a trainable parameter, or a buffer such as a running mean.
+type Param struct {
+	Name      string
+	Value     torch.Tensor // owned by the Param
+	Trainable bool
+}
+
+// Convert changes the type of a floating-point value; counters stay as they are.
+func (p *Param) Convert(dtype torch.DType) {
+	if p.Value.DType() == torch.Int64 {
+		return
+	}
+	s := torch.NewScope(torch.NoGrad)
+	defer s.Close()
+	v := s.Cast(p.Value, dtype).Keep()
+	p.Value.Free()
+	p.Value = v.SetRequiresGrad(p.Trainable)
+}
+
+// Trainable filters a list of parameters and returns the values of those that are trained.
+func Trainable(params []*Param) []torch.Tensor {
+	var out []torch.Tensor
+	for _, p := range params {
+		if p.Trainable {
+			out = append(out, p.Value)
+		}
+	}
+	return out
+}
+
+// Free releases all values. The layers that hold them are dead from here on.
+func Free(params []*Param) {
+	for _, p := range params {
+		p.Value.Free()
+	}
+}
+
+// Init makes parameters: it knows their place in the network, which names them, and the seed, from which every
+// parameter draws by its own name. So neither cuts nor heads change how a body starts.
+type Init struct {
+	Seed   uint64
+	Prefix string // "layer1.0." or empty
+	Device torch.Device
+}
+
+// In returns the Init of a child.
+func (i Init) In(name string) Init {
+	i.Prefix += name + "."
+	return i
+}
+
+func (i Init) make(name string, trainable bool, dtype torch.DType, value float64, shape ...int64) *Param {
+	s := torch.NewScopeOn(i.Device, torch.NoGrad)
+	defer s.Close()
+	v := s.Full(dtype, value, shape...).Keep().SetRequiresGrad(trainable)
+	return &Param{Name: i.Prefix + name, Value: v, Trainable: trainable}
+}
+
+func (i Init) constant(name string, value float64, shape ...int64) *Param {
+	return i.make(name, true, torch.Float32, value, shape...)
+}
+
+func (i Init) buffer(name string, dtype torch.DType, value float64, shape ...int64) *Param {
+	return i.make(name, false, dtype, value, shape...)
+}
+
+// heNormal draws from N(0, 2/fan) (He et al. 2015).
+func (i Init) heNormal(name string, fan int, shape ...int64) *Param {
+	p := i.constant(name, 0, shape...)
+	p.Value.Normal(0, math.Sqrt(2/float64(fan)), seed.Derive(i.Seed, "init/"+p.Name))
+	return p
+}
+
+// uniform draws from ±1/√fan, PyTorch's default for linear layers.
+func (i Init) uniform(name string, fan int, shape ...int64) *Param {
+	p := i.constant(name, 0, shape...)
+	b := 1 / math.Sqrt(float64(fan))
+	p.Value.Uniform(-b, b, seed.Derive(i.Seed, "init/"+p.Name))
+	return p
+}

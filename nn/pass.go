@@ -1,0 +1,69 @@
+package nn
+
+import "github.com/locus-learn/locus/torch"
+
+// Pass is one traversal of a module: who owns the temporaries, in which mode the layers run, and what is recorded
+// or replayed.
+type Pass struct {
+	*torch.Scope
+	Train   bool        // batch statistics instead of running ones
+	Compute torch.DType // of activations; weights are cast to it, statistics and losses stay in float32 or better
+	Gates   *Gates      // nil: discrete choices are made freely and forgotten
+}
+
+// Gates holds the discrete choices of one pass over a module: which ReLU units were closed. A first pass records
+// them, later passes replay them in the same order, so that the network is differentiated with its activation pattern
+// fixed, as a double backward does (σ” = 0).
+//
+// A replay also leaves running statistics alone. Gates own their masks: one byte an element.
+type Gates struct {
+	closed []torch.Tensor
+	next   int
+	replay bool
+}
+
+// Replaying reports whether choices are repeated rather than made.
+func (g *Gates) Replaying() bool { return g != nil && g.replay }
+
+// Replay makes the next pass repeat the recorded choices from the first one on.
+func (g *Gates) Replay() { g.replay, g.next = true, 0 }
+
+// Free releases the masks.
+func (g *Gates) Free() {
+	if g == nil {
+		return
+	}
+	for _, m := range g.closed {
+		m.Free()
+	}
+	g.closed = nil
+}
+
+func (g *Gates) take() torch.Tensor {
+	if g.next == len(g.closed) {
+		panic(&torch.Error{Op: "replay", Text: "the module meets more gates than the recorded pass did"})
+	}
+	g.next++
+	return g.closed[g.next-1]
+}
+
+// relu overwrites x, which nobody else may need, by max(x, 0), or by what the recorded gates let through.
+func (p *Pass) relu(x torch.Tensor) torch.Tensor {
+	if p.Gates.Replaying() {
+		p.ZeroWhere(x, p.Gates.take())
+		return x
+	}
+	p.ReLUInPlace(x)
+	if p.Gates != nil {
+		p.Gates.closed = append(p.Gates.closed, p.IsZero(x).Keep())
+	}
+	return x
+}
+
+// weight returns w in the type that the pass computes in.
+func (p *Pass) weight(w *Param) torch.Tensor {
+	if w == nil {
+		return torch.Tensor{}
+	}
+	return p.Cast(w.Value, p.Compute)
+}

@@ -1,0 +1,133 @@
+package recipe
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// known has the top-level sections of a run, with the keys that the embedded recipes use.
+type known struct {
+	Data struct {
+		Set       string `recipe:"set" oneof:"fashion-mnist cifar10 cifar100"`
+		Batch     int    `recipe:"batch" default:"128"`
+		Augment   string `recipe:"augment" default:"none" oneof:"none crop-flip"`
+		Limit     int    `recipe:"limit"`
+		TestLimit int    `recipe:"test_limit"`
+	} `recipe:"data"`
+	Model struct {
+		Name string `recipe:"name"`
+	} `recipe:"model"`
+	Method struct {
+		Name      string  `recipe:"name" oneof:"bp layerwise sgr"`
+		Modules   int     `recipe:"modules"`
+		Lambda    float64 `recipe:"lambda" default:"1"`
+		Reduction string  `recipe:"reduction" default:"mean" oneof:"mean batch sum"`
+		Normalize bool    `recipe:"normalize" default:"true"`
+		Gradient  string  `recipe:"gradient" default:"directional" oneof:"directional double"`
+	} `recipe:"method"`
+	Optim struct {
+		Name        string  `recipe:"name" default:"sgd"`
+		LR          float64 `recipe:"lr" default:"0.1"`
+		Momentum    float64 `recipe:"momentum" default:"0.9"`
+		WeightDecay float64 `recipe:"weight_decay" default:"5e-4"`
+	} `recipe:"optim"`
+	Schedule struct {
+		Name   string `recipe:"name" default:"cosine"`
+		Epochs int    `recipe:"epochs" min:"1"`
+	} `recipe:"schedule"`
+}
+
+func read(t *testing.T, name string) (c known) {
+	t.Helper()
+	src, err := Open(name)
+	if err == nil {
+		err = errors.Join(Defaults(&c), Decode(src.Path, src.Doc, &c), Validate(&c))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestLibrary(t *testing.T) {
+	entries := Names()
+	if len(entries) != 19 || !slices.IsSortedFunc(entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) }) {
+		t.Errorf("%d recipes, or out of order: %v", len(entries), entries)
+	}
+	summaries := map[string]string{}
+	for _, e := range entries {
+		src, _ := Open(e.Name)
+		if !strings.HasPrefix(string(src.Doc), "# "+e.Summary+"\n") || len(e.Summary) < 20 || summaries[e.Summary] != "" {
+			t.Errorf("%s: no summary of its own in the first line: %q", e.Name, e.Summary)
+		}
+		summaries[e.Summary] = e.Name
+		c := read(t, e.Name)
+		if c.Model.Name != "resnet32" || (c.Method.Name == "bp") != (c.Method.Modules == 0) {
+			t.Errorf("%s: model %s, method %s with %d modules", e.Name, c.Model.Name, c.Method.Name, c.Method.Modules)
+		}
+		set, _, _ := strings.Cut(e.Name, "-resnet32-")
+		if strings.HasPrefix(set, "cifar") && (c.Data.Set != set || c.Schedule.Epochs != 200 || c.Data.Augment != "crop-flip") {
+			t.Errorf("%s is not on the paper's schedule: %+v", e.Name, c)
+		}
+	}
+}
+
+// The recipes of a comparison must differ in the method alone.
+func TestLibraryComparesMethods(t *testing.T) {
+	for _, prefix := range []string{"fashion-", "cifar10-", "cifar100-"} {
+		var first *known
+		for _, e := range Names() {
+			if !strings.HasPrefix(e.Name, prefix) {
+				continue
+			}
+			c := read(t, e.Name)
+			c.Method = known{}.Method
+			if first == nil {
+				first = &c
+			}
+			if c != *first {
+				t.Errorf("%s differs from its siblings in more than the method: %+v, %+v", e.Name, c, *first)
+			}
+		}
+	}
+}
+
+func TestOpen(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "my.run.yml")
+	if err := os.WriteFile(file, []byte("seed: 2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	large := filepath.Join(dir, "large.yaml")
+	if err := os.WriteFile(large, make([]byte, maxDocument+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	src, err := Open(file)
+	if err != nil || src.Name != "my.run" || src.Path != file || string(src.Doc) != "seed: 2\n" {
+		t.Errorf("Open(%s) = %+v, %v", file, src, err)
+	}
+	src, err = Open("")
+	if err != nil || src.Name != Quickstart || src.Path != "embedded:quickstart.yaml" {
+		t.Errorf(`Open("") = %+v, %v`, src, err)
+	}
+	t.Chdir(dir)
+	_, err = Open("large.yaml")
+	checkFault(t, "large", err, "recipe large.yaml is too large: must have at most 1048576 bytes")
+	_, err = Open("./none")
+	checkFault(t, "missing", err, "recipe ./none cannot be read: no such file or directory")
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Error("the cause is lost")
+	}
+	_, err = Open("./")
+	checkFault(t, "directory", err, "recipe ./ cannot be read: is a directory")
+	_, err = Open("fashon-sgr")
+	checkFault(t, "slip", err, "unknown recipe fashon-sgr: did you mean fashion-sgr?")
+	if _, err = Open("what"); err == nil || !strings.Contains(err.Error(), "one of cifar10-resnet32-bp, ") {
+		t.Errorf("an unknown name is not told the known ones: %v", err)
+	}
+}

@@ -1,0 +1,177 @@
+package record
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gonum.org/v1/plot/plotter"
+
+	"github.com/locus-learn/locus/internal/fault"
+)
+
+// labels parses the SVG at path, which proves it well-formed, and returns its texts, each in a line.
+func labels(t *testing.T, path string) string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var texts strings.Builder
+	for in := xml.NewDecoder(f); ; {
+		token, err := in.Token()
+		if errors.Is(err, io.EOF) {
+			return texts.String()
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			for _, a := range token.Attr {
+				if strings.Contains(a.Value, "NaN") || strings.Contains(a.Value, "Inf") {
+					t.Fatalf("%s: %s=%q cannot be drawn", path, a.Name.Local, a.Value)
+				}
+			}
+		case xml.CharData:
+			if s := strings.TrimSpace(string(token)); s != "" {
+				texts.WriteString(s + "\n")
+			}
+		}
+	}
+}
+
+func TestPlotRun(t *testing.T) {
+	noise := steps(3000, 16, 1)
+	noise[7].ModuleLoss[3] = math.Inf(1)
+	tests := []struct {
+		name   string
+		epochs []Epoch
+		steps  []Step
+		want   map[string]string // picture to a text in it; "" for no picture
+	}{
+		{"usual", epochs(3, 2), steps(30, 2, 5),
+			map[string]string{"accuracy": "module 2: 85.5 % (last)", "loss": "module 1: 0.836", "reconciliation": "module 2: 0.82 (last)"}},
+		{"many modules", epochs(40, 16), noise, map[string]string{"accuracy": "module 15: 89.0 %", "loss": "module 3:"}},
+		{"single point", epochs(1, 1), steps(1, 1, 1),
+			map[string]string{"accuracy": "module 1: 56.9 % (last)", "loss": "module 1: 0.736 (last)", "reconciliation": ""}},
+		{"epochs only", epochs(3, 2), nil, map[string]string{"accuracy": "epoch", "loss": "module 1: 0.333 (last)", "reconciliation": ""}},
+		{"steps only", nil, steps(30, 2, 5), map[string]string{"accuracy": "", "loss": "step", "reconciliation": "module 2"}},
+		{"bare numbers", []Epoch{{Epoch: 1, TestAcc: 50}}, []Step{{Step: 1, Loss: 2}},
+			map[string]string{"accuracy": "module 1: 50.0 % (last)", "loss": "module 1: 2.000 (last)"}},
+		{"huge", nil, []Step{{Step: 1, Loss: 1e16}, {Step: 2, Loss: 1e16 + 2}, {Step: 1 << 40, Loss: -1e300}}, map[string]string{"loss": "step"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := PlotRun(dir, tt.epochs, tt.steps); err != nil {
+				t.Fatal(err)
+			}
+			for name, text := range tt.want {
+				path := filepath.Join(dir, "plots", name+".svg")
+				if text == "" {
+					if _, err := os.Stat(path); err == nil {
+						t.Errorf("%s is drawn without data", name)
+					}
+				} else if got := labels(t, path); !strings.Contains(got, text) {
+					t.Errorf("%s: no %q among\n%s", name, text, got)
+				}
+			}
+		})
+	}
+}
+
+func TestPlotCompare(t *testing.T) {
+	runs := []Series{
+		{"bp <all>", epochs(3, 1), steps(30, 1, 1)},
+		{"sgr", epochs(3, 4), nil},
+		{"short", nil, steps(1, 1, 1)},
+		{"diverged", []Epoch{{Epoch: 1, Step: 10, TestAcc: math.NaN(), TrainLoss: math.NaN()}}, nil},
+	}
+	for n := 1; n <= len(runs); n++ {
+		path := filepath.Join(t.TempDir(), "compare.svg")
+		if err := PlotCompare(path, runs[len(runs)-n:]); err != nil {
+			t.Fatal(err)
+		}
+		got := labels(t, path)
+		for _, text := range []string{"Test accuracy", "Training loss", "Memory", "diverged", "not measured"} {
+			if !strings.Contains(got, text) {
+				t.Errorf("%d runs: no %q among\n%s", n, text, got)
+			}
+		}
+		if n == len(runs) && (!strings.Contains(got, "bp <all>") || !strings.Contains(got, "300.0")) {
+			t.Errorf("no name or peak of the first run among\n%s", got)
+		}
+	}
+}
+
+func TestNothingToPlot(t *testing.T) {
+	diverged := []Step{{Step: 1, Loss: math.NaN()}}
+	file := filepath.Join(t.TempDir(), "x.svg")
+	for name, err := range map[string]error{
+		"no events":  PlotRun(t.TempDir(), nil, nil),
+		"only NaN":   PlotRun(t.TempDir(), nil, diverged),
+		"no runs":    PlotCompare(file, nil),
+		"empty run":  PlotCompare(file, []Series{{Name: "a", Steps: diverged}, {Name: "b"}}),
+		"no folder":  PlotCompare(filepath.Join(file, "y.svg"), []Series{{Name: "a", Steps: diverged}}),
+		"dir a file": PlotRun("/dev/null", epochs(1, 1), nil),
+	} {
+		if !fault.Is(err) {
+			t.Errorf("%s: error %v, want a fault", name, err)
+		}
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("an empty picture was written")
+	}
+}
+
+func TestTicks(t *testing.T) {
+	for _, tt := range []struct {
+		low, high float64
+		count     bool
+		want      string
+	}{
+		{0, 100, false, "0 20 40 60 80 100"},
+		{8, 93, false, "20 40 60 80"},
+		{-0.1, 0.8, false, "0.0 0.2 0.4 0.6 0.8"},
+		{0.012, 0.0155, false, "0.0120 0.0125 0.0130 0.0135 0.0140 0.0145 0.0150 0.0155"},
+		{0, 2, true, "0 1 2"},
+		{0, 20, true, "0 5 10 15 20"},
+		{0, 78200, true, "0 10k 20k 30k 40k 50k 60k 70k"},
+		{0, 13000, true, "0 2000 4000 6000 8000 10k 12k"},
+	} {
+		ticks := roundTicks
+		if tt.count {
+			ticks = countTicks
+		}
+		var got []string
+		for _, tick := range ticks(tt.low, tt.high) {
+			got = append(got, tick.Label)
+		}
+		if s := strings.Join(got, " "); s != tt.want {
+			t.Errorf("ticks of %v to %v are %s, want %s", tt.low, tt.high, s, tt.want)
+		}
+	}
+}
+
+func TestThinKeepsTheMean(t *testing.T) {
+	var points plotter.XYs
+	for i := range 1003 {
+		points = append(points, plotter.XY{X: float64(i), Y: 3})
+	}
+	got := thin(points, 10)
+	if len(got) != 10 {
+		t.Fatalf("%d points, want 10", len(got))
+	}
+	for i, p := range got {
+		if math.Abs(p.Y-3) > 1e-9 || i > 0 && p.X <= got[i-1].X {
+			t.Errorf("point %d is %v", i, p)
+		}
+	}
+}

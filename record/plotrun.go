@@ -1,0 +1,139 @@
+package record
+
+import (
+	"fmt"
+	"image/color"
+	"math"
+	"os"
+	"path/filepath"
+
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/locus-learn/locus/internal/fault"
+)
+
+const legendEntries = 10 // so many modules fit into a legend; of more, some in between go unnamed
+
+// PlotRun draws one run into dir/plots, which it makes if need be: accuracy.svg, the accuracy of each head after each epoch;
+// loss.svg, the training loss of each module; and reconciliation.svg, how well the gradients of neighbours agree. A picture
+// without data is left out; if that leaves none, PlotRun returns a fault.
+func PlotRun(dir string, epochs []Epoch, steps []Step) error {
+	dir = filepath.Join(dir, "plots")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fault.New("cannot write the plots: %w", err)
+	}
+	drawn := 0
+	for _, p := range []struct {
+		name, title, x, y string
+		modules           []plotter.XYs
+		format            string // of the value a line ends with
+		low, high         float64
+	}{
+		{"accuracy", "Test accuracy of each head", "epoch", "accuracy (%)", headAccuracy(epochs), "%.1f %%", 0, 100},
+		{"loss", "Training loss of each module", "step", "loss", moduleLoss(epochs, steps), "%.3f", math.Inf(-1), math.Inf(1)},
+		{"reconciliation", "Gradient agreement with the module before", "step", "cosine of δ_now and δ_prev (−1 … 1)",
+			moduleCosine(epochs, steps), "%.2f", -1, 1},
+	} {
+		panel := newChart(p.title, p.x, p.y)
+		n, err := panel.addModules(p.modules, p.format)
+		if err != nil {
+			return fmt.Errorf("plot of %s: %w", p.name, err)
+		}
+		if n == 0 {
+			continue
+		}
+		panel.fit(p.low, p.high)
+		err = saveSVG(filepath.Join(dir, p.name+".svg"), 18*vg.Centimeter, 10.5*vg.Centimeter, panel.drawWithLegend)
+		if err != nil {
+			return err
+		}
+		drawn++
+	}
+	if drawn == 0 {
+		return fault.New("nothing to plot: %d steps and %d epochs with no finite number in them", len(steps), len(epochs))
+	}
+	return nil
+}
+
+// addModules draws a line for each module that has points, the last one strong, and returns how many it drew.
+func (p *panel) addModules(modules []plotter.XYs, format string) (int, error) {
+	drawn := 0
+	every := (len(modules) + legendEntries - 1) / legendEntries
+	for k, points := range modules {
+		if len(points) == 0 {
+			continue
+		}
+		last := k == len(modules)-1
+		thumbs, err := p.line(points, moduleStyle(k, len(modules)))
+		if err != nil {
+			return drawn, err
+		}
+		drawn++
+		if last || k%every == 0 {
+			name := fmt.Sprintf("module %d: "+format, k+1, points[len(points)-1].Y)
+			if last {
+				name += " (last)"
+			}
+			p.legend.Add(name, thumbs...)
+		}
+	}
+	return drawn, nil
+}
+
+// moduleStyle shades modules from light to dark blue in their order, and sets the last one, whose head is the network's, off.
+func moduleStyle(k, modules int) draw.LineStyle {
+	if k == modules-1 {
+		return draw.LineStyle{Color: palette[1], Width: vg.Points(2.4)}
+	}
+	light, dark := [3]float64{0x8c, 0xc4, 0xec}, [3]float64{0x08, 0x30, 0x6b}
+	t := float64(k) / float64(max(modules-2, 1))
+	mix := func(i int) uint8 { return uint8(light[i] + t*(dark[i]-light[i])) }
+	return draw.LineStyle{Color: color.RGBA{mix(0), mix(1), mix(2), 0xff}, Width: vg.Points(1.4)}
+}
+
+func headAccuracy(epochs []Epoch) []plotter.XYs {
+	return perModule(epochs, func(e Epoch) (int, []float64) {
+		if len(e.ModuleAcc) == 0 {
+			return e.Epoch, []float64{e.TestAcc}
+		}
+		return e.Epoch, e.ModuleAcc
+	})
+}
+
+func moduleLoss(epochs []Epoch, steps []Step) []plotter.XYs {
+	if len(steps) == 0 {
+		return perModule(epochs, func(e Epoch) (int, []float64) { return e.Step, []float64{e.TrainLoss} })
+	}
+	return perModule(steps, func(s Step) (int, []float64) {
+		if len(s.ModuleLoss) == 0 {
+			return s.Step, []float64{s.Loss}
+		}
+		return s.Step, s.ModuleLoss
+	})
+}
+
+func moduleCosine(epochs []Epoch, steps []Step) []plotter.XYs {
+	if len(steps) == 0 {
+		return perModule(epochs, func(e Epoch) (int, []float64) { return e.Step, e.SGRCos })
+	}
+	return perModule(steps, func(s Step) (int, []float64) { return s.Step, s.SGRCos })
+}
+
+// perModule turns events, each with an x and a value for every module, into one line a module. What is not finite is left out.
+func perModule[E any](events []E, read func(E) (x int, values []float64)) []plotter.XYs {
+	var lines []plotter.XYs
+	for _, e := range events {
+		x, values := read(e)
+		for k, y := range values {
+			if k == len(lines) {
+				lines = append(lines, nil)
+			}
+			if !math.IsNaN(y) && !math.IsInf(y, 0) {
+				lines[k] = append(lines[k], plotter.XY{X: float64(x), Y: y})
+			}
+		}
+	}
+	return lines
+}

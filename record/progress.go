@@ -1,0 +1,136 @@
+package record
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+)
+
+// Progress is the sink that people watch. On a terminal it draws a live bar; elsewhere it prints a line about every tenth of the
+// run. Both print a line for every epoch. It never fails: a run must not end because nobody watches it any more.
+type Progress struct {
+	w     io.Writer
+	bar   *progressbar.ProgressBar // nil when w is no terminal
+	run   Start
+	began time.Time
+	tenth int // of the run, the last one reported as a line
+
+	terminal bool
+}
+
+// NewProgress reports to w, which stays the caller's; terminal says whether w understands control characters.
+func NewProgress(w io.Writer, terminal bool) *Progress {
+	return &Progress{w: w, terminal: terminal}
+}
+
+// Start announces the run.
+func (p *Progress) Start(s Start) error {
+	p.run, p.began = s, time.Now()
+	p.tenth = p.tenthOf(s.First)
+	from := ""
+	if s.First > 0 {
+		from = fmt.Sprintf(", resumed after step %d", s.First)
+	}
+	fmt.Fprintf(p.w, "%s: method %s, %d steps, %d an epoch%s\n", s.Name, s.Method, s.Steps, s.StepsPerEpoch, from)
+	if p.terminal {
+		p.bar = progressbar.NewOptions(max(s.Steps, 1), // 0 would be an error, -1 a spinner
+			progressbar.OptionSetWriter(p.w),
+			progressbar.OptionSetWidth(24),
+			progressbar.OptionSetPredictTime(false), // it takes the steps before a resume for steps of this run
+			progressbar.OptionUseANSICodes(true),
+			progressbar.OptionSetTheme(progressbar.Theme{Saucer: "█", SaucerPadding: "░"}),
+			progressbar.OptionSetDescription(s.Method),
+			progressbar.OptionThrottle(100*time.Millisecond))
+		p.bar.Set(s.First)
+	}
+	return nil
+}
+
+// Step moves the bar, or prints a line if the run has entered another tenth.
+func (p *Progress) Step(s Step) error {
+	speed := fmt.Sprintf("loss %.4f  %s images/s  ETA %s", s.Loss, short(s.ImagesPerSecond), p.eta(s.Step))
+	if p.bar != nil {
+		p.bar.Describe(fmt.Sprintf("%s %d/%d  %s ", p.run.Method, s.Epoch, p.epochs(), speed))
+		p.bar.Set(min(s.Step, p.run.Steps))
+		return nil
+	}
+	if tenth := p.tenthOf(s.Step); tenth > p.tenth {
+		p.tenth = tenth
+		if p.run.StepsPerEpoch == 0 || s.Step%p.run.StepsPerEpoch != 0 { // the epoch's own line comes next
+			fmt.Fprintf(p.w, "step %d/%d  epoch %d/%d  %s\n", s.Step, p.run.Steps, s.Epoch, p.epochs(), speed)
+		}
+	}
+	return nil
+}
+
+// Epoch prints the epoch's results, above the bar if there is one.
+func (p *Progress) Epoch(e Epoch) error {
+	if p.bar != nil {
+		p.bar.Clear()
+		defer p.bar.RenderBlank()
+	}
+	line := fmt.Sprintf("epoch %d/%d  train loss %.4f  test %.2f %%", e.Epoch, p.epochs(), e.TrainLoss, e.TestAcc)
+	if len(e.ModuleAcc) > 1 {
+		line += "  heads " + joinPercent(e.ModuleAcc)
+	}
+	if e.ValAcc != nil {
+		line += fmt.Sprintf("  validation %.2f %%", *e.ValAcc)
+	}
+	fmt.Fprintf(p.w, "%s  %s images/s  peak %s MiB\n", line, short(e.ImagesPerSecond), mebibytes(e.PeakBytes))
+	return nil
+}
+
+// Close removes the bar; the lines stay.
+func (p *Progress) Close() error {
+	if p.bar != nil {
+		p.bar.Clear()
+		p.bar.Exit()
+	}
+	return nil
+}
+
+func (p *Progress) tenthOf(step int) int { return 10 * step / max(p.run.Steps, 1) }
+
+func (p *Progress) epochs() int {
+	each := max(p.run.StepsPerEpoch, 1)
+	return (p.run.Steps + each - 1) / each
+}
+
+// eta expects the rest of the run to go as its steps did since Start, evaluation included.
+func (p *Progress) eta(step int) time.Duration {
+	done, left := step-p.run.First, p.run.Steps-step
+	if done <= 0 || left <= 0 {
+		return 0
+	}
+	perStep := time.Since(p.began).Seconds() / float64(done)
+	return seconds(perStep * float64(left))
+}
+
+// seconds turns x into a duration that is short to read.
+func seconds(x float64) time.Duration {
+	d := time.Duration(x * float64(time.Second))
+	if d < 10*time.Second {
+		return d.Round(100 * time.Millisecond)
+	}
+	return d.Round(time.Second)
+}
+
+func short(x float64) string {
+	if x < 10 {
+		return fmt.Sprintf("%.2g", x)
+	}
+	return fmt.Sprintf("%.0f", x)
+}
+
+func mebibytes(n int64) string { return fmt.Sprintf("%.1f", float64(n)/(1<<20)) }
+
+func joinPercent(acc []float64) string {
+	var texts []string
+	for _, x := range acc {
+		texts = append(texts, fmt.Sprintf("%.1f", x))
+	}
+	return strings.Join(texts, " ")
+}

@@ -1,0 +1,82 @@
+// Package record keeps what happened in a training run: typed events, and the sinks that take them.
+//
+// A run sends one Start, then Steps and Epochs, then closes its sink. Sinks write metrics.jsonl (OpenJSONL), TensorBoard
+// event files (OpenTensorBoard) and progress for people (NewProgress); Tee feeds several at once. When a run is over, PlotRun
+// and PlotCompare draw it, Table prints it beside others, and WriteJSON stores its Env and Summary.
+//
+// Everywhere: steps and epochs count from 1, what has been done so far; accuracies are percent; times are seconds; memory is
+// bytes; a list with one entry a module starts at the module next to the input.
+package record
+
+import "errors"
+
+// Start says what a run is about to do.
+type Start struct {
+	Name          string // of the run
+	Method        string // of training, such as "sgr"
+	Steps         int    // in the whole run
+	StepsPerEpoch int
+	First         int // steps already done by the checkpoint that the run resumes, 0 for a fresh run
+}
+
+// Step is what one training step measured.
+type Step struct {
+	Step            int       `json:"step"`
+	Epoch           int       `json:"epoch"`             // the epoch that the step belongs to
+	Loss            float64   `json:"loss"`              // of the last module
+	ModuleLoss      []float64 `json:"module_loss"`       // NaN for a module that did not train
+	LR              float64   `json:"lr"`                // learning rate
+	SGRLoss         []float64 `json:"sgr_loss,omitzero"` // reconciliation term per module; NaN where there is no neighbour
+	SGRCos          []float64 `json:"sgr_cos,omitzero"`  // mean cosine of δ_now and δ_prev per module; NaN likewise
+	Seconds         float64   `json:"seconds"`           // mean time of a step since the previous event
+	ImagesPerSecond float64   `json:"images_per_second"`
+}
+
+// Epoch is what one pass over the training set measured, the evaluation after it included.
+type Epoch struct {
+	Epoch           int       `json:"epoch"`
+	Step            int       `json:"step"`       // steps done at its end
+	TrainLoss       float64   `json:"train_loss"` // mean over the epoch, last module
+	TestAcc         float64   `json:"test_acc"`   // last module
+	TestTop5        float64   `json:"test_top5"`  // last module
+	ModuleAcc       []float64 `json:"module_acc"` // each head on the test set
+	ModuleTop5      []float64 `json:"module_top5"`
+	ValAcc          *float64  `json:"val_acc,omitzero"` // last module on the validation set; nil without one
+	LR              float64   `json:"lr"`               // of the epoch's last step
+	SGRLoss         []float64 `json:"sgr_loss,omitzero"`
+	SGRCos          []float64 `json:"sgr_cos,omitzero"`
+	Seconds         float64   `json:"seconds"` // of training, evaluation left out
+	ImagesPerSecond float64   `json:"images_per_second"`
+	PeakBytes       int64     `json:"peak_bytes"`    // peak of live tensor bytes
+	RestingBytes    int64     `json:"resting_bytes"` // what lives on between steps, computed from shapes
+}
+
+// Sink takes the events of one run, in order and from one goroutine. The events stay the caller's; a sink copies what it keeps.
+//
+// An error means that the record is no longer complete, for example because the disk is full: stop training. A sink that has
+// failed keeps failing, so that the error reaches Close even when it was ignored before.
+type Sink interface {
+	Start(Start) error
+	Step(Step) error
+	Epoch(Epoch) error
+	// Close writes what is pending and frees the sink, which must not be used after.
+	Close() error
+}
+
+// Tee returns a sink that passes every event to all sinks, also when one of them fails, and owns them: its Close closes them.
+func Tee(sinks ...Sink) Sink { return tee(sinks) }
+
+type tee []Sink
+
+func (t tee) Start(s Start) error { return t.each(func(k Sink) error { return k.Start(s) }) }
+func (t tee) Step(s Step) error   { return t.each(func(k Sink) error { return k.Step(s) }) }
+func (t tee) Epoch(e Epoch) error { return t.each(func(k Sink) error { return k.Epoch(e) }) }
+func (t tee) Close() error        { return t.each(Sink.Close) }
+
+func (t tee) each(send func(Sink) error) error {
+	var failed []error
+	for _, sink := range t {
+		failed = append(failed, send(sink))
+	}
+	return errors.Join(failed...)
+}

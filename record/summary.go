@@ -1,0 +1,56 @@
+package record
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/locus-learn/locus/internal/fault"
+)
+
+// Summary holds the final numbers of a run, stored as summary.json.
+type Summary struct {
+	Name           string    `json:"name"`
+	Method         string    `json:"method"`
+	Model          string    `json:"model"`
+	Dataset        string    `json:"dataset"`
+	Subset         bool      `json:"subset"` // the data had fewer records than the official set
+	Seed           uint64    `json:"seed"`
+	Modules        int       `json:"modules"`
+	Cuts           []string  `json:"cuts,omitzero"` // names of the blocks that end all modules but the last
+	Steps          int       `json:"steps"`
+	Epochs         int       `json:"epochs"`
+	TestAcc        float64   `json:"test_acc"`   // last module
+	TestTop5       float64   `json:"test_top5"`  // last module
+	ModuleAcc      []float64 `json:"module_acc"` // each head
+	PeakBytes      int64     `json:"peak_bytes"`
+	RestingBytes   int64     `json:"resting_bytes"`
+	Seconds        float64   `json:"seconds"`          // the whole run, evaluation included
+	SecondsPerStep float64   `json:"seconds_per_step"` // median
+	Threads        int       `json:"threads"`
+	Precision      string    `json:"precision"`
+	Stopped        string    `json:"stopped,omitzero"` // why the run ended before its last step, "" if it did not
+}
+
+// MarshalJSON writes NaN and the infinities, the numbers of a run that diverged, as null.
+func (s Summary) MarshalJSON() ([]byte, error) { return encode("", s) }
+
+// UnmarshalJSON reads null numbers as NaN.
+func (s *Summary) UnmarshalJSON(text []byte) error { return decode(text, s) }
+
+// WriteJSON stores v as indented JSON. The file at path is replaced in one piece: a crash leaves the old one or the new one.
+func WriteJSON(path string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return replaceFile(path, append(text, '\n'))
+}
+
+func replaceFile(path string, content []byte) error {
+	if err := renameio.WriteFile(path, content, 0o644); err != nil {
+		return fault.New("cannot write %s: %w", path, err)
+	}
+	return nil
+}

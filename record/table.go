@@ -1,0 +1,90 @@
+package record
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+)
+
+// Table compares finished runs, a row each, in their order.
+type Table []Summary
+
+// Plain renders the table in ASCII, without a final newline, for files and pipes.
+func (t Table) Plain() string {
+	w := t.writer()
+	w.SetStyle(table.StyleDefault)
+	w.Style().Format.Header = text.FormatDefault
+	return w.Render()
+}
+
+// Terminal renders the table with box-drawing characters and the best accuracy in bold, without a final newline.
+func (t Table) Terminal() string {
+	w := t.writer()
+	w.SetStyle(table.StyleRounded)
+	w.Style().Format.Header = text.FormatDefault
+	if best := t.best(); best >= 0 {
+		row := -1
+		w.SetRowPainter(func(table.Row) text.Colors {
+			if row++; row == best {
+				return text.Colors{text.Bold}
+			}
+			return nil
+		})
+	}
+	return w.Render()
+}
+
+// Markdown renders the table for a README or an issue, without a final newline.
+func (t Table) Markdown() string { return t.writer().RenderMarkdown() }
+
+func (t Table) writer() table.Writer {
+	w := table.NewWriter()
+	w.AppendHeader(table.Row{"method", "heads, %", "last head, %", "peak, MiB", "resting, MiB", "s/step", "time"})
+	var columns []table.ColumnConfig
+	for i := 3; i <= 7; i++ {
+		columns = append(columns, table.ColumnConfig{Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	// Sixteen heads would make a row too wide for a terminal.
+	columns = append(columns, table.ColumnConfig{Number: 2, WidthMax: 40, WidthMaxEnforcer: text.WrapSoft})
+	w.SetColumnConfigs(columns)
+	for _, s := range t {
+		w.AppendRow(table.Row{
+			t.label(s), joinPercent(s.ModuleAcc), fmt.Sprintf("%.2f", s.TestAcc), mebibytes(s.PeakBytes), mebibytes(s.RestingBytes),
+			fmt.Sprintf("%.3g", s.SecondsPerStep), seconds(s.Seconds).String(),
+		})
+	}
+	if slices.ContainsFunc(t, func(s Summary) bool { return s.Subset }) {
+		w.SetCaption("* on a subset of the data: not comparable with published numbers")
+	}
+	return w
+}
+
+// label names a run by its method, or by its own name where another run has the same method.
+func (t Table) label(s Summary) string {
+	label := s.Method
+	for _, other := range t {
+		if other.Method == s.Method && other.Name != s.Name {
+			label = s.Name
+		}
+	}
+	if s.Subset {
+		label += " *"
+	}
+	return label
+}
+
+// best is the row of the highest accuracy; -1 if no other row stands beside it or all are NaN.
+func (t Table) best() int {
+	best, at := -1.0, -1
+	for i, s := range t {
+		if s.TestAcc > best {
+			best, at = s.TestAcc, i
+		}
+	}
+	if len(t) < 2 {
+		return -1
+	}
+	return at
+}

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Makes sure that what Locus needs beyond Go modules is on this machine: a C++ compiler, libtorch with a fast BLAS, and
+# Fashion-MNIST for the quickstart. Silent and quick when nothing is missing; otherwise it installs with apt-get.
+# LIBTORCH=/path (an unpacked zip of pytorch.org, or the torch folder of a Python package) stands in for the libtorch
+# of the distribution.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+fail() {
+    printf 'setup: %s\n' "$@" >&2
+    exit 1
+}
+
+check_go() {
+    command -v go >/dev/null || fail "Go is not installed: get 1.26 or newer from https://go.dev/dl/"
+    local said
+    # The first command that reads go.mod: from Go 1.21 on it fetches the version named there, before that it fails.
+    said=$(go list -m 2>&1) || fail \
+        "this is $(cd / && go version | cut -d' ' -f3), Locus needs 1.26 or newer: https://go.dev/dl/ (from 1.21 on, Go fetches it by itself unless GOTOOLCHAIN=local)" \
+        "Go says: ${said//$'\n'/ }"
+}
+
+check_libtorch() {
+    local file
+    for file in include/ATen/ATen.h lib/libtorch_cpu.so lib/libc10.so; do
+        [ -e "$LIBTORCH/$file" ] || fail "LIBTORCH is $LIBTORCH: must be a folder with $file (an unpacked zip of pytorch.org, or the torch folder of a Python package)"
+    done
+}
+
+installed() {
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+missing_packages() {
+    local packages=(dataset-fashion-mnist) package
+    [ -n "${LIBTORCH:-}" ] || packages+=(libtorch-dev libopenblas0-pthread)
+    command -v g++ >/dev/null || echo g++
+    command -v make >/dev/null || echo make
+    for package in "${packages[@]}"; do
+        installed "$package" || echo "$package"
+    done
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        env DEBIAN_FRONTEND=noninteractive "$@"
+    elif command -v sudo >/dev/null; then
+        sudo env DEBIAN_FRONTEND=noninteractive "$@"
+    else
+        fail "packages are missing, and this is neither root nor a machine with sudo; install as root: ${missing[*]}"
+    fi
+}
+
+# Without apt the tools are looked for by what they do, not by package.
+check_without_apt() {
+    [ -n "${LIBTORCH:-}" ] || [ -e /usr/include/ATen/ATen.h ] || missing+=(libtorch)
+    command -v g++ >/dev/null || missing+=(g++)
+    [ ${#missing[@]} = 0 ] || fail "this machine has no apt-get; install by hand what is missing: ${missing[*]}" \
+        "a C++17 compiler named g++, from your distribution, and libtorch 1.13 or newer, from https://pytorch.org/get-started/locally/" \
+        "then run again with LIBTORCH=/path/to/libtorch; for the quickstart put Fashion-MNIST's four .gz files where LOCUS_DATA points"
+}
+
+check_go
+[ -z "${LIBTORCH:-}" ] || check_libtorch
+missing=()
+if ! command -v apt-get >/dev/null; then
+    check_without_apt
+    exit 0
+fi
+mapfile -t missing < <(missing_packages)
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+echo "setup: installing ${missing[*]} with apt-get (once)"
+as_root apt-get -qq update || echo "setup: apt-get update failed, trying with the package lists that are here" >&2
+as_root apt-get -qq install -y --no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "${missing[@]}" >/dev/null ||
+    fail "apt-get could not install: ${missing[*]}" \
+        "a distribution without libtorch-dev: unpack libtorch from https://pytorch.org/get-started/locally/" \
+        "and run again with LIBTORCH=/path/to/libtorch"

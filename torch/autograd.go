@@ -1,0 +1,42 @@
+package torch
+
+/*
+#include "shim.h"
+*/
+import "C"
+
+import "fmt"
+
+// Gradient options.
+type GradOptions struct {
+	CreateGraph bool // the gradients can be differentiated again; keeps the graph
+	Retain      bool // the graph of loss stays for another call
+}
+
+// Grad returns ∂loss/∂input for each input, in order; an input that loss does not depend on gets no tensor. Inputs may
+// be leaves or intermediate results. Unless told otherwise the graph is freed while it is walked.
+func (s *Scope) Grad(loss Tensor, inputs []Tensor, o GradOptions) []Tensor {
+	if len(inputs) == 0 {
+		return nil
+	}
+	in, out := raw(inputs), make([]C.lt_tensor, len(inputs))
+	check("grad", C.lt_grad(loss.c(), &in[0], C.int(len(in)), C.bool(o.CreateGraph), C.bool(o.Retain), &out[0]))
+	grads := make([]Tensor, len(out))
+	for i, ptr := range out {
+		if ptr != nil {
+			grads[i] = s.wrap(ptr)
+		}
+	}
+	return grads
+}
+
+func raw(ts []Tensor) []C.lt_tensor {
+	out := make([]C.lt_tensor, len(ts))
+	for i, t := range ts {
+		if t.h == nil {
+			panic(&Error{Op: "list", Text: fmt.Sprintf("tensor %d of %d is missing", i, len(ts))})
+		}
+		out[i] = t.c()
+	}
+	return out
+}

@@ -1,0 +1,81 @@
+// Package torch binds the part of libtorch that Locus needs: tensors, layers' operations, autograd, a memory meter.
+//
+// It is the only package that imports "C". Its contracts:
+//
+//   - A [Tensor] is owned by a [Scope] and freed when the scope closes, or earlier by [Tensor.Free]; [Tensor.Keep]
+//     takes it out of its scope. There are no finalizers: memory is freed at a known line.
+//   - Grad mode belongs to the scope and travels with every call, because libtorch keeps it per thread while
+//     goroutines move between threads. So does randomness: a seed is an argument.
+//   - An operation that libtorch refuses panics with [*Error]. [Catch] turns that into an error at one border.
+//   - Long-lived goroutines that call operations pin their thread with [Pin]: each thread that ever calls in grows
+//     an OpenMP team of its own.
+package torch
+
+/*
+#cgo CXXFLAGS: -std=c++17 -O3 -fopenmp-simd -I/usr/include/torch/csrc/api/include
+#cgo LDFLAGS: -ltorch -ltorch_cpu -lc10 -ldl
+#include <stdlib.h>
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"unsafe"
+)
+
+func init() {
+	C.lt_meter_install()
+	SetThreads(0)
+}
+
+// Engine describes the libtorch that was loaded.
+type Engine struct {
+	Version    string // of libtorch, as its headers give it
+	BLAS       string // OpenBLAS with its build line, MKL, or "reference BLAS", which is slow
+	OneDNN     bool   // convolution kernels at the machine's limit
+	Capability string // vector instructions that libtorch's own kernels use
+	CUDA       bool
+	Threads    int // intra-op threads
+}
+
+// Describe reports which engine was loaded and how it is set.
+func Describe() Engine {
+	return Engine{
+		Version:    C.GoString(C.lt_version()),
+		BLAS:       strings.TrimSpace(takeString(C.lt_blas())),
+		OneDNN:     bool(C.lt_has_onednn()),
+		Capability: C.GoString(C.lt_cpu_capability()),
+		CUDA:       bool(C.lt_has_cuda()),
+		Threads:    Threads(),
+	}
+}
+
+func (e Engine) String() string {
+	return fmt.Sprintf("libtorch %s, %s, %d threads", e.Version, e.Capability, e.Threads)
+}
+
+// SetThreads sets the number of intra-op threads; 0 means all cores available to the process, control groups
+// included. (Debian's libtorch starts with one.)
+func SetThreads(n int) {
+	if n <= 0 {
+		n = runtime.GOMAXPROCS(0)
+	}
+	C.lt_set_threads(C.int(n))
+}
+
+// Threads returns the number of intra-op threads.
+func Threads() int { return int(C.lt_threads()) }
+
+// Pin fixes the calling goroutine to its thread until the returned function is called.
+func Pin() (unpin func()) {
+	runtime.LockOSThread()
+	return runtime.UnlockOSThread
+}
+
+func takeString(s *C.char) string {
+	defer C.free(unsafe.Pointer(s))
+	return C.GoString(s)
+}

@@ -1,0 +1,77 @@
+package torch
+
+// #include "shim.h"
+import "C"
+
+// unary runs an operation of one tensor in the scope's grad mode.
+func (s *Scope) unary(op string, f func(C.bool, *C.lt_tensor) *C.char) Tensor {
+	var out C.lt_tensor
+	check(op, f(C.bool(s.grad), &out))
+	return s.wrap(out)
+}
+
+// Conv2d convolves x [N, C, H, W] with w [O, C, kh, kw]; b may be no tensor.
+func (s *Scope) Conv2d(x, w, b Tensor, stride, padding int64) Tensor {
+	return s.unary("conv2d", func(g C.bool, out *C.lt_tensor) *C.char {
+		return C.lt_conv2d(g, x.c(), w.c(), b.c(), C.int64_t(stride), C.int64_t(padding), out)
+	})
+}
+
+// Linear returns x wᵀ + b for x [N, I], w [O, I]; b may be no tensor.
+func (s *Scope) Linear(x, w, b Tensor) Tensor {
+	return s.unary("linear", func(g C.bool, out *C.lt_tensor) *C.char {
+		return C.lt_linear(g, x.c(), w.c(), b.c(), out)
+	})
+}
+
+// BatchNorm normalises x [N, C, …] a channel. With train it uses the batch's statistics and, where mean and var are
+// tensors, moves them towards those by momentum; without, it uses mean and var.
+func (s *Scope) BatchNorm(x, w, b, mean, var_ Tensor, train bool, momentum, eps float64) Tensor {
+	return s.unary("batch_norm", func(g C.bool, out *C.lt_tensor) *C.char {
+		return C.lt_batch_norm(g, x.c(), w.c(), b.c(), mean.c(), var_.c(), C.bool(train), C.double(momentum), C.double(eps), out)
+	})
+}
+
+// ReLU returns max(x, 0).
+func (s *Scope) ReLU(x Tensor) Tensor {
+	return s.unary("relu", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_relu(g, x.c(), out) })
+}
+
+// ReLUInPlace overwrites x with max(x, 0).
+func (s *Scope) ReLUInPlace(x Tensor) { check("relu", C.lt_relu_(C.bool(s.grad), x.c())) }
+
+// GELU returns x Φ(x).
+func (s *Scope) GELU(x Tensor) Tensor {
+	return s.unary("gelu", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_gelu(g, x.c(), out) })
+}
+
+// AdaptiveAvgPool2d averages x [N, C, H, W] into side×side cells.
+func (s *Scope) AdaptiveAvgPool2d(x Tensor, side int64) Tensor {
+	return s.unary("adaptive_avg_pool2d", func(g C.bool, out *C.lt_tensor) *C.char {
+		return C.lt_adaptive_avg_pool2d(g, x.c(), C.int64_t(side), out)
+	})
+}
+
+// Flatten joins the dimensions from start on.
+func (s *Scope) Flatten(x Tensor, start int64) Tensor {
+	return s.unary("flatten", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_flatten(g, x.c(), C.int64_t(start), out) })
+}
+
+// CrossEntropy returns the mean over the batch of −log softmax(logits)[label]; logits [N, classes], labels [N] int64.
+func (s *Scope) CrossEntropy(logits, labels Tensor) Tensor {
+	return s.unary("cross_entropy", func(g C.bool, out *C.lt_tensor) *C.char {
+		return C.lt_cross_entropy(g, logits.c(), labels.c(), out)
+	})
+}
+
+// Softmax normalises the last dimension.
+func (s *Scope) Softmax(x Tensor) Tensor {
+	return s.unary("softmax", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_softmax(g, x.c(), out) })
+}
+
+// TopK counts the rows of logits whose label is among the k highest scores. Ties count against the label.
+func TopK(logits, labels Tensor, k int) int {
+	var n C.int64_t
+	check("top-k", C.lt_topk_correct(logits.c(), labels.c(), C.int64_t(k), &n))
+	return int(n)
+}

@@ -1,0 +1,101 @@
+package torch
+
+// #include "shim.h"
+import "C"
+
+// Add returns a + alpha·b, broadcasting.
+func (s *Scope) Add(a, b Tensor, alpha float64) Tensor {
+	return s.unary("add", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_add(g, a.c(), b.c(), C.double(alpha), out) })
+}
+
+// Mul returns the elementwise product, broadcasting.
+func (s *Scope) Mul(a, b Tensor) Tensor {
+	return s.unary("mul", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_mul(g, a.c(), b.c(), out) })
+}
+
+// Div returns the elementwise quotient, broadcasting.
+func (s *Scope) Div(a, b Tensor) Tensor {
+	return s.unary("div", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_div(g, a.c(), b.c(), out) })
+}
+
+// Scale returns factor·a.
+func (s *Scope) Scale(a Tensor, factor float64) Tensor {
+	return s.unary("scale", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_scale(g, a.c(), C.double(factor), out) })
+}
+
+// Sqrt returns the elementwise root.
+func (s *Scope) Sqrt(a Tensor) Tensor {
+	return s.unary("sqrt", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_sqrt(g, a.c(), out) })
+}
+
+// ClampMin returns max(a, low) elementwise.
+func (s *Scope) ClampMin(a Tensor, low float64) Tensor {
+	return s.unary("clamp_min", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_clamp_min(g, a.c(), C.double(low), out) })
+}
+
+// Sum returns the sum of all elements.
+func (s *Scope) Sum(a Tensor) Tensor {
+	return s.unary("sum", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_sum(g, a.c(), out) })
+}
+
+// SumRows sums a [N, D] over D and returns [N, 1].
+func (s *Scope) SumRows(a Tensor) Tensor {
+	return s.unary("sum rows", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_sum_rows(g, a.c(), out) })
+}
+
+// IsZero returns the mask a = 0 as bool.
+func (s *Scope) IsZero(a Tensor) Tensor {
+	return s.unary("is zero", func(_ C.bool, out *C.lt_tensor) *C.char { return C.lt_is_zero(a.c(), out) })
+}
+
+// ZeroWhere overwrites a by zero where mask holds.
+func (s *Scope) ZeroWhere(a, mask Tensor) {
+	check("zero where", C.lt_zero_where_(C.bool(s.grad), a.c(), mask.c()))
+}
+
+// AddInPlace overwrites a with a + alpha·b.
+func (s *Scope) AddInPlace(a, b Tensor, alpha float64) {
+	check("add", C.lt_add_(C.bool(s.grad), a.c(), b.c(), C.double(alpha)))
+}
+
+// Increment adds value to every element, unrecorded.
+func (t Tensor) Increment(value float64) {
+	check("increment", C.lt_add_scalar_(t.c(), C.double(value)))
+}
+
+// Norm returns the L2 norm of all elements.
+func (t Tensor) Norm() float64 {
+	var v C.double
+	check("norm", C.lt_norm(t.c(), &v))
+	return float64(v)
+}
+
+// Dots holds the inner products of one sample's rows a and b.
+type Dots struct{ AA, AB, BB float64 }
+
+// RowDots returns ⟨aᵢ,aᵢ⟩, ⟨aᵢ,bᵢ⟩ and ⟨bᵢ,bᵢ⟩ for every sample i (first dimension), in one reading of both tensors
+// and summed in float64.
+func RowDots(a, b Tensor) []Dots {
+	n := a.Shape()[0]
+	if n == 0 {
+		return nil
+	}
+	buf := make([]C.double, 3*n)
+	check("row dots", C.lt_row_dots(a.c(), b.c(), &buf[0]))
+	out := make([]Dots, n)
+	for i := range out {
+		out[i] = Dots{float64(buf[3*i]), float64(buf[3*i+1]), float64(buf[3*i+2])}
+	}
+	return out
+}
+
+// AddRows returns xᵢ + pᵢ·aᵢ + qᵢ·bᵢ for every sample i (first dimension) in one pass, unrecorded. len(p) and len(q)
+// must be the number of samples.
+func (s *Scope) AddRows(x, a, b Tensor, p, q []float64) Tensor {
+	if n := x.Shape()[0]; int64(len(p)) != n || int64(len(q)) != n || n == 0 {
+		panic(&Error{Op: "add rows", Text: "one coefficient a sample is needed"})
+	}
+	return s.unary("add rows", func(_ C.bool, out *C.lt_tensor) *C.char {
+		return C.lt_add_rows(x.c(), a.c(), b.c(), (*C.double)(&p[0]), (*C.double)(&q[0]), out)
+	})
+}

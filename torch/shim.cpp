@@ -1,0 +1,434 @@
+#include "shim.h"
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <dlfcn.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/grad_mode.h>
+#include <torch/csrc/autograd/variable.h>
+#include <torch/version.h>
+
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <string>
+
+namespace {
+
+using at::Tensor;
+
+std::atomic<int64_t> handles{0};
+
+Tensor& T(lt_tensor t) { return *reinterpret_cast<Tensor*>(t); }
+
+c10::optional<Tensor> maybe(lt_tensor t) {
+  if (!t) return c10::nullopt;
+  return T(t);
+}
+
+lt_tensor wrap(Tensor t) {
+  handles.fetch_add(1, std::memory_order_relaxed);
+  return reinterpret_cast<lt_tensor>(new Tensor(std::move(t)));
+}
+
+std::vector<Tensor> list(const lt_tensor* ts, int n) {
+  std::vector<Tensor> out;
+  out.reserve(n);
+  for (int i = 0; i < n; i++) out.push_back(T(ts[i]));
+  return out;
+}
+
+// The order of Go's DType constants.
+at::ScalarType dtype_of(int d) {
+  switch (d) {
+    case 0: return at::kFloat;
+    case 1: return at::kDouble;
+    case 2: return at::kBFloat16;
+    case 3: return at::kLong;
+    case 4: return at::kByte;
+    case 5: return at::kBool;
+  }
+  throw std::invalid_argument("unknown dtype " + std::to_string(d));
+}
+
+int dtype_code(at::ScalarType t) {
+  switch (t) {
+    case at::kFloat: return 0;
+    case at::kDouble: return 1;
+    case at::kBFloat16: return 2;
+    case at::kLong: return 3;
+    case at::kByte: return 4;
+    case at::kBool: return 5;
+    default: return -1;
+  }
+}
+
+at::TensorOptions options(int device, int dtype) {
+  auto o = at::TensorOptions().dtype(dtype_of(dtype));
+  return device < 0 ? o.device(at::kCPU) : o.device(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(device)));
+}
+
+// Runs one call with its own grad mode, on a thread that has been given its OpenMP team size, and turns every C++
+// exception into a message.
+template <class F>
+char* call(bool grad, F f) {
+  try {
+    static thread_local bool ready = (at::init_num_threads(), true);
+    (void)ready;
+    at::AutoGradMode mode(grad);
+    f();
+    return nullptr;
+  } catch (const c10::Error& e) {
+    return strdup(e.what_without_backtrace());
+  } catch (const std::exception& e) {
+    return strdup(e.what());
+  } catch (...) {
+    return strdup("unknown C++ exception");
+  }
+}
+
+}  // namespace
+
+// ---- engine.go
+
+const char* lt_version(void) {
+  return TORCH_VERSION;
+}
+char* lt_config(void) {
+  try {
+    return strdup(at::show_config().c_str());
+  } catch (...) {
+    return strdup("");
+  }
+}
+char* lt_blas(void) {
+  using Config = char* (*)();
+  if (auto f = reinterpret_cast<Config>(dlsym(RTLD_DEFAULT, "openblas_get_config"))) return strdup(f());
+  if (dlsym(RTLD_DEFAULT, "mkl_get_version") || at::hasMKL()) return strdup("MKL");
+  return strdup("reference BLAS");
+}
+const char* lt_cpu_capability(void) {
+  static std::string s = [] {
+    auto c = at::show_config();
+    auto i = c.find("CPU capability usage: ");
+    if (i == std::string::npos) return std::string("unknown");
+    i += strlen("CPU capability usage: ");
+    return c.substr(i, c.find('\n', i) - i);
+  }();
+  return s.c_str();
+}
+bool lt_has_onednn(void) { return at::hasMKLDNN(); }
+bool lt_has_cuda(void) { return at::hasCUDA(); }
+void lt_set_threads(int n) {
+  at::set_num_threads(n);
+  if (auto f = reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))) f(n);
+}
+int lt_threads(void) { return at::get_num_threads(); }
+
+// ---- meter.go (allocator in meter.cpp)
+
+int64_t lt_live_tensors(void) { return handles.load(); }
+
+// ---- tensor.go
+
+void lt_free(lt_tensor t) {
+  handles.fetch_sub(1, std::memory_order_relaxed);
+  delete reinterpret_cast<Tensor*>(t);
+}
+int lt_dtype(lt_tensor t) { return dtype_code(T(t).scalar_type()); }
+int lt_dim(lt_tensor t) { return static_cast<int>(T(t).dim()); }
+void lt_sizes(lt_tensor t, int64_t* out) {
+  auto s = T(t).sizes();
+  std::copy(s.begin(), s.end(), out);
+}
+bool lt_requires_grad(lt_tensor t) { return T(t).requires_grad(); }
+bool lt_has_graph(lt_tensor t) { return T(t).grad_fn() != nullptr; }
+int64_t lt_nbytes(lt_tensor t) { return static_cast<int64_t>(T(t).nbytes()); }
+
+char* lt_full(int device, int dtype, const int64_t* sizes, int dim, double value, bool channels_last, lt_tensor* out) {
+  return call(false, [&] {
+    auto o = options(device, dtype);
+    if (channels_last) o = o.memory_format(at::MemoryFormat::ChannelsLast);
+    auto t = at::empty(at::IntArrayRef(sizes, dim), o);
+    *out = wrap(t.fill_(value));
+  });
+}
+char* lt_from_data(int device, int dtype, const int64_t* sizes, int dim, const void* data, size_t nbytes,
+                   lt_tensor* out) {
+  return call(false, [&] {
+    auto t = at::empty(at::IntArrayRef(sizes, dim), options(-1, dtype));
+    TORCH_CHECK(t.nbytes() == nbytes, "from data: ", nbytes, " bytes given, the shape needs ", t.nbytes());
+    std::memcpy(t.data_ptr(), data, nbytes);
+    *out = wrap(device < 0 ? t : t.to(options(device, dtype).device()));
+  });
+}
+// (pixel/255 − mean)/std through a table of 256 values a channel, straight into channels-last memory.
+char* lt_from_images(int device, int dtype, const uint8_t* pixels, int64_t n, int64_t h, int64_t w, int64_t c,
+                     const float* mean, const float* std_, lt_tensor* out) {
+  return call(false, [&] {
+    std::vector<float> table(256 * c);
+    for (int v = 0; v < 256; v++)
+      for (int64_t k = 0; k < c; k++) table[v * c + k] = (static_cast<float>(v) / 255.0f - mean[k]) / std_[k];
+    auto t = at::empty({n, c, h, w}, options(-1, 0).memory_format(at::MemoryFormat::ChannelsLast));
+    float* dst = t.data_ptr<float>();
+    at::parallel_for(0, n * h * w, 1 << 14, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i++)
+        for (int64_t k = 0; k < c; k++) dst[i * c + k] = table[pixels[i * c + k] * c + k];
+    });
+    *out = wrap(t.to(options(device, dtype)));
+  });
+}
+char* lt_to_data(lt_tensor t, void* data, size_t nbytes) {
+  return call(false, [&] {
+    auto c = T(t).detach().to(at::kCPU).contiguous();
+    TORCH_CHECK(c.nbytes() == nbytes, "to data: room for ", nbytes, " bytes, the tensor has ", c.nbytes());
+    std::memcpy(data, c.data_ptr(), nbytes);
+  });
+}
+char* lt_item(lt_tensor t, double* out) {
+  return call(false, [&] { *out = T(t).item<double>(); });
+}
+char* lt_alias(lt_tensor t, lt_tensor* out) {
+  return call(false, [&] { *out = wrap(T(t)); });
+}
+char* lt_detach(lt_tensor t, lt_tensor* out) {
+  return call(false, [&] { *out = wrap(T(t).detach()); });
+}
+char* lt_zeros_like(lt_tensor t, lt_tensor* out) {
+  return call(false, [&] { *out = wrap(at::zeros_like(T(t))); });
+}
+char* lt_clone(bool grad, lt_tensor t, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(T(t).clone()); });
+}
+char* lt_cast(bool grad, lt_tensor t, int dtype, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(T(t).to(dtype_of(dtype))); });
+}
+char* lt_channels_last(bool grad, lt_tensor t, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(T(t).contiguous(at::MemoryFormat::ChannelsLast)); });
+}
+char* lt_copy_(lt_tensor dst, lt_tensor src) {
+  return call(false, [&] {
+    TORCH_CHECK(T(dst).sizes() == T(src).sizes(), "copy: shapes ", T(dst).sizes(), " and ", T(src).sizes());
+    T(dst).copy_(T(src));
+  });
+}
+char* lt_equal(lt_tensor a, lt_tensor b, bool* out) {
+  return call(false, [&] { *out = at::equal(T(a), T(b)); });
+}
+char* lt_all_finite(const lt_tensor* ts, int n, bool* out) {
+  return call(false, [&] {
+    *out = true;
+    // A sum is finite only if every term is; an overflowing sum of finite gradients is as fatal to training.
+    for (int i = 0; i < n && *out; i++) *out = std::isfinite(T(ts[i]).sum().item<double>());
+  });
+}
+
+// ---- random.go
+
+char* lt_normal_(lt_tensor t, double mean, double std_, uint64_t seed) {
+  return call(false, [&] { T(t).normal_(mean, std_, at::make_generator<at::CPUGeneratorImpl>(seed)); });
+}
+char* lt_uniform_(lt_tensor t, double low, double high, uint64_t seed) {
+  return call(false, [&] { T(t).uniform_(low, high, at::make_generator<at::CPUGeneratorImpl>(seed)); });
+}
+
+// ---- layers.go
+
+char* lt_conv2d(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, int64_t stride, int64_t padding, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::conv2d(T(x), T(w), maybe(b), stride, padding)); });
+}
+char* lt_linear(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::linear(T(x), T(w), maybe(b))); });
+}
+char* lt_batch_norm(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, lt_tensor mean, lt_tensor var, bool train,
+                    double momentum, double eps, lt_tensor* out) {
+  return call(grad, [&] {
+    *out = wrap(at::batch_norm(T(x), maybe(w), maybe(b), maybe(mean), maybe(var), train, momentum, eps, false));
+  });
+}
+char* lt_relu(bool grad, lt_tensor x, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::relu(T(x))); });
+}
+char* lt_relu_(bool grad, lt_tensor x) {
+  return call(grad, [&] { at::relu_(T(x)); });
+}
+char* lt_gelu(bool grad, lt_tensor x, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::gelu(T(x))); });
+}
+char* lt_adaptive_avg_pool2d(bool grad, lt_tensor x, int64_t side, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::adaptive_avg_pool2d(T(x), {side, side})); });
+}
+char* lt_flatten(bool grad, lt_tensor x, int64_t start, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(T(x).flatten(start)); });
+}
+char* lt_cross_entropy(bool grad, lt_tensor logits, lt_tensor labels, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::cross_entropy_loss(T(logits), T(labels))); });
+}
+char* lt_softmax(bool grad, lt_tensor x, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::softmax(T(x), -1)); });
+}
+char* lt_topk_correct(lt_tensor logits, lt_tensor labels, int64_t k, int64_t* out) {
+  return call(false, [&] {
+    // Counted by rank, so that classes that tie with the label count against it: a constant output scores nothing.
+    auto scores = T(logits).to(at::kFloat);
+    auto own = scores.gather(1, T(labels).unsqueeze(1));
+    auto above = (scores >= own).sum(1) - 1;
+    *out = (above < k).logical_and(own.squeeze(1).isfinite()).sum().item<int64_t>();
+  });
+}
+
+// ---- math.go
+
+char* lt_add(bool grad, lt_tensor a, lt_tensor b, double alpha, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::add(T(a), T(b), alpha)); });
+}
+char* lt_mul(bool grad, lt_tensor a, lt_tensor b, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::mul(T(a), T(b))); });
+}
+char* lt_div(bool grad, lt_tensor a, lt_tensor b, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::div(T(a), T(b))); });
+}
+char* lt_scale(bool grad, lt_tensor a, double factor, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::mul(T(a), at::Scalar(factor))); });
+}
+char* lt_sqrt(bool grad, lt_tensor a, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::sqrt(T(a))); });
+}
+char* lt_clamp_min(bool grad, lt_tensor a, double min, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::clamp_min(T(a), min)); });
+}
+char* lt_sum(bool grad, lt_tensor a, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::sum(T(a))); });
+}
+char* lt_sum_rows(bool grad, lt_tensor a, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::sum(T(a), {1}, true)); });
+}
+char* lt_is_zero(lt_tensor a, lt_tensor* out) {
+  return call(false, [&] { *out = wrap(at::eq(T(a), 0)); });
+}
+char* lt_zero_where_(bool grad, lt_tensor a, lt_tensor mask) {
+  return call(grad, [&] { T(a).masked_fill_(T(mask), 0); });
+}
+char* lt_add_(bool grad, lt_tensor a, lt_tensor b, double alpha) {
+  return call(grad, [&] { T(a).add_(T(b), alpha); });
+}
+char* lt_add_scalar_(lt_tensor a, double value) {
+  return call(false, [&] { T(a).add_(T(a).is_floating_point() ? at::Scalar(value) : at::Scalar(static_cast<int64_t>(value))); });
+}
+
+char* lt_norm(lt_tensor a, double* out) {
+  return call(false, [&] { *out = at::norm(T(a)).item<double>(); });
+}
+
+namespace {
+
+// Both tensors hold their samples one after the other in the same order of elements, so that a flat loop over a
+// sample meets the same coordinates in both.
+bool same_rows(const Tensor& a, const Tensor& b) {
+  return a.sizes() == b.sizes() && a.strides() == b.strides() && a.is_non_overlapping_and_dense() &&
+         a.scalar_type() == b.scalar_type() && a.device().is_cpu() && b.device().is_cpu() &&
+         a.stride(0) * a.size(0) == a.numel();
+}
+
+template <class S>
+void row_dots(const Tensor& a, const Tensor& b, double* out) {
+  const S *pa = a.data_ptr<S>(), *pb = b.data_ptr<S>();
+  const int64_t n = a.size(0), d = a.numel() / std::max<int64_t>(n, 1);
+  at::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      double aa = 0, ab = 0, bb = 0;
+      const S *x = pa + i * d, *y = pb + i * d;
+#pragma omp simd reduction(+ : aa, ab, bb)
+      for (int64_t j = 0; j < d; j++) {
+        double u = static_cast<double>(x[j]), v = static_cast<double>(y[j]);
+        aa += u * u;
+        ab += u * v;
+        bb += v * v;
+      }
+      out[3 * i] = aa, out[3 * i + 1] = ab, out[3 * i + 2] = bb;
+    }
+  });
+}
+
+}  // namespace
+
+char* lt_row_dots(lt_tensor at_, lt_tensor bt, double* out) {
+  return call(false, [&] {
+    Tensor a = T(at_), b = T(bt);
+    TORCH_CHECK(a.sizes() == b.sizes(), "row dots: shapes ", a.sizes(), " and ", b.sizes());
+    if (b.scalar_type() != a.scalar_type()) b = b.to(a.scalar_type());
+    if (!same_rows(a, b)) {
+      a = a.to(at::kCPU).contiguous();
+      b = b.to(at::kCPU).contiguous();
+    }
+    switch (a.scalar_type()) {
+      case at::kFloat: return row_dots<float>(a, b, out);
+      case at::kDouble: return row_dots<double>(a, b, out);
+      case at::kBFloat16: return row_dots<at::BFloat16>(a, b, out);
+      default: TORCH_CHECK(false, "row dots: dtype ", a.scalar_type());
+    }
+  });
+}
+
+char* lt_add_rows(lt_tensor xt, lt_tensor at_, lt_tensor bt, const double* p, const double* q, lt_tensor* out) {
+  return call(false, [&] {
+    const Tensor &x = T(xt), &a = T(at_), &b = T(bt);
+    TORCH_CHECK(x.sizes() == a.sizes() && x.sizes() == b.sizes(), "add rows: shapes ", x.sizes(), ", ", a.sizes(),
+                " and ", b.sizes());
+    const int64_t n = x.size(0);
+    if (x.scalar_type() == at::kFloat && same_rows(x, a) && same_rows(x, b)) {
+      auto y = at::empty_like(x);
+      const float *px = x.data_ptr<float>(), *pa = a.data_ptr<float>(), *pb = b.data_ptr<float>();
+      float* py = y.data_ptr<float>();
+      const int64_t d = x.numel() / std::max<int64_t>(n, 1);
+      at::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; i++) {
+          const float u = static_cast<float>(p[i]), v = static_cast<float>(q[i]);
+#pragma omp simd
+          for (int64_t j = i * d; j < (i + 1) * d; j++) py[j] = px[j] + u * pa[j] + v * pb[j];
+        }
+      });
+      *out = wrap(y);
+      return;
+    }
+    std::vector<int64_t> shape(x.dim(), 1);
+    shape[0] = n;
+    auto column = [&](const double* s) {
+      auto t = at::empty({n}, at::kDouble);
+      std::memcpy(t.data_ptr(), s, n * sizeof(double));
+      return t.to(x.options()).view(shape);
+    };
+    *out = wrap(at::addcmul(at::addcmul(x, a.to(x.scalar_type()), column(p)), b.to(x.scalar_type()), column(q)));
+  });
+}
+
+// ---- autograd.go
+
+char* lt_set_requires_grad(lt_tensor t, bool on) {
+  return call(false, [&] { T(t).set_requires_grad(on); });
+}
+char* lt_grad(lt_tensor loss, const lt_tensor* inputs, int n, bool create_graph, bool retain_graph, lt_tensor* outs) {
+  return call(create_graph, [&] {
+    auto grads = torch::autograd::grad({T(loss)}, list(inputs, n), {}, retain_graph || create_graph, create_graph,
+                                       /*allow_unused=*/true);
+    for (int i = 0; i < n; i++) outs[i] = grads[i].defined() ? wrap(std::move(grads[i])) : nullptr;
+  });
+}
+
+// ---- foreach.go
+
+char* lt_foreach_scale_(const lt_tensor* a, int n, double factor) {
+  return call(false, [&] { at::_foreach_mul_(list(a, n), at::Scalar(factor)); });
+}
+char* lt_foreach_add_(const lt_tensor* a, const lt_tensor* b, int n, double alpha) {
+  return call(false, [&] { at::_foreach_add_(list(a, n), list(b, n), at::Scalar(alpha)); });
+}
+char* lt_foreach_dot(const lt_tensor* a, const lt_tensor* b, int n, double* out) {
+  return call(false, [&] {
+    double sum = 0;
+    for (int i = 0; i < n; i++) sum += at::sum(T(a[i]).to(at::kDouble) * T(b[i]).to(at::kDouble)).item<double>();
+    *out = sum;
+  });
+}

@@ -1,0 +1,105 @@
+// A C view of libtorch, hand-written, in the order of the Go files that call it.
+//
+// Every fallible function returns NULL, or a message that the caller frees; results go through out-pointers.
+// `grad` carries the grad mode of that one call: libtorch keeps it per thread, and goroutines move between threads.
+// A tensor handle is owned by whoever received it and is given back with lt_free.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct lt_tensor_s* lt_tensor;
+typedef struct lt_generator_s* lt_generator;
+
+// engine.go
+const char* lt_version(void);
+char* lt_config(void);      // the caller frees
+char* lt_blas(void);        // the caller frees
+const char* lt_cpu_capability(void);
+bool lt_has_onednn(void);
+bool lt_has_cuda(void);
+void lt_set_threads(int n);
+int lt_threads(void);
+
+// meter.go
+void lt_meter_install(void);
+int64_t lt_live_bytes(void);
+int64_t lt_peak_bytes(void);
+void lt_reset_peak(void);
+int64_t lt_live_tensors(void);
+
+// tensor.go
+void lt_free(lt_tensor t);
+int lt_dtype(lt_tensor t);
+int lt_dim(lt_tensor t);
+void lt_sizes(lt_tensor t, int64_t* out);
+bool lt_requires_grad(lt_tensor t);
+bool lt_has_graph(lt_tensor t);
+int64_t lt_nbytes(lt_tensor t);
+char* lt_full(int device, int dtype, const int64_t* sizes, int dim, double value, bool channels_last, lt_tensor* out);
+char* lt_from_data(int device, int dtype, const int64_t* sizes, int dim, const void* data, size_t nbytes, lt_tensor* out);
+char* lt_from_images(int device, int dtype, const uint8_t* pixels, int64_t n, int64_t h, int64_t w, int64_t c,
+                     const float* mean, const float* std_, lt_tensor* out);
+char* lt_to_data(lt_tensor t, void* data, size_t nbytes);
+char* lt_item(lt_tensor t, double* out);
+char* lt_alias(lt_tensor t, lt_tensor* out);
+char* lt_detach(lt_tensor t, lt_tensor* out);
+char* lt_zeros_like(lt_tensor t, lt_tensor* out);
+char* lt_clone(bool grad, lt_tensor t, lt_tensor* out);
+char* lt_cast(bool grad, lt_tensor t, int dtype, lt_tensor* out);
+char* lt_channels_last(bool grad, lt_tensor t, lt_tensor* out);
+char* lt_copy_(lt_tensor dst, lt_tensor src);
+char* lt_equal(lt_tensor a, lt_tensor b, bool* out);
+char* lt_all_finite(const lt_tensor* ts, int n, bool* out);
+
+// random.go
+char* lt_normal_(lt_tensor t, double mean, double std_, uint64_t seed);
+char* lt_uniform_(lt_tensor t, double low, double high, uint64_t seed);
+
+// layers.go
+char* lt_conv2d(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, int64_t stride, int64_t padding, lt_tensor* out);
+char* lt_linear(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, lt_tensor* out);
+char* lt_batch_norm(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, lt_tensor mean, lt_tensor var, bool train,
+                    double momentum, double eps, lt_tensor* out);
+char* lt_relu(bool grad, lt_tensor x, lt_tensor* out);
+char* lt_relu_(bool grad, lt_tensor x);
+char* lt_gelu(bool grad, lt_tensor x, lt_tensor* out);
+char* lt_adaptive_avg_pool2d(bool grad, lt_tensor x, int64_t side, lt_tensor* out);
+char* lt_flatten(bool grad, lt_tensor x, int64_t start, lt_tensor* out);
+char* lt_cross_entropy(bool grad, lt_tensor logits, lt_tensor labels, lt_tensor* out);
+char* lt_softmax(bool grad, lt_tensor x, lt_tensor* out);
+char* lt_topk_correct(lt_tensor logits, lt_tensor labels, int64_t k, int64_t* out);
+
+// math.go
+char* lt_add(bool grad, lt_tensor a, lt_tensor b, double alpha, lt_tensor* out);
+char* lt_mul(bool grad, lt_tensor a, lt_tensor b, lt_tensor* out);
+char* lt_div(bool grad, lt_tensor a, lt_tensor b, lt_tensor* out);
+char* lt_scale(bool grad, lt_tensor a, double factor, lt_tensor* out);
+char* lt_sqrt(bool grad, lt_tensor a, lt_tensor* out);
+char* lt_clamp_min(bool grad, lt_tensor a, double min, lt_tensor* out);
+char* lt_sum(bool grad, lt_tensor a, lt_tensor* out);
+char* lt_sum_rows(bool grad, lt_tensor a, lt_tensor* out);
+char* lt_is_zero(lt_tensor a, lt_tensor* out);
+char* lt_zero_where_(bool grad, lt_tensor a, lt_tensor mask);
+char* lt_add_(bool grad, lt_tensor a, lt_tensor b, double alpha);
+char* lt_add_scalar_(lt_tensor a, double value);
+char* lt_norm(lt_tensor a, double* out);
+char* lt_row_dots(lt_tensor a, lt_tensor b, double* out);
+char* lt_add_rows(lt_tensor x, lt_tensor a, lt_tensor b, const double* p, const double* q, lt_tensor* out);
+
+// autograd.go
+char* lt_set_requires_grad(lt_tensor t, bool on);
+char* lt_grad(lt_tensor loss, const lt_tensor* inputs, int n, bool create_graph, bool retain_graph, lt_tensor* outs);
+
+// foreach.go
+char* lt_foreach_scale_(const lt_tensor* a, int n, double factor);
+char* lt_foreach_add_(const lt_tensor* a, const lt_tensor* b, int n, double alpha);
+char* lt_foreach_dot(const lt_tensor* a, const lt_tensor* b, int n, double* out);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,210 @@
+package torch
+
+/*
+#include <stdlib.h>
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unsafe"
+)
+
+// DType is an element type.
+type DType int
+
+// The order is that of the shim.
+const (
+	Float32 DType = iota
+	Float64
+	BFloat16
+	Int64
+	Uint8
+	Bool
+)
+
+// Size returns the bytes of one element.
+func (d DType) Size() int { return [...]int{4, 8, 2, 8, 1, 1}[d] }
+
+func (d DType) String() string {
+	return [...]string{"float32", "float64", "bfloat16", "int64", "uint8", "bool"}[d]
+}
+
+// Device is where a tensor lives: [CPU], or the number of a CUDA device.
+type Device int
+
+// CPU is the processor's memory.
+const CPU Device = -1
+
+// ParseDevice reads "cpu", "cuda" or "cuda:N".
+func ParseDevice(s string) (Device, error) {
+	name, index, numbered := strings.Cut(s, ":")
+	switch {
+	case s == "cpu":
+		return CPU, nil
+	case s == "cuda":
+		return 0, nil
+	case name == "cuda" && numbered:
+		if n, err := strconv.Atoi(index); err == nil && n >= 0 {
+			return Device(n), nil
+		}
+	}
+	return CPU, fmt.Errorf("unknown device %q: must be cpu, cuda or cuda:N", s)
+}
+
+// Tensor is a handle on a libtorch tensor. The zero Tensor is "no tensor". Copies of a Tensor are the same handle.
+type Tensor struct{ h *handle }
+
+type handle struct {
+	ptr   C.lt_tensor
+	scope *Scope
+	index int // in scope.live
+}
+
+// leave takes the handle out of its scope's list.
+func (h *handle) leave() {
+	if h.scope == nil {
+		return
+	}
+	list := h.scope.live
+	last := list[len(list)-1]
+	list[h.index], last.index = last, h.index
+	list[len(list)-1] = nil
+	h.scope.live = list[:len(list)-1]
+	h.scope = nil
+}
+
+func (h *handle) drop() {
+	if h.ptr != nil {
+		C.lt_free(h.ptr)
+		h.ptr = nil
+	}
+	h.scope = nil
+}
+
+func (s *Scope) wrap(ptr C.lt_tensor) Tensor {
+	h := &handle{ptr: ptr}
+	s.own(h)
+	return Tensor{h}
+}
+
+// c returns the shim's handle; nil for no tensor.
+func (t Tensor) c() C.lt_tensor {
+	if t.h == nil {
+		return nil
+	}
+	if t.h.ptr == nil {
+		panic(&Error{Op: "use", Text: "the tensor was freed before"})
+	}
+	return t.h.ptr
+}
+
+// Defined reports whether t is a tensor that has not been freed.
+func (t Tensor) Defined() bool { return t.h != nil && t.h.ptr != nil }
+
+// Free releases the handle now. Freeing no tensor, or twice, does nothing.
+func (t Tensor) Free() {
+	if t.h == nil {
+		return
+	}
+	t.h.leave()
+	t.h.drop()
+}
+
+// Keep takes the tensor out of its scope: from here on the caller frees it.
+func (t Tensor) Keep() Tensor {
+	t.h.leave()
+	return t
+}
+
+// DType returns the element type.
+func (t Tensor) DType() DType { return DType(C.lt_dtype(t.c())) }
+
+// Shape returns the sizes of the dimensions.
+func (t Tensor) Shape() []int64 {
+	n := int(C.lt_dim(t.c()))
+	out := make([]int64, n)
+	if n > 0 {
+		C.lt_sizes(t.c(), (*C.int64_t)(&out[0]))
+	}
+	return out
+}
+
+// Numel returns the number of elements.
+func (t Tensor) Numel() int64 {
+	n := int64(1)
+	for _, d := range t.Shape() {
+		n *= d
+	}
+	return n
+}
+
+// Bytes returns the bytes of the elements.
+func (t Tensor) Bytes() int64 { return int64(C.lt_nbytes(t.c())) }
+
+// RequiresGrad reports whether autograd follows t.
+func (t Tensor) RequiresGrad() bool { return bool(C.lt_requires_grad(t.c())) }
+
+// HasGraph reports whether t was computed by recorded operations.
+func (t Tensor) HasGraph() bool { return bool(C.lt_has_graph(t.c())) }
+
+// SetRequiresGrad marks a leaf, in place, as one that autograd follows.
+func (t Tensor) SetRequiresGrad(on bool) Tensor {
+	check("requires_grad", C.lt_set_requires_grad(t.c(), C.bool(on)))
+	return t
+}
+
+// Item returns the value of a tensor with one element.
+func (t Tensor) Item() float64 {
+	var v C.double
+	check("item", C.lt_item(t.c(), &v))
+	return float64(v)
+}
+
+// Copy overwrites t with src, whose shape must be the same; dtype, device and memory format stay t's.
+func (t Tensor) Copy(src Tensor) { check("copy", C.lt_copy_(t.c(), src.c())) }
+
+// Equal reports whether shapes and all elements are the same.
+func (t Tensor) Equal(o Tensor) bool {
+	var same C.bool
+	check("equal", C.lt_equal(t.c(), o.c(), &same))
+	return bool(same)
+}
+
+// Data copies the elements into contiguous little-endian bytes.
+func (t Tensor) Data() []byte {
+	buf := make([]byte, t.Bytes())
+	if len(buf) > 0 {
+		check("data", C.lt_to_data(t.c(), unsafe.Pointer(&buf[0]), C.size_t(len(buf))))
+	}
+	return buf
+}
+
+// Float64s copies the elements as float64, whatever the floating type.
+func (t Tensor) Float64s() []float64 {
+	s := NewScope(NoGrad)
+	defer s.Close()
+	d := s.Cast(t, Float64)
+	out := make([]float64, d.Numel())
+	if len(out) > 0 {
+		check("float64s", C.lt_to_data(d.c(), unsafe.Pointer(&out[0]), C.size_t(8*len(out))))
+	}
+	return out
+}
+
+func (t Tensor) String() string {
+	if !t.Defined() {
+		return "Tensor(none)"
+	}
+	return fmt.Sprintf("Tensor(%v %v)", t.DType(), t.Shape())
+}
+
+func dims(shape []int64) (*C.int64_t, C.int) {
+	if len(shape) == 0 {
+		return nil, 0
+	}
+	return (*C.int64_t)(&shape[0]), C.int(len(shape))
+}

@@ -1,0 +1,28 @@
+package zoo
+
+import (
+	"fmt"
+
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/nn"
+)
+
+// newMLP builds depth hidden layers of Linear and ReLU, each a block, under the names fc1, fc2, … and fc.
+func newMLP(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error) {
+	if o.Depth < 1 {
+		return nil, fault.New("model.depth is %d: mlp needs at least 1 hidden layer", o.Depth)
+	}
+	net := &Network{Name: o.Name, Input: in, Classes: classes}
+	units := in.C * in.H * in.W
+	for k := 1; k <= o.Depth; k++ {
+		name := fmt.Sprintf("fc%d", k)
+		layers := nn.Sequential{nn.NewLinear(init.In(name), units, o.Width), nn.ReLU{}}
+		if k == 1 {
+			layers = append(nn.Sequential{nn.Flatten{}}, layers...)
+		}
+		net.Blocks = append(net.Blocks, nn.Block{Name: name, Layer: layers, Out: nn.Shape{C: o.Width}})
+		units = o.Width
+	}
+	net.Classifier = nn.NewLinear(init.In("fc"), units, classes)
+	return net, nil
+}

@@ -1,0 +1,97 @@
+package zoo
+
+import (
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/torch"
+)
+
+// newResNet builds the CIFAR residual network of 6n+2 weight layers: a 3×3 stem, three stages of n basic blocks with
+// widths w, 2w, 4w at full, half and quarter resolution, global average pooling and a linear classifier.
+// Where the width changes, the shortcut is a 1×1 convolution with normalisation.
+func newResNet(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error) {
+	return newStages(o, in, classes, init, func(i nn.Init, in, out, stride int) nn.Layer {
+		return newBasicBlock(i, in, out, stride)
+	})
+}
+
+// newPlainNet builds the same stack without shortcuts.
+func newPlainNet(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error) {
+	return newStages(o, in, classes, init, func(i nn.Init, in, out, stride int) nn.Layer {
+		return nn.Sequential{
+			nn.NewConvNormReLU(i, "conv1", "bn1", in, out, 3, stride),
+			nn.NewConvNormReLU(i, "conv2", "bn2", out, out, 3, 1),
+		}
+	})
+}
+
+func newStages(o Options, in nn.Shape, classes int, init nn.Init,
+	block func(i nn.Init, in, out, stride int) nn.Layer) (*Network, error) {
+	if o.Depth < 8 || (o.Depth-2)%6 != 0 {
+		return nil, fault.New("model.depth is %d: %s needs 6n+2 layers, such as 8, 20, 32, 56 or 110", o.Depth, o.Name)
+	}
+	if in.H < 4 || in.W < 4 {
+		return nil, fault.New("model.image is %d×%d: %s needs at least 4×4", in.H, in.W, o.Name)
+	}
+	n := (o.Depth - 2) / 6
+	net := &Network{Name: o.Name, Input: in, Classes: classes}
+	at := nn.Shape{C: o.Width, H: in.H, W: in.W}
+	add := func(name string, l nn.Layer) {
+		net.Blocks = append(net.Blocks, nn.Block{Name: name, Layer: l, Out: at})
+	}
+	add("stem", nn.NewConvNormReLU(init, "conv1", "bn1", in.C, o.Width, 3, 1))
+	for stage := 1; stage <= 3; stage++ {
+		width := o.Width << (stage - 1)
+		for k := range n {
+			stride := 1
+			if stage > 1 && k == 0 {
+				stride = 2
+			}
+			name := blockName(stage, k)
+			l := block(init.In(name), at.C, width, stride)
+			at = nn.Shape{C: width, H: sideAfter(at.H, stride), W: sideAfter(at.W, stride)}
+			add(name, l)
+		}
+	}
+	net.Classifier = nn.Sequential{nn.AvgPool{Side: 1}, nn.Flatten{}, nn.NewLinear(init.In("fc"), at.C, classes)}
+	net.Cuts = map[int][]string{
+		2: {blockName(2, n-1)},                    // the last stage is module 2
+		3: {blockName(1, n-1), blockName(2, n-1)}, // by resolution
+	}
+	return net, nil
+}
+
+// basicBlock is y = ReLU(BN(conv(ReLU(BN(conv x)))) + shortcut x) (He et al. 2016).
+type basicBlock struct {
+	first      *nn.ConvNormReLU
+	conv2      *nn.Conv2d
+	bn2        *nn.BatchNorm2d
+	downsample nn.Sequential // empty: identity
+}
+
+func newBasicBlock(i nn.Init, in, out, stride int) *basicBlock {
+	b := &basicBlock{
+		first: nn.NewConvNormReLU(i, "conv1", "bn1", in, out, 3, stride),
+		conv2: nn.NewConv2d(i.In("conv2"), out, out, 3, 1),
+		bn2:   nn.NewBatchNorm2d(i.In("bn2"), out),
+	}
+	if stride != 1 || in != out {
+		d := i.In("downsample")
+		b.downsample = nn.Sequential{nn.NewConv2d(d.In("0"), in, out, 1, stride), nn.NewBatchNorm2d(d.In("1"), out)}
+	}
+	return b
+}
+
+// Forward implements nn.Layer.
+func (b *basicBlock) Forward(p *nn.Pass, x torch.Tensor) torch.Tensor {
+	shortcut := b.downsample.Forward(p, p.Alias(x))
+	h := b.first.Forward(p, x)
+	return b.bn2.AddReLU(p, b.conv2.Forward(p, h), shortcut)
+}
+
+// Params implements nn.Layer.
+func (b *basicBlock) Params() []*nn.Param {
+	all := append(b.first.Params(), b.conv2.Params()...)
+	all = append(all, b.bn2.Params()...)
+	return append(all, b.downsample.Params()...)
+}
