@@ -26,12 +26,13 @@ type Module struct {
 	Body   nn.Layer // x_{k−1} → x_k
 	Head   nn.Layer // x_k → logits
 	Params []*nn.Param
-	Optim  optim.Optimizer
+	Optim  optim.Optimizer // nil in a module that only infers
 
 	theta []torch.Tensor // the trainable ones among Params
 }
 
-// NewModule wires a body and a head. The optimizer is made by build over the module's parameters, its own for good.
+// NewModule wires a body and a head. The optimizer is made by build over the module's parameters, its own for good;
+// build is nil for a module that only infers.
 func NewModule(index int, last bool, blocks []nn.Block, head nn.Layer, build func([]*nn.Param) optim.Optimizer) *Module {
 	var body nn.Sequential
 	m := &Module{Index: index, Last: last, Head: head}
@@ -47,11 +48,13 @@ func NewModule(index int, last bool, blocks []nn.Block, head nn.Layer, build fun
 
 // Refresh must follow a change of the parameters' types or places; it makes the optimizer anew.
 func (m *Module) Refresh(build func([]*nn.Param) optim.Optimizer) {
+	m.theta = nn.Trainable(m.Params)
 	if m.Optim != nil {
 		m.Optim.Free()
 	}
-	m.theta = nn.Trainable(m.Params)
-	m.Optim = build(m.Params)
+	if build != nil {
+		m.Optim = build(m.Params)
+	}
 }
 
 // Theta returns the trainable parameters θ_k, body before head. The module owns them.
@@ -64,8 +67,10 @@ func (m *Module) RestingBytes() int64 {
 	for _, p := range m.Params {
 		sum += p.Value.Bytes()
 	}
-	for _, s := range m.Optim.State() {
-		sum += s.Value.Bytes()
+	if m.Optim != nil {
+		for _, s := range m.Optim.State() {
+			sum += s.Value.Bytes()
+		}
 	}
 	return sum
 }
@@ -73,7 +78,9 @@ func (m *Module) RestingBytes() int64 {
 // Free releases parameters and optimizer.
 func (m *Module) Free() {
 	nn.Free(m.Params)
-	m.Optim.Free()
+	if m.Optim != nil {
+		m.Optim.Free()
+	}
 }
 
 // Signal is what a module hands to the next one. The receiver owns it.

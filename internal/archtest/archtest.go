@@ -28,7 +28,7 @@ var edges = map[string][]string{
 	"local":       {"nn", "optim", "torch"},
 	"zoo":         {"nn", "torch"},
 	"nn":          {"torch"},
-	"optim":       {"torch"},
+	"optim":       {"nn", "torch"},
 	"torch":       {},
 	"data":        {},
 	"recipe":      {},

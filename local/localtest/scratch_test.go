@@ -2,9 +2,9 @@ package localtest
 
 import (
 	"fmt"
+	"os"
 	"testing"
 	"time"
-	"os"
 
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/nn"
@@ -54,15 +54,21 @@ func TestScratch(t *testing.T) {
 			name string
 			k    int
 			grad string
-		}{{"bp", 1, ""}, {"layerwise", 3, ""}, {"sgr", 3, "directional"}, {"layerwise", 16, ""}, {"sgr", 16, "directional"},{"sgr", 3, "double"}} {
-			if c.grad == "double" && (dt == torch.BFloat16 || os.Getenv("DOUBLE")=="") { continue }
+		}{{"bp", 1, ""}, {"layerwise", 3, ""}, {"sgr", 3, "directional"}, {"layerwise", 16, ""}, {"sgr", 16, "directional"}, {"sgr", 3, "double"}} {
+			if c.grad == "double" && (dt == torch.BFloat16 || os.Getenv("DOUBLE") == "") {
+				continue
+			}
 			ch := chain(t, c.name, c.k, c.grad, dt)
 			s := torch.NewScope(torch.NoGrad)
 			step := func() []local.Stats {
 				x := s.Full(torch.Float32, 0, 128, 3, 32, 32)
 				x.Normal(0, 1, 3)
 				y := s.FromInts(make([]int64, 128))
-				if dt != torch.Float32 { x2 := s.Cast(x, dt); x.Free(); x = x2 }
+				if dt != torch.Float32 {
+					x2 := s.Cast(x, dt)
+					x.Free()
+					x = x2
+				}
 				st, err := ch.Step(x.Keep(), y.Keep(), local.Tick{LR: 0.01})
 				if err != nil {
 					t.Fatal(err)

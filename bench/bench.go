@@ -1,0 +1,172 @@
+// Package bench measures training steps: time, as a distribution, and memory, exactly.
+package bench
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/locus-learn/locus/internal/seed"
+	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/torch"
+	"github.com/locus-learn/locus/train"
+)
+
+// Options say what is measured. The rest of a recipe, heads for instance, comes from the config given to [Run].
+type Options struct {
+	Methods []string // in the order of the rows
+	Image   int      // side of the square input, 3 channels
+	Classes int
+	Steps   int // counted steps of each method
+	Warmup  int // steps before, not counted
+}
+
+// Result is one row. Times are seconds.
+type Result struct {
+	Method          string   `json:"method"`
+	Model           string   `json:"model"`
+	Modules         int      `json:"modules"`
+	Cuts            []string `json:"cuts"`
+	Batch           int      `json:"batch"`
+	Image           int      `json:"image"`
+	Precision       string   `json:"precision"`
+	Threads         int      `json:"threads"`
+	StepSeconds     float64  `json:"step_seconds"` // median
+	StepSecondsMin  float64  `json:"step_seconds_min"`
+	StepSecondsMax  float64  `json:"step_seconds_max"`
+	ImagesPerSecond float64  `json:"images_per_second"`
+	PeakBytes       int64    `json:"peak_bytes"`       // of live tensors during a step, the batch included
+	RestingBytes    int64    `json:"resting_bytes"`    // from shapes: parameters, buffers, optimizer state
+	ActivationBytes int64    `json:"activation_bytes"` // peak − resting
+	PeakRSS         int64    `json:"peak_rss_bytes"`   // of the process, so far: it never falls from row to row
+}
+
+// subject is one method under test.
+type subject struct {
+	model *train.Model
+	step  int
+	times []float64
+	peak  int64
+}
+
+// Run measures every method on the same synthetic batch. Methods take turns step by step, so that a drift of the
+// machine's speed meets all alike; each has its memory measured alone, before.
+func Run(c train.Config, o Options) ([]Result, error) {
+	defer torch.Pin()()
+	var rows []Result
+	var subjects []*subject
+	defer func() {
+		for _, s := range subjects {
+			s.model.Free()
+		}
+	}()
+	for _, method := range o.Methods {
+		row, err := measureMemory(c, o, method)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row)
+	}
+	for _, method := range o.Methods {
+		m, err := build(c, o, method)
+		if err != nil {
+			return nil, err
+		}
+		subjects = append(subjects, &subject{model: m})
+	}
+	for i := range o.Warmup + o.Steps {
+		for _, s := range subjects {
+			took, err := s.train(c, o)
+			if err != nil {
+				return nil, err
+			}
+			if i >= o.Warmup {
+				s.times = append(s.times, took)
+			}
+		}
+	}
+	for i, s := range subjects {
+		slices.Sort(s.times)
+		r := &rows[i]
+		r.StepSeconds, r.StepSecondsMin, r.StepSecondsMax = s.times[len(s.times)/2], s.times[0], s.times[len(s.times)-1]
+		r.ImagesPerSecond = float64(c.Data.Batch) / r.StepSeconds
+	}
+	return rows, nil
+}
+
+func build(c train.Config, o Options, method string) (*train.Model, error) {
+	c.Method.Name = method
+	return train.NewModel(c, nn.Shape{C: 3, H: o.Image, W: o.Image}, o.Classes, false)
+}
+
+// measureMemory takes two steps with nothing else alive and reads the meter on the second, when all state exists.
+func measureMemory(c train.Config, o Options, method string) (Result, error) {
+	before := torch.LiveBytes()
+	m, err := build(c, o, method)
+	if err != nil {
+		return Result{}, err
+	}
+	defer m.Free()
+	s := &subject{model: m}
+	for range 2 {
+		torch.ResetPeak()
+		if _, err := s.train(c, o); err != nil {
+			return Result{}, err
+		}
+	}
+	r := Result{
+		Method: method, Model: c.Model.Name, Modules: len(m.Learner.Modules()), Cuts: m.Cuts(), Batch: c.Data.Batch,
+		Image: o.Image, Precision: c.Precision, Threads: torch.Threads(),
+		PeakBytes: torch.PeakBytes() - before, RestingBytes: m.RestingBytes(), PeakRSS: peakRSS(),
+	}
+	r.ActivationBytes = r.PeakBytes - r.RestingBytes
+	return r, nil
+}
+
+// train takes one step on random images, drawn before the clock starts, and returns its seconds.
+func (s *subject) train(c train.Config, o Options) (float64, error) {
+	x, y := batch(c, o, s.step)
+	began := time.Now()
+	_, err := s.model.Learner.Step(x, y, local.Tick{Step: s.step, LR: c.Optim.LR / 100})
+	s.step++
+	if err != nil {
+		return 0, fmt.Errorf("bench: %s: %w", s.model.Config.Method.Name, err)
+	}
+	return time.Since(began).Seconds(), nil
+}
+
+func batch(c train.Config, o Options, step int) (x, y torch.Tensor) {
+	scope := torch.NewScope(torch.NoGrad)
+	defer scope.Close()
+	n := int64(c.Data.Batch)
+	x = scope.Full(torch.Float32, 0, n, 3, int64(o.Image), int64(o.Image))
+	x.Normal(0, 1, seed.Derive(c.Seed, "bench/images", uint64(step)))
+	if c.Precision == "bf16" {
+		x = scope.Cast(x, torch.BFloat16)
+	}
+	labels := make([]int64, n)
+	random := seed.Rand(c.Seed, "bench/labels", uint64(step))
+	for i := range labels {
+		labels[i] = random.Int64N(int64(o.Classes))
+	}
+	return x.Keep(), scope.FromInts(labels).Keep()
+}
+
+// peakRSS returns the process's highest resident size, or 0 where the system does not tell.
+func peakRSS() int64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kib, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return kib << 10
+		}
+	}
+	return 0
+}

@@ -1,0 +1,58 @@
+package nn_test
+
+import (
+	"testing"
+
+	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/nn/nntest"
+	"github.com/locus-learn/locus/torch"
+)
+
+// function is a layer without parameters, as a test needs one.
+type function func(p *nn.Pass, x torch.Tensor) torch.Tensor
+
+func (f function) Forward(p *nn.Pass, x torch.Tensor) torch.Tensor { return f(p, x) }
+func (f function) Params() []*nn.Param                             { return nil }
+
+// addReLU is ReLU(norm(x) + x).
+type addReLU struct{ *nn.BatchNorm2d }
+
+func (l addReLU) Forward(p *nn.Pass, x torch.Tensor) torch.Tensor {
+	shortcut := p.Alias(x)
+	return l.AddReLU(p, x, shortcut)
+}
+
+func TestLayersAgreeWithPyTorch(t *testing.T) {
+	s := torch.NewScope(torch.NoGrad)
+	defer s.Close()
+	g := nntest.Open(t, s, "testdata/layers.safetensors")
+	crossEntropy := func(p *nn.Pass, x torch.Tensor) torch.Tensor { return p.CrossEntropy(x, g.Get(t, "labels")) }
+	softmax := func(p *nn.Pass, x torch.Tensor) torch.Tensor { return p.Softmax(x) }
+	i := nn.Init{Seed: 1, Device: torch.CPU}
+	cases := []nntest.Case{
+		{Name: "conv3x3", Layer: nn.NewConv2d(i, 3, 6, 3, 1)},
+		{Name: "conv3x3s2", Layer: nn.NewConv2d(i, 3, 6, 3, 2)},
+		{Name: "conv3x3s2odd", Layer: nn.NewConv2d(i, 3, 6, 3, 2)},
+		{Name: "conv1x1s2", Layer: nn.NewConv2d(i, 3, 6, 1, 2)},
+		{Name: "linear", Layer: nn.NewLinear(i, 10, 7)},
+		{Name: "batchnorm", Layer: nn.NewBatchNorm2d(i, 6)},
+		{Name: "batchnorm_eval", Layer: nn.NewBatchNorm2d(i, 6), Eval: true},
+		{Name: "conv_norm_relu", Layer: nn.NewConvNormReLU(i, "conv1", "bn1", 3, 6, 3, 1)},
+		{Name: "conv_norm_relu_eval", Layer: nn.NewConvNormReLU(i, "conv1", "bn1", 3, 6, 3, 1), Eval: true},
+		{Name: "add_relu", Layer: addReLU{nn.NewBatchNorm2d(i, 6)}},
+		{Name: "add_relu_eval", Layer: addReLU{nn.NewBatchNorm2d(i, 6)}, Eval: true},
+		{Name: "relu", Layer: nn.ReLU{}},
+		{Name: "gelu", Layer: nn.GELU{}},
+		{Name: "avgpool1", Layer: nn.AvgPool{Side: 1}},
+		{Name: "avgpool2", Layer: nn.AvgPool{Side: 2}},
+		{Name: "flatten", Layer: nn.Flatten{}},
+		{Name: "cross_entropy", Layer: function(crossEntropy)},
+		{Name: "softmax", Layer: function(softmax)},
+	}
+	for _, c := range cases {
+		t.Run(c.Name, func(t *testing.T) {
+			defer nn.Free(c.Layer.Params())
+			g.Check(t, c)
+		})
+	}
+}

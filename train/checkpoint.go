@@ -1,0 +1,235 @@
+package train
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/recipe"
+	"github.com/locus-learn/locus/safetensors"
+	"github.com/locus-learn/locus/torch"
+)
+
+// Names within a run folder. A checkpoint is two files: the weights, which need nothing else to be used, and beside
+// them the state that a resumed run needs. The weights name their state file, which has the step in its own name, so
+// that a run killed between the two writes still has a pair that belongs together.
+const (
+	lastFile = "last.safetensors"
+	bestFile = "best.safetensors"
+)
+
+// Keys of the weights' metadata.
+const (
+	metaRecipe  = "locus.recipe"  // YAML, resolved
+	metaInput   = "locus.input"   // nn.Shape of an image, JSON
+	metaClasses = "locus.classes" // names, JSON
+	metaState   = "locus.state"   // file name of the state
+	metaDataset = "locus.dataset" // name, subset or not, mean and std, JSON
+	metaRun     = "locus.run"     // progress, JSON, in the state file
+)
+
+// dataset is what a model must remember of the set it was trained on.
+type dataset struct {
+	Name      string
+	Subset    bool
+	Mean, Std []float64
+}
+
+// progress is the position of a run: with it, the optimizer's state and the seed, a run goes on bit for bit, since
+// data order and all random choices derive from the seed, the epoch and the batch.
+type progress struct {
+	Step    int // done
+	Total   int
+	Epoch   int     // the one under way, from 0
+	Batch   int     // the next one of this epoch
+	Sums    sums    // of this epoch
+	Seconds float64 // of training, so far
+	Best    float64 // validation accuracy
+}
+
+// save writes the checkpoint of a run: the state first, then the weights that name it, then the old state goes.
+func (r *Run) save() error {
+	state := fmt.Sprintf("state-%d.safetensors", r.at.Step)
+	position, err := json.Marshal(r.at)
+	if err != nil {
+		return err
+	}
+	var tensors []safetensors.Tensor
+	for _, m := range r.model.Learner.Modules() {
+		for _, s := range m.Optim.State() {
+			tensors = append(tensors, stored(s.Name, s.Value))
+		}
+	}
+	meta := map[string]string{metaRun: string(position)}
+	if err := safetensors.Write(filepath.Join(r.dir, state), tensors, meta); err != nil {
+		return err
+	}
+	if err := r.saveWeights(lastFile, state); err != nil {
+		return err
+	}
+	return removeOldStates(r.dir, state)
+}
+
+func (r *Run) saveWeights(name, state string) error {
+	doc, err := recipe.Encode(&r.model.Config)
+	if err != nil {
+		return err
+	}
+	meta := map[string]string{"format": "pt", metaRecipe: string(doc)}
+	if state != "" {
+		meta[metaState] = state
+	}
+	set := dataset{r.set.Name, r.set.Subset, r.set.Mean, r.set.Std}
+	for key, v := range map[string]any{metaInput: r.model.Net.Input, metaClasses: r.set.Classes, metaDataset: set} {
+		text, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		meta[key] = string(text)
+	}
+	return safetensors.Write(filepath.Join(r.dir, name), weights(r.model.Params()), meta)
+}
+
+func weights(params []*nn.Param) []safetensors.Tensor {
+	var out []safetensors.Tensor
+	for _, p := range params {
+		out = append(out, stored(p.Name, p.Value))
+	}
+	return out
+}
+
+// stored describes a tensor to the writer, which asks for its bytes when their turn comes.
+func stored(name string, t torch.Tensor) safetensors.Tensor {
+	return safetensors.Tensor{
+		Name: name, DType: dtypes[t.DType()], Shape: t.Shape(),
+		Load: func() ([]byte, error) { return t.Data(), nil },
+	}
+}
+
+var dtypes = map[torch.DType]safetensors.DType{
+	torch.Float32: "F32", torch.Float64: "F64", torch.BFloat16: "BF16", torch.Int64: "I64", torch.Uint8: "U8", torch.Bool: "BOOL",
+}
+
+func removeOldStates(dir, keep string) error {
+	old, err := filepath.Glob(filepath.Join(dir, "state-*.safetensors"))
+	if err != nil {
+		return err
+	}
+	for _, path := range old {
+		if filepath.Base(path) != keep {
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// fetch copies tensor name of file f over t, whose shape it must have; the type is converted.
+func fetch(f *safetensors.File, path, name string, t torch.Tensor) error {
+	info, ok := f.Info(name)
+	if !ok {
+		return fault.New("%s has no tensor %s %v", path, name, t.Shape())
+	}
+	if !slices.Equal(info.Shape, t.Shape()) {
+		return fault.New("%s: tensor %s is %v, the network's is %v", path, name, info.Shape, t.Shape())
+	}
+	var dtype torch.DType = -1
+	for d, stored := range dtypes {
+		if stored == info.DType {
+			dtype = d
+		}
+	}
+	if dtype < 0 {
+		return fault.New("%s: tensor %s is of type %s: must be F32, F64, BF16 or I64", path, name, info.DType)
+	}
+	bytes, err := f.Read(name)
+	if err != nil {
+		return err
+	}
+	s := torch.NewScope(torch.NoGrad)
+	defer s.Close()
+	t.Copy(s.FromBytes(dtype, bytes, info.Shape...))
+	return nil
+}
+
+// restore continues from the checkpoint in r.dir.
+func (r *Run) restore() error {
+	path := filepath.Join(r.dir, lastFile)
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for _, p := range r.model.Params() {
+		if err := fetch(f, path, p.Name, p.Value); err != nil {
+			return err
+		}
+	}
+	state := filepath.Join(r.dir, filepath.Base(f.Metadata()[metaState]))
+	s, err := safetensors.Open(state)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	for _, m := range r.model.Learner.Modules() {
+		for _, t := range m.Optim.State() {
+			if err := fetch(s, state, t.Name, t.Value); err != nil {
+				return err
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(s.Metadata()[metaRun]), &r.at); err != nil {
+		return fault.New("%s: its position cannot be read: %w", state, err)
+	}
+	return nil
+}
+
+// InitFrom overwrites a model's weights by those of a safetensors file: one of our checkpoints, whatever its cuts, or
+// published weights under PyTorch's names. It returns the heads that the file lacks, which stay as they are. Any
+// other difference is a fault that names the first tensor and both shapes.
+func (m *Model) InitFrom(path string) (fresh []string, err error) {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	known := map[string]bool{}
+	for _, p := range m.Params() {
+		known[p.Name] = true
+		_, there := f.Info(p.Name)
+		switch {
+		case there:
+			if err := fetch(f, path, p.Name, p.Value); err != nil {
+				return nil, err
+			}
+		case isLocal(p.Name):
+			if head := headOf(p.Name); !slices.Contains(fresh, head) {
+				fresh = append(fresh, head)
+			}
+		case strings.HasSuffix(p.Name, ".num_batches_tracked"): // older PyTorch did not save it
+		default:
+			return nil, fault.New("%s has no tensor %s %v", path, p.Name, p.Value.Shape())
+		}
+	}
+	for _, name := range f.Names() {
+		if !known[name] && !isLocal(name) {
+			info, _ := f.Info(name)
+			return nil, fault.New("%s: tensor %s %v has no place in the network", path, name, info.Shape)
+		}
+	}
+	return fresh, nil
+}
+
+// isLocal reports whether a tensor belongs to a local head or decoder, which come and go with the cuts.
+func isLocal(name string) bool {
+	return strings.HasPrefix(name, "heads.") || strings.HasPrefix(name, "decoders.")
+}
+
+// headOf shortens heads.2.conv.weight to heads.2.
+func headOf(name string) string { return strings.Join(strings.SplitN(name, ".", 3)[:2], ".") }

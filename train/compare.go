@@ -1,0 +1,74 @@
+package train
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/record"
+)
+
+// Compare trains the recipes one after the other, each into a folder of its name under o.Out, and draws them in one
+// picture, compare.svg. sink makes the sink of each run. Runs that were finished before an error or an interruption
+// are returned with it. With o.Resume, runs go on where they stopped, and those that were done stay as they are.
+func Compare(ctx context.Context, configs []Config, o Options, sink func() record.Sink) ([]record.Summary, error) {
+	names := runNames(configs)
+	if !o.Resume && !o.Force {
+		for _, name := range names {
+			if dir := filepath.Join(o.Out, name); holdsRun(dir) {
+				return nil, fault.New("%s holds a run already: give --resume to go on, --force to replace it, or another --out", dir)
+			}
+		}
+	}
+	var summaries []record.Summary
+	var series []record.Series
+	for i, c := range configs {
+		c.Name = names[i]
+		one := o
+		one.Out, one.Sink = filepath.Join(o.Out, names[i]), sink()
+		one.Resume = o.Resume && holdsRun(one.Out)
+		s, err := runOne(ctx, c, one)
+		if err != nil {
+			return summaries, err
+		}
+		summaries = append(summaries, s)
+		log, err := readMetrics(filepath.Join(one.Out, metricsFile))
+		if err != nil {
+			return summaries, err
+		}
+		series = append(series, record.Series{Name: names[i], Epochs: log.Epochs, Steps: log.Steps})
+	}
+	if err := record.PlotCompare(filepath.Join(o.Out, "compare.svg"), series); err != nil {
+		return summaries, err
+	}
+	table := record.Table(summaries).Markdown() + "\n"
+	return summaries, os.WriteFile(filepath.Join(o.Out, "compare.md"), []byte(table), 0o644)
+}
+
+func runOne(ctx context.Context, c Config, o Options) (s record.Summary, err error) {
+	r, err := New(c, o)
+	if err != nil {
+		return s, err
+	}
+	s, err = r.Train(ctx)
+	if closing := r.Close(); err == nil {
+		err = closing
+	}
+	return s, err
+}
+
+// runNames returns the configs' names, numbered where one occurs again.
+func runNames(configs []Config) []string {
+	seen := map[string]int{}
+	var names []string
+	for _, c := range configs {
+		name := c.Name
+		if seen[c.Name]++; seen[c.Name] > 1 {
+			name += "-" + strconv.Itoa(seen[c.Name])
+		}
+		names = append(names, name)
+	}
+	return names
+}

@@ -1,0 +1,166 @@
+// Package train turns a recipe into a run: it builds data, network and learner, drives the loop, evaluates, saves
+// and resumes. The loop never sees a formula; the rules it drives never see files, progress bars or goroutines.
+package train
+
+import (
+	"cmp"
+	"runtime"
+
+	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/optim"
+	"github.com/locus-learn/locus/recipe"
+	"github.com/locus-learn/locus/torch"
+	"github.com/locus-learn/locus/zoo"
+)
+
+// Config is a resolved recipe: every key with its value.
+type Config struct {
+	Name      string                `recipe:"name" default:"" doc:"of the run; empty = the recipe's own name"`
+	Seed      uint64                `recipe:"seed" default:"1" doc:"root of all randomness"`
+	Device    string                `recipe:"device" default:"cpu" oneof:"cpu" doc:"where tensors live"`
+	Precision string                `recipe:"precision" default:"fp32" oneof:"fp32 bf16" doc:"of activations; weights, statistics and losses are float32"`
+	Threads   int                   `recipe:"threads" default:"0" min:"0" doc:"intra-op threads; 0 = all cores available"`
+	Data      data.Options          `recipe:"data"`
+	Model     zoo.Options           `recipe:"model"`
+	Method    local.Options         `recipe:"method"`
+	Head      zoo.HeadOptions       `recipe:"head"`
+	Optim     optim.Options         `recipe:"optim"`
+	Schedule  optim.ScheduleOptions `recipe:"schedule"`
+}
+
+// Load resolves a recipe: an embedded name, a file, or "" for the quickstart; then the assignments key=value in order.
+func Load(nameOrPath string, sets []string) (Config, error) {
+	source, err := recipe.Open(nameOrPath)
+	if err != nil {
+		return Config{}, err
+	}
+	return decode(source, sets)
+}
+
+func decode(source recipe.Source, sets []string) (Config, error) {
+	var c Config
+	if err := recipe.Defaults(&c); err != nil {
+		return c, err
+	}
+	if err := recipe.Decode(source.Path, source.Doc, &c); err != nil {
+		return c, err
+	}
+	for _, s := range sets {
+		if err := recipe.Set(&c, s); err != nil {
+			return c, err
+		}
+	}
+	c.Name = cmp.Or(c.Name, source.Name)
+	_, method, err := local.Lookup(c.Method)
+	if err != nil {
+		return c, err
+	}
+	c.Method = method
+	return c, recipe.Validate(&c)
+}
+
+// dtype is the type of the activations.
+func (c Config) dtype() torch.DType {
+	if c.Precision == "bf16" {
+		return torch.BFloat16
+	}
+	return torch.Float32
+}
+
+// Model is a network cut into modules, with the learner that trains it.
+type Model struct {
+	Config  Config
+	Net     *zoo.Network
+	Learner local.Learner
+}
+
+// NewModel builds the network of a recipe for images of shape in, cuts it and hands it to its method. For inference no
+// optimizer is made. The caller frees the model.
+func NewModel(c Config, in nn.Shape, classes int, inference bool) (*Model, error) {
+	torch.SetThreads(cmp.Or(c.Threads, runtime.GOMAXPROCS(0)))
+	init := nn.Init{Seed: c.Seed, Device: torch.CPU}
+	net, err := zoo.New(c.Model, in, classes, init)
+	if err != nil {
+		return nil, err
+	}
+	method, options, err := local.Lookup(c.Method)
+	if err != nil {
+		return nil, err
+	}
+	build := func(params []*nn.Param) optim.Optimizer { return optim.New(c.Optim, params) }
+	if inference {
+		build = nil
+	}
+	modules, err := cut(c, net, options, init, build)
+	if err != nil {
+		nn.Free(net.Params())
+		return nil, err
+	}
+	rule, schedule := method.Compose(options)
+	return &Model{Config: c, Net: net, Learner: local.NewChain(modules, rule, schedule, c.dtype())}, nil
+}
+
+// cut divides a network into modules with local heads; the last module gets the network's own classifier.
+func cut(c Config, net *zoo.Network, o local.Options, init nn.Init, build func([]*nn.Param) optim.Optimizer) ([]*local.Module, error) {
+	ends, err := local.Cuts(net.Blocks, net.Cuts, o.Modules, o.Cuts)
+	if err != nil {
+		return nil, err
+	}
+	var modules []*local.Module
+	from := 0
+	for i, end := range ends {
+		last := i == len(ends)-1
+		head := net.Classifier
+		if !last {
+			if head, err = zoo.NewHead(c.Head, i+1, net.Blocks[end-1].Out, net.Classes, init); err != nil {
+				for _, m := range modules {
+					m.Free()
+				}
+				return nil, err
+			}
+		}
+		modules = append(modules, local.NewModule(i+1, last, net.Blocks[from:end], head, build))
+		from = end
+	}
+	return modules, nil
+}
+
+// Params lists the parameters of the uncut network, then those of the local heads in order.
+func (m *Model) Params() []*nn.Param {
+	all := m.Net.Params()
+	for _, module := range m.Learner.Modules() {
+		if !module.Last {
+			all = append(all, module.Head.Params()...)
+		}
+	}
+	return all
+}
+
+// RestingBytes returns what the model keeps between steps, computed from shapes.
+func (m *Model) RestingBytes() int64 {
+	var sum int64
+	for _, module := range m.Learner.Modules() {
+		sum += module.RestingBytes()
+	}
+	return sum
+}
+
+// Cuts returns the names of the blocks that end modules 1 … K−1.
+func (m *Model) Cuts() []string {
+	var names []string
+	for _, module := range m.Learner.Modules() {
+		if !module.Last {
+			names = append(names, module.Blocks[len(module.Blocks)-1])
+		}
+	}
+	return names
+}
+
+// Free releases all parameters and optimizers.
+func (m *Model) Free() {
+	for _, module := range m.Learner.Modules() {
+		module.Free()
+	}
+}

@@ -1,0 +1,108 @@
+package train
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/recipe"
+	"github.com/locus-learn/locus/record"
+	"github.com/locus-learn/locus/torch"
+)
+
+const (
+	configFile  = "config.yaml"
+	envFile     = "env.json"
+	metricsFile = "metrics.jsonl"
+	summaryFile = "summary.json"
+)
+
+// DefaultOut returns runs/<name>-<time>.
+func DefaultOut(name string, now time.Time) string {
+	return filepath.Join("runs", name+"-"+now.Format("20060102-150405"))
+}
+
+// holdsRun reports whether dir has files of a run.
+func holdsRun(dir string) bool {
+	for _, name := range []string{configFile, metricsFile, lastFile} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// prepare makes the run folder. One that holds a run is refused, unless force clears that run's files away.
+func prepare(dir string, force bool) error {
+	if holdsRun(dir) {
+		if !force {
+			return fault.New("%s holds a run already: give --resume to go on with it, --force to replace it, or another --out", dir)
+		}
+		for _, pattern := range []string{
+			lastFile, bestFile, "state-*.safetensors", "events.out.tfevents.*", "plots/*.svg", metricsFile, summaryFile, envFile, configFile,
+		} {
+			paths, err := filepath.Glob(filepath.Join(dir, pattern))
+			if err != nil {
+				return err
+			}
+			for _, p := range paths {
+				if err := os.Remove(p); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fault.New("the run folder cannot be made: %w", err)
+	}
+	return nil
+}
+
+// describe writes the resolved recipe and the environment.
+func describe(dir string, c Config) error {
+	doc, err := recipe.Encode(&c)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, configFile), doc, 0o644); err != nil {
+		return fault.New("the recipe cannot be saved: %w", err)
+	}
+	return record.WriteJSON(filepath.Join(dir, envFile), record.CollectEnv(torch.Describe().String(), torch.Threads()))
+}
+
+// LoadRun resolves the recipe of an existing run folder, with assignments on top.
+func LoadRun(dir string, sets []string) (Config, error) {
+	path := filepath.Join(dir, configFile)
+	doc, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Config{}, fault.New("%s holds no run to resume: it has no %s", dir, configFile)
+	}
+	if err != nil {
+		return Config{}, fault.New("the run cannot be resumed: %w", err)
+	}
+	return decode(recipe.Source{Name: filepath.Base(dir), Path: path, Doc: doc}, sets)
+}
+
+// Agree returns a fault when a recipe given for a resumed run is not the one that the run was started with.
+func Agree(run, given Config) error {
+	a, err := recipe.Encode(&run)
+	if err != nil {
+		return err
+	}
+	b, err := recipe.Encode(&given)
+	if err != nil {
+		return err
+	}
+	want, got := strings.Split(string(a), "\n"), strings.Split(string(b), "\n")
+	for i := range min(len(want), len(got)) {
+		if want[i] != got[i] {
+			return fault.New("the run to resume has %q where the recipe given now has %q: leave the recipe away, or start a new run",
+				strings.TrimSpace(want[i]), strings.TrimSpace(got[i]))
+		}
+	}
+	return nil
+}

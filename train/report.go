@@ -1,0 +1,185 @@
+package train
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+
+	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/record"
+	"github.com/locus-learn/locus/torch"
+)
+
+// sums adds up an epoch's statistics. It is part of a checkpoint, so that a resumed epoch reports the whole of it.
+type sums struct {
+	Steps   int
+	Loss    float64
+	Seconds float64
+	SGR     []mean // per module
+	Cos     []mean
+}
+
+// mean is a running mean over the steps on which the value was measured.
+type mean struct {
+	N   int
+	Sum float64
+}
+
+func (m *mean) add(v float64) {
+	if !math.IsNaN(v) {
+		m.N++
+		m.Sum += v
+	}
+}
+
+func values(ms []mean) []float64 {
+	if len(ms) == 0 {
+		return nil
+	}
+	out := make([]float64, len(ms))
+	for i, m := range ms {
+		out[i] = m.Sum / float64(m.N) // NaN where nothing was measured
+	}
+	return out
+}
+
+// agreements splits stats into columns; nil where no module measured any.
+func agreements(stats []local.Stats) (sgr, cos []float64) {
+	measured := false
+	for _, s := range stats {
+		sgr, cos = append(sgr, s.SGR), append(cos, s.Cos)
+		measured = measured || !math.IsNaN(s.Cos)
+	}
+	if !measured {
+		return nil, nil
+	}
+	return sgr, cos
+}
+
+// begin announces the run and, for a fresh one, saves the initial checkpoint.
+func (r *Run) begin() error {
+	c := r.model.Config
+	err := r.sink.Start(record.Start{
+		Name: c.Name, Method: c.Method.Name, Steps: r.at.Total, StepsPerEpoch: r.perEpoch, First: r.at.Step,
+	})
+	if err != nil || r.at.Step > 0 {
+		return err
+	}
+	return r.save()
+}
+
+// report adds a step to the epoch's sums and sends an event every few steps.
+func (r *Run) report(stats []local.Stats, lr, seconds float64) error {
+	r.times = append(r.times, seconds)
+	r.at.Seconds += seconds
+	sgr, cos := agreements(stats)
+	s := &r.at.Sums
+	s.Steps++
+	s.Seconds += seconds
+	s.Loss += stats[len(stats)-1].Loss
+	if sgr != nil && s.SGR == nil {
+		s.SGR, s.Cos = make([]mean, len(sgr)), make([]mean, len(sgr))
+	}
+	for i := range sgr {
+		s.SGR[i].add(sgr[i])
+		s.Cos[i].add(cos[i])
+	}
+	event := record.Step{
+		Step: r.at.Step, Epoch: r.at.Epoch + 1, Loss: stats[len(stats)-1].Loss, LR: lr, SGRLoss: sgr, SGRCos: cos,
+	}
+	for _, m := range stats {
+		event.ModuleLoss = append(event.ModuleLoss, m.Loss)
+	}
+	recent := r.times[max(0, len(r.times)-stepsPerEvent):]
+	var sum float64
+	for _, t := range recent {
+		sum += t
+	}
+	event.Seconds = sum / float64(len(recent))
+	event.ImagesPerSecond = float64(r.model.Config.Data.Batch) / event.Seconds
+	if r.at.Step%stepsPerEvent == 0 || r.at.Step == r.at.Total {
+		return r.sink.Step(event)
+	}
+	return r.live.Step(event)
+}
+
+// endEpoch evaluates, sends the epoch's event and moves on to the next one.
+func (r *Run) endEpoch() error {
+	test, err := r.evaluate(r.set.Test)
+	if err != nil {
+		return err
+	}
+	s := r.at.Sums
+	last := test[len(test)-1]
+	e := record.Epoch{
+		Epoch: r.at.Epoch + 1, Step: r.at.Step, TrainLoss: s.Loss / float64(s.Steps),
+		TestAcc: last.Top1, TestTop5: last.Top5,
+		LR: r.rate(r.at.Step - 1), SGRLoss: values(s.SGR), SGRCos: values(s.Cos),
+		Seconds: s.Seconds, ImagesPerSecond: float64(s.Steps*r.model.Config.Data.Batch) / s.Seconds,
+		PeakBytes: r.peak, RestingBytes: r.model.RestingBytes(),
+	}
+	for _, h := range test {
+		e.ModuleAcc, e.ModuleTop5 = append(e.ModuleAcc, h.Top1), append(e.ModuleTop5, h.Top5)
+	}
+	if r.set.Validation.Len() > 0 {
+		val, err := r.evaluate(r.set.Validation)
+		if err != nil {
+			return err
+		}
+		acc := val[len(val)-1].Top1
+		e.ValAcc = &acc
+		if acc > r.at.Best {
+			r.at.Best = acc
+			if err := r.saveWeights(bestFile, ""); err != nil {
+				return err
+			}
+		}
+	}
+	if r.at.Batch >= r.perEpoch {
+		r.at.Epoch, r.at.Batch, r.at.Sums = r.at.Epoch+1, 0, sums{}
+	}
+	return r.sink.Epoch(e)
+}
+
+// Accuracy of one head in percent.
+type Accuracy struct{ Top1, Top5 float64 }
+
+func (r *Run) evaluate(images data.Images) ([]Accuracy, error) {
+	return Evaluate(r.model, images, r.set.Mean, r.set.Std)
+}
+
+// finish draws the curves of the whole run, what came before a resumption included, and writes the summary.
+func (r *Run) finish(stopped string) (record.Summary, error) {
+	c := r.model.Config
+	s := record.Summary{
+		Name: c.Name, Method: c.Method.Name, Model: c.Model.Name, Dataset: r.set.Name, Subset: r.set.Subset, Seed: c.Seed,
+		Modules: len(r.model.Learner.Modules()), Cuts: r.model.Cuts(), Steps: r.at.Step, Epochs: r.at.Epoch,
+		TestAcc: math.NaN(), TestTop5: math.NaN(),
+		PeakBytes: r.peak, RestingBytes: r.model.RestingBytes(),
+		Seconds: r.at.Seconds, SecondsPerStep: median(r.times),
+		Threads: torch.Threads(), Precision: c.Precision, Stopped: stopped,
+	}
+	log, err := readMetrics(filepath.Join(r.dir, metricsFile))
+	if err != nil {
+		return s, err
+	}
+	if n := len(log.Epochs); n > 0 {
+		e := log.Epochs[n-1]
+		s.TestAcc, s.TestTop5, s.ModuleAcc = e.TestAcc, e.TestTop5, e.ModuleAcc
+		s.PeakBytes = max(s.PeakBytes, e.PeakBytes)
+		if err := record.PlotRun(r.dir, log.Epochs, log.Steps); err != nil {
+			return s, err
+		}
+	}
+	return s, record.WriteJSON(filepath.Join(r.dir, summaryFile), s)
+}
+
+func readMetrics(path string) (record.Log, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return record.Log{}, err
+	}
+	defer f.Close()
+	return record.ReadJSONL(f)
+}

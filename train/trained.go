@@ -1,0 +1,89 @@
+package train
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+
+	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/recipe"
+	"github.com/locus-learn/locus/safetensors"
+)
+
+// Trained is a model read back from a checkpoint, for inference.
+type Trained struct {
+	*Model
+	Path    string
+	Classes []string
+	set     dataset
+}
+
+// Open reads a checkpoint: a safetensors file of ours, or a run folder, which stands for its last one. The caller
+// frees the model.
+func Open(path string) (*Trained, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		path = filepath.Join(path, lastFile)
+	}
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	meta := f.Metadata()
+	if meta[metaRecipe] == "" {
+		return nil, fault.New("%s is not a checkpoint of locus: its metadata has no %s; start from it with train --init", path, metaRecipe)
+	}
+	t := &Trained{Path: path}
+	var input nn.Shape
+	for key, v := range map[string]any{metaInput: &input, metaClasses: &t.Classes, metaDataset: &t.set} {
+		if err := json.Unmarshal([]byte(meta[key]), v); err != nil {
+			return nil, fault.New("%s: its metadata %s cannot be read: %w", path, key, err)
+		}
+	}
+	c, err := decode(recipe.Source{Path: path, Doc: []byte(meta[metaRecipe])}, nil)
+	if err != nil {
+		return nil, err
+	}
+	if t.Model, err = NewModel(c, input, len(t.Classes), true); err != nil {
+		return nil, err
+	}
+	for _, p := range t.Params() {
+		if err := fetch(f, path, p.Name, p.Value); err != nil {
+			t.Free()
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// Split names a part of a data set.
+type Split string
+
+// The parts that a model can be evaluated on.
+const (
+	Test       Split = "test"
+	Validation Split = "validation"
+)
+
+// Evaluate returns the accuracy of every head on a part of the set that the model was trained on; dir is where to look
+// for it first, and may be empty.
+func (t *Trained) Evaluate(part Split, dir string) ([]Accuracy, error) {
+	set, err := data.Open(t.Config.Data, t.Config.Seed, dirs(dir))
+	if err != nil {
+		return nil, err
+	}
+	images := set.Test
+	if part == Validation {
+		if images = set.Validation; images.Len() == 0 {
+			return nil, fault.New("%s was trained without data.validation: it can be evaluated on test only", t.Path)
+		}
+	}
+	return Evaluate(t.Model, images, t.set.Mean, t.set.Std)
+}
+
+// Export writes the uncut network as a plain PyTorch state dict: local heads are left out.
+func (t *Trained) Export(path string) error {
+	return safetensors.Write(path, weights(t.Net.Params()), map[string]string{"format": "pt"})
+}

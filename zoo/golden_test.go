@@ -1,0 +1,48 @@
+package zoo_test
+
+import (
+	"testing"
+
+	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/nn/nntest"
+	"github.com/locus-learn/locus/torch"
+	"github.com/locus-learn/locus/zoo"
+)
+
+func TestBlocksAndHeadsAgreeWithPyTorch(t *testing.T) {
+	s := torch.NewScope(torch.NoGrad)
+	defer s.Close()
+	g := nntest.Open(t, s, "testdata/blocks.safetensors")
+	init := nn.Init{Seed: 1, Device: torch.CPU}
+	net, err := zoo.New(zoo.Options{Name: "resnet32", Depth: 8, Width: 4}, nn.Shape{C: 3, H: 8, W: 8}, 10, init)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nn.Free(net.Params())
+	layers := map[string]nn.Layer{}
+	for _, b := range net.Blocks {
+		layers[b.Name] = b.Layer
+	}
+	for _, h := range []struct {
+		name string
+		k    int
+		o    zoo.HeadOptions
+		in   nn.Shape
+	}{
+		{"heads.1", 1, zoo.HeadOptions{Name: "conv", Width: 8}, nn.Shape{C: 4, H: 8, W: 8}},
+		{"heads.2", 2, zoo.HeadOptions{Name: "linear"}, nn.Shape{C: 8, H: 4, W: 4}},
+	} {
+		head, err := zoo.NewHead(h.o, h.k, h.in, 10, init)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nn.Free(head.Params())
+		layers[h.name] = head
+	}
+	for _, name := range []string{"layer1.0", "layer2.0", "heads.1", "heads.2"} {
+		t.Run(name, func(t *testing.T) { g.Check(t, nntest.Case{Name: name, Layer: layers[name]}) })
+		t.Run(name+" in evaluation", func(t *testing.T) {
+			g.Check(t, nntest.Case{Name: name + "_eval", Layer: layers[name], Eval: true})
+		})
+	}
+}
