@@ -37,8 +37,8 @@ type Tick struct {
 
 // Learner trains a whole network on one batch at a time.
 type Learner interface {
-	// Step trains on images and labels, which it consumes, and returns a Stats a module. A *Diverged error leaves
-	// every module as it was at its last finite loss.
+	// Step trains on images and labels, which it consumes, and returns one Stats a module, all NaN for one that did not
+	// train. A *Diverged error leaves every module as it was at its last finite loss.
 	Step(x, y torch.Tensor, at Tick) ([]Stats, error)
 	// Evaluate counts correct answers of every module's head. It consumes x and y.
 	Evaluate(x, y torch.Tensor) ([]Score, error)
@@ -71,20 +71,22 @@ func (c *Chain) Step(x, y torch.Tensor, at Tick) (stats []Stats, err error) {
 	defer catch(&err)
 	signal := Signal{X: x, Y: y}
 	defer func() { signal.Free() }()
-	for _, m := range c.modules {
-		var s Stats
+	stats = make([]Stats, len(c.modules))
+	for i := range stats {
+		stats[i] = untrained
+	}
+	for i, m := range c.modules {
 		in := signal
 		signal = Signal{} // the module owns it now
 		switch c.Schedule.Phase(m.Index, len(c.modules), at.Done) {
 		case Trains:
-			signal, s = c.Rule.Train(m, in, c.DType, at.Step, at.LR)
+			signal, stats[i] = c.Rule.Train(m, in, c.DType, at.Step, at.LR)
 		case Frozen:
 			signal = c.pass(m, in)
 		case Idle:
 			in.Free()
 			return stats, nil
 		}
-		stats = append(stats, s)
 	}
 	return stats, nil
 }

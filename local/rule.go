@@ -58,6 +58,12 @@ type Stats struct {
 	Agreement
 }
 
+// untrained are the stats of a module that did not train on a batch.
+var untrained = Stats{math.NaN(), unmeasured}
+
+// unmeasured is the agreement where no term measured it.
+var unmeasured = Agreement{math.NaN(), math.NaN()}
+
 // Rule trains one module on one signal.
 type Rule struct {
 	Objective Objective

@@ -1,7 +1,5 @@
 package local
 
-import "math"
-
 // None adds nothing: plain local learning.
 type None struct{}
 
@@ -10,5 +8,5 @@ func (None) Reads() bool { return false }
 
 // Gradients implements [Term].
 func (None) Gradients(w *Work) (Gradients, Agreement) {
-	return w.Gradients(w.In.X, w.DType, nil, Want{}), Agreement{math.NaN(), math.NaN()}
+	return w.Gradients(w.In.X, w.DType, nil, Want{}), unmeasured
 }
