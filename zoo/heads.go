@@ -1,6 +1,7 @@
 package zoo
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +14,7 @@ import (
 // network's own.
 type HeadOptions struct {
 	Name  string `recipe:"name" default:"conv" doc:"local head; 'locus list heads' shows them"`
-	Width int    `recipe:"width" default:"128" min:"1" doc:"channels inside the conv head"`
+	Width int    `recipe:"width" default:"128" min:"0" doc:"channels inside the conv head; 0 = as many as its features have, the light choice"`
 }
 
 // Head is an entry in the list of local heads.
@@ -55,11 +56,12 @@ func newConvHead(o HeadOptions, in nn.Shape, classes int, init nn.Init) (nn.Laye
 	if in.H < 2 || in.W < 2 {
 		return nil, fault.New("head.name is conv: needs feature maps of at least 2×2, the module's output is %d×%d; use head.name=linear", in.H, in.W)
 	}
+	width := cmp.Or(o.Width, in.C)
 	return nn.Sequential{
-		nn.NewConvNormReLU(init, "conv", "bn1", in.C, o.Width, 3, 1),
+		nn.NewConvNormReLU(init, "conv", "bn1", in.C, width, 3, 1),
 		nn.AvgPool{Side: 2},
-		nn.NewBatchNorm2d(init.In("bn2"), o.Width),
+		nn.NewBatchNorm2d(init.In("bn2"), width),
 		nn.Flatten{},
-		nn.NewLinear(init.In("fc"), 4*o.Width, classes),
+		nn.NewLinear(init.In("fc"), 4*width, classes),
 	}, nil
 }
