@@ -38,7 +38,7 @@ type Tick struct {
 // Learner trains a whole network on one batch at a time.
 type Learner interface {
 	// Step trains on images and labels, which it consumes, and returns one Stats a module, all NaN for one that did not
-	// train. A *Diverged error leaves every module as it was at its last finite loss.
+	// train. A *Diverged error leaves parameters and optimizers of every module as they were at its last finite loss.
 	Step(x, y torch.Tensor, at Tick) ([]Stats, error)
 	// Evaluate counts correct answers of every module's head. It consumes x and y.
 	Evaluate(x, y torch.Tensor) ([]Score, error)

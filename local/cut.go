@@ -41,7 +41,7 @@ func Cuts(blocks []nn.Block, published map[int][]string, k int, explicit []strin
 func even(n, k int) []int {
 	ends := make([]int, k)
 	for i := range ends {
-		ends[i] = ((i+1)*n + k - 1) / k
+		ends[i] = (i+1)*(n/k) + min(i+1, n%k)
 	}
 	return ends
 }

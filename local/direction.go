@@ -76,7 +76,10 @@ type direction struct {
 // direction has a closed form. With n = δ/‖δ‖, m = r/‖r‖, c = ⟨n, m⟩ and weight w:
 //
 //	raw          v = 2w (δ − r)
-//	normalised   v = (2w/‖δ‖)(c·n − m),  and  (2w/τ)(n − m)  where the floor τ stands in for ‖δ‖
+//	normalised   v = (2w/‖δ‖)(c·n − m)
+//
+// A sample without gradient gets no direction: closed gates cut its δ off from θ, and at 1/τ it would leave the other
+// samples no share of the step.
 func (p pair) direction(t *Reconcile) direction {
 	v := direction{make([]float64, len(p.rows)), make([]float64, len(p.rows)), 0}
 	w := t.Lambda * p.weight
@@ -87,8 +90,6 @@ func (p pair) direction(t *Reconcile) direction {
 			v.p[i], v.q[i] = 2*w, -2*w
 		case a > floor:
 			v.p[i], v.q[i] = 2*w*c/(a*a), -2*w/(a*b)
-		default:
-			v.p[i], v.q[i] = 2*w/(a*a), -2*w/(a*b)
 		}
 		v.norm += v.p[i]*v.p[i]*d.AA + 2*v.p[i]*v.q[i]*d.AB + v.q[i]*v.q[i]*d.BB
 	}

@@ -1,6 +1,8 @@
 package local
 
 import (
+	"cmp"
+
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
 )
@@ -78,16 +80,16 @@ func (t *Reconcile) directional(w *Work) (Gradients, Agreement) {
 	if v.norm == 0 { // the neighbours agree
 		return g, pair.agreement()
 	}
-	gates.Replay()
-	if w.DType == torch.BFloat16 {
+	if w.DType == torch.BFloat16 || g.Loss < centralBelow {
 		t.central(w, g, v, gates)
 		return g, pair.agreement()
 	}
-	eps := relativeStep(w.DType) * w.In.X.Norm() / v.norm
+	eps := t.relativeStep(w.DType) * size(w.In.X) / v.norm
 	x := w.Scope.AddRows(w.In.X, g.In, w.In.Delta, scaled(v.p, eps), scaled(v.q, eps))
 	g.In.Free()
 	w.In.Delta.Free()
 	w.In.X.Free()
+	gates.Replay()
 	g1 := w.replayed(x, w.DType, gates)
 	torch.ForeachAdd(g1, g.Theta, -1)
 	torch.ForeachAdd(g.Theta, g1, 1/eps)
@@ -95,33 +97,50 @@ func (t *Reconcile) directional(w *Work) (Gradients, Agreement) {
 }
 
 // relativeStep is ε‖v‖/‖x‖ of the one-sided difference: small enough for its curvature error, large enough for the
-// type's rounding. docs/reconciliation.md has the measurements.
-func relativeStep(dtype torch.DType) float64 {
-	if dtype == torch.Float64 {
+// type's rounding. Raw gradients put v into the few samples that are wrong, where curvature is high; normalised ones
+// into the many that are right, where gradients are small. docs/reconciliation.md has the measurements.
+func (t *Reconcile) relativeStep(dtype torch.DType) float64 {
+	switch {
+	case dtype == torch.Float64:
 		return 1e-7
+	case t.Normalize:
+		return 1e-3
+	default:
+		return 1e-4
 	}
-	return 1e-3
 }
 
-// centralStep is ε‖v‖/‖x‖ of the central difference.
-const centralStep = 1e-2
+const (
+	centralStep  = 1e-2 // ε‖v‖/‖x‖ of the central difference
+	centralBelow = 5e-3 // loss of a module whose gradients are too small for a one-sided difference
+)
 
-// central adds the term's gradient by two passes at x ± εv in float32: a difference of gradients that were computed
-// in bfloat16 would be all rounding.
+// central adds the term's gradient by two passes, at x ± εv, in float32 or better: twice the price, and exact to second
+// order. A difference of gradients that were computed in bfloat16 would be all rounding.
 func (t *Reconcile) central(w *Work, g Gradients, v direction, gates *nn.Gates) {
-	x, delta := w.Scope.Cast(w.In.X, torch.Float32), w.Scope.Cast(g.In, torch.Float32)
-	r := w.Scope.Cast(w.In.Delta, torch.Float32)
+	dtype := w.DType
+	if dtype == torch.BFloat16 {
+		dtype = torch.Float32
+	}
+	x, delta, r := w.Scope.Cast(w.In.X, dtype), w.Scope.Cast(g.In, dtype), w.Scope.Cast(w.In.Delta, dtype)
 	g.In.Free()
 	w.In.X.Free()
 	w.In.Delta.Free()
-	eps := centralStep * x.Norm() / v.norm
+	relative := centralStep
+	if dtype == torch.Float64 {
+		relative = 1e-5
+	}
+	eps := relative * size(x) / v.norm
 	for _, side := range []float64{1, -1} {
 		gates.Replay()
-		g1 := w.replayed(w.Scope.AddRows(x, delta, r, scaled(v.p, side*eps), scaled(v.q, side*eps)), torch.Float32, gates)
+		g1 := w.replayed(w.Scope.AddRows(x, delta, r, scaled(v.p, side*eps), scaled(v.q, side*eps)), dtype, gates)
 		torch.ForeachAdd(g.Theta, g1, side/(2*eps))
 		free(g1)
 	}
 }
+
+// size is what steps are measured by: ‖x‖, or 1 for an input that is all zero, as dead units leave it.
+func size(x torch.Tensor) float64 { return cmp.Or(x.Norm(), 1) }
 
 // replayed returns ∇_θ L at x with the gates' choices. It consumes x.
 func (w *Work) replayed(x torch.Tensor, dtype torch.DType, gates *nn.Gates) []torch.Tensor {

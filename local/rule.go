@@ -91,14 +91,15 @@ func (w *Work) Gradients(x torch.Tensor, dtype torch.DType, gates *nn.Gates, wan
 }
 
 // Train updates module m on signal in, which it consumes, and returns what the next module gets; after the last
-// module that is an empty signal. The step is taken only on a finite loss; otherwise it panics with [*Diverged].
+// module that is an empty signal. The step is taken only if loss and gradients are finite; otherwise it panics with
+// [*Diverged].
 func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, step int, lr float64) (Signal, Stats) {
 	s := torch.NewScope(torch.Grad)
 	defer s.Close()
 	adopt(s, &in)
 	w := &Work{Rule: r, Module: m, In: in, Scope: s, DType: dtype, Step: step, out: r.Term.Reads() && !m.Last}
 	g, agreement := r.Term.Gradients(w)
-	if math.IsNaN(g.Loss) || math.IsInf(g.Loss, 0) {
+	if math.IsNaN(g.Loss) || math.IsInf(g.Loss, 0) || !torch.AllFinite(g.Theta) {
 		panic(&Diverged{Module: m.Index, Step: step, Loss: g.Loss})
 	}
 	m.Optim.Step(g.Theta, lr)
@@ -122,12 +123,16 @@ func adopt(s *torch.Scope, in *Signal) {
 	}
 }
 
-// Diverged reports a loss that is not finite. The module's parameters are as they were before the step.
+// Diverged reports a loss or a gradient that is not finite. The module's parameters and optimizer are as they were
+// before the step; its running statistics have seen the batch.
 type Diverged struct {
 	Module, Step int
 	Loss         float64
 }
 
 func (d *Diverged) Error() string {
-	return fmt.Sprintf("the loss of module %d became %v at step %d", d.Module, d.Loss, d.Step)
+	if math.IsNaN(d.Loss) || math.IsInf(d.Loss, 0) {
+		return fmt.Sprintf("the loss of module %d became %v at step %d", d.Module, d.Loss, d.Step)
+	}
+	return fmt.Sprintf("a gradient of module %d is not finite at step %d", d.Module, d.Step)
 }

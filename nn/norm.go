@@ -28,6 +28,22 @@ func NewBatchNorm2d(i Init, channels int) *BatchNorm2d {
 
 // Forward implements [Layer].
 func (l *BatchNorm2d) Forward(p *Pass, x torch.Tensor) torch.Tensor {
+	return l.run(p, x, torch.NormOptions{})
+}
+
+// ReLU is the normalisation with a ReLU behind it.
+func (l *BatchNorm2d) ReLU(p *Pass, x torch.Tensor) torch.Tensor {
+	return l.run(p, x, torch.NormOptions{ReLU: true})
+}
+
+// AddReLU is the normalisation, plus a shortcut that it consumes, with a ReLU behind it.
+func (l *BatchNorm2d) AddReLU(p *Pass, x, shortcut torch.Tensor) torch.Tensor {
+	return l.run(p, x, torch.NormOptions{Residual: shortcut, ReLU: true})
+}
+
+// run consumes x and the residual.
+func (l *BatchNorm2d) run(p *Pass, x torch.Tensor, o torch.NormOptions) torch.Tensor {
+	o.Train, o.Momentum, o.Eps = p.Train, batchNormMomentum, batchNormEps
 	mean, variance := l.RunningMean.Value, l.RunningVar.Value
 	switch {
 	case p.Train && p.Gates.Replaying():
@@ -36,22 +52,17 @@ func (l *BatchNorm2d) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	case p.Train:
 		l.Batches.Value.Increment(1)
 	}
-	y := p.BatchNorm(x, l.Weight.Value, l.Bias.Value, mean, variance, p.Train, batchNormMomentum, batchNormEps)
+	if o.ReLU && p.Gates.Replaying() {
+		o.Gates = p.Gates.take()
+	}
+	o.Record = o.ReLU && p.Gates != nil && !p.Gates.Replaying()
+	y, gates := p.BatchNormAct(x, l.Weight.Value, l.Bias.Value, mean, variance, o)
+	if o.Record {
+		p.Gates.add(gates)
+	}
 	x.Free()
+	o.Residual.Free()
 	return y
-}
-
-// ReLU is the normalisation with a ReLU behind it.
-func (l *BatchNorm2d) ReLU(p *Pass, x torch.Tensor) torch.Tensor {
-	return p.relu(l.Forward(p, x))
-}
-
-// AddReLU is the normalisation, plus a shortcut that it consumes, with a ReLU behind it.
-func (l *BatchNorm2d) AddReLU(p *Pass, x, shortcut torch.Tensor) torch.Tensor {
-	y := l.Forward(p, x)
-	p.AddInPlace(y, shortcut, 1)
-	shortcut.Free()
-	return p.relu(y)
 }
 
 // Params implements [Layer].

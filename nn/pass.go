@@ -15,7 +15,8 @@ type Pass struct {
 // them, later passes replay them in the same order, so that the network is differentiated with its activation pattern
 // fixed, as a double backward does (σ” = 0).
 //
-// A replay also leaves running statistics alone. Gates own their masks: one byte an element.
+// A replay also leaves running statistics alone. Gates own their masks, which only the layer that recorded them
+// understands: one bit an element behind a normalisation, one byte elsewhere.
 type Gates struct {
 	closed []torch.Tensor
 	next   int
@@ -39,6 +40,8 @@ func (g *Gates) Free() {
 	g.closed = nil
 }
 
+func (g *Gates) add(mask torch.Tensor) { g.closed = append(g.closed, mask.Keep()) }
+
 func (g *Gates) take() torch.Tensor {
 	if g.next == len(g.closed) {
 		panic(&torch.Error{Op: "replay", Text: "the module meets more gates than the recorded pass did"})
@@ -55,7 +58,7 @@ func (p *Pass) relu(x torch.Tensor) torch.Tensor {
 	}
 	p.ReLUInPlace(x)
 	if p.Gates != nil {
-		p.Gates.closed = append(p.Gates.closed, p.IsZero(x).Keep())
+		p.Gates.add(p.IsZero(x))
 	}
 	return x
 }
