@@ -2,6 +2,7 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -42,7 +43,7 @@ type Result struct {
 	PeakBytes       int64    `json:"peak_bytes"`       // of live tensors during a step, the batch included
 	RestingBytes    int64    `json:"resting_bytes"`    // from shapes: parameters, buffers, optimizer state
 	ActivationBytes int64    `json:"activation_bytes"` // peak − resting
-	PeakRSS         int64    `json:"peak_rss_bytes"`   // of the process, so far: it never falls from row to row
+	PeakRSS         int64    `json:"-"`                // of the process, so far: it never falls from row to row
 }
 
 // subject is one method under test.
@@ -50,12 +51,12 @@ type subject struct {
 	model *train.Model
 	step  int
 	times []float64
-	peak  int64
 }
 
 // Run measures every method on the same synthetic batch. Methods take turns step by step, so that a drift of the
-// machine's speed meets all alike; each has its memory measured alone, before.
-func Run(c train.Config, o Options) ([]Result, error) {
+// machine's speed meets all alike; each has its memory measured alone, before. When ctx ends, so does Run, after the
+// step under way.
+func Run(ctx context.Context, c train.Config, o Options) ([]Result, error) {
 	defer torch.Pin()()
 	var rows []Result
 	var subjects []*subject
@@ -64,7 +65,17 @@ func Run(c train.Config, o Options) ([]Result, error) {
 			s.model.Free()
 		}
 	}()
+	for _, method := range o.Methods { // so that a mistake does not wait for the measuring of other methods
+		m, err := build(c, o, method)
+		if err != nil {
+			return nil, err
+		}
+		m.Free()
+	}
 	for _, method := range o.Methods {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		row, err := measureMemory(c, o, method)
 		if err != nil {
 			return nil, err
@@ -80,6 +91,9 @@ func Run(c train.Config, o Options) ([]Result, error) {
 	}
 	for i := range o.Warmup + o.Steps {
 		for _, s := range subjects {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
 			took, err := s.train(c, o)
 			if err != nil {
 				return nil, err
@@ -119,7 +133,7 @@ func measureMemory(c train.Config, o Options, method string) (Result, error) {
 		}
 	}
 	r := Result{
-		Method: method, Model: c.Model.Name, Modules: len(m.Learner.Modules()), Cuts: m.Cuts(), Batch: c.Data.Batch,
+		Method: method, Model: c.Model.Name, Modules: len(m.Learner.Modules()), Cuts: append([]string{}, m.Cuts()...), Batch: c.Data.Batch,
 		Image: o.Image, Precision: c.Precision, Threads: torch.Threads(),
 		PeakBytes: torch.PeakBytes() - before, RestingBytes: m.RestingBytes(), PeakRSS: peakRSS(),
 	}

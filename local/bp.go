@@ -3,7 +3,7 @@ package local
 // bp is global back-propagation: the whole network is one module.
 var bp = Method{
 	Name: "bp", Doc: "global back-propagation", Global: true,
-	Compose: func(Options) (Rule, Schedule) {
-		return Rule{Objective: Classify{}, Term: None{}, Credit: Autograd{}}, Together{}
+	Compose: func(o Options) (Rule, Schedule) {
+		return Rule{Objective: Classify{}, Term: None{}, Credit: o.credit()}, Together{}
 	},
 }

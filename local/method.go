@@ -9,14 +9,15 @@ import (
 
 // Options is the `method` section of a recipe.
 type Options struct {
-	Name      string   `recipe:"name" default:"sgr" doc:"how the network learns; 'locus list methods' shows them"`
-	Modules   int      `recipe:"modules" default:"3" min:"1" doc:"K, the number of gradient-isolated modules; bp has one"`
-	Cuts      []string `recipe:"cuts" default:"" doc:"blocks that end modules 1 to K-1; wins over modules"`
-	Lambda    float64  `recipe:"lambda" default:"1" min:"0" doc:"weight of the reconciliation term"`
-	Reduction string   `recipe:"reduction" default:"mean" oneof:"mean batch sum" doc:"of the term: over B*D, over B, or none"`
-	Normalize bool     `recipe:"normalize" default:"true" doc:"divide gradients by their norms (Algorithm 1) or compare them raw (Eq. 6)"`
-	Gradient  string   `recipe:"gradient" default:"directional" oneof:"directional double" doc:"of the term: by one replayed pass, or by double backward"`
-	Every     int      `recipe:"every" default:"1" min:"1" doc:"apply the term on every n-th step"`
+	Name       string   `recipe:"name" default:"sgr" doc:"how the network learns; 'locus list methods' shows them"`
+	Modules    int      `recipe:"modules" default:"3" min:"1" doc:"K, the number of gradient-isolated modules; bp has one"`
+	Cuts       []string `recipe:"cuts" default:"" doc:"blocks that end modules 1 to K-1; wins over modules"`
+	Lambda     float64  `recipe:"lambda" default:"1" min:"0" doc:"weight of the reconciliation term"`
+	Reduction  string   `recipe:"reduction" default:"mean" oneof:"mean batch sum" doc:"of the term: over B*D, over B, or none"`
+	Normalize  bool     `recipe:"normalize" default:"true" doc:"divide gradients by their norms (Algorithm 1) or compare them raw (Eq. 6)"`
+	Gradient   string   `recipe:"gradient" default:"directional" oneof:"directional double" doc:"of the term: by one replayed pass, or by double backward"`
+	Every      int      `recipe:"every" default:"1" min:"1" doc:"apply the term on every n-th step"`
+	Checkpoint string   `recipe:"checkpoint" default:"none" oneof:"none blocks" doc:"inside a module: keep all activations, or the blocks' inputs only and run each block forward twice"`
 }
 
 // Method is a named point in the space of compositions.
@@ -30,6 +31,14 @@ var methods = []Method{bp, layerwise, sgr}
 
 // Methods lists the methods by name.
 func Methods() []Method { return slices.Clone(methods) }
+
+// credit is back-propagation inside a module, with or without checkpoints.
+func (o Options) credit() Credit {
+	if o.Checkpoint == "blocks" {
+		return Checkpointed{}
+	}
+	return Autograd{}
+}
 
 // Lookup finds the method that o names and settles the options that it fixes.
 func Lookup(o Options) (Method, Options, error) {

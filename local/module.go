@@ -28,7 +28,8 @@ type Module struct {
 	Params []*nn.Param
 	Optim  optim.Optimizer // nil in a module that only infers
 
-	theta []torch.Tensor // the trainable ones among Params
+	blocks nn.Sequential  // of Body
+	theta  []torch.Tensor // the trainable ones among Params
 }
 
 // NewModule wires a body and a head. The optimizer is made by build over the module's parameters, its own for good;
@@ -40,7 +41,7 @@ func NewModule(index int, last bool, blocks []nn.Block, head nn.Layer, build fun
 		body = append(body, b.Layer)
 		m.Blocks = append(m.Blocks, b.Name)
 	}
-	m.Body = body
+	m.Body, m.blocks = body, body
 	m.Params = append(body.Params(), head.Params()...)
 	m.Refresh(build)
 	return m

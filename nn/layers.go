@@ -86,16 +86,3 @@ func (Flatten) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 
 // Params implements [Layer].
 func (Flatten) Params() []*Param { return nil }
-
-// AvgPool averages [N, C, H, W] into Side×Side cells; Side 1 is global average pooling.
-type AvgPool struct{ Side int }
-
-// Forward implements [Layer].
-func (l AvgPool) Forward(p *Pass, x torch.Tensor) torch.Tensor {
-	y := p.AdaptiveAvgPool2d(x, int64(l.Side))
-	x.Free()
-	return y
-}
-
-// Params implements [Layer].
-func (AvgPool) Params() []*Param { return nil }

@@ -46,7 +46,7 @@ func (l *BatchNorm2d) run(p *Pass, x torch.Tensor, o torch.NormOptions) torch.Te
 	o.Train, o.Momentum, o.Eps = p.Train, batchNormMomentum, batchNormEps
 	mean, variance := l.RunningMean.Value, l.RunningVar.Value
 	switch {
-	case p.Train && p.Gates.Replaying():
+	case p.Train && (p.Still || p.Gates.Replaying()):
 		// The derivative goes through the batch's statistics; the running ones have seen this batch.
 		mean, variance = torch.Tensor{}, torch.Tensor{}
 	case p.Train:

@@ -9,6 +9,7 @@ type Pass struct {
 	Train   bool        // batch statistics instead of running ones
 	Compute torch.DType // of activations; weights are cast to it, statistics and losses stay in float32 or better
 	Gates   *Gates      // nil: discrete choices are made freely and forgotten
+	Still   bool        // leave running statistics alone: they have seen this batch
 }
 
 // Gates holds the discrete choices of one pass over a module: which ReLU units were closed. A first pass records
@@ -28,6 +29,17 @@ func (g *Gates) Replaying() bool { return g != nil && g.replay }
 
 // Replay makes the next pass repeat the recorded choices from the first one on.
 func (g *Gates) Replay() { g.replay, g.next = true, 0 }
+
+// At returns the place of the next choice, for [Gates.Seek].
+func (g *Gates) At() int {
+	if g == nil {
+		return 0
+	}
+	return g.next
+}
+
+// Seek makes a replay go on from an earlier place.
+func (g *Gates) Seek(at int) { g.next = at }
 
 // Free releases the masks.
 func (g *Gates) Free() {

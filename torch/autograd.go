@@ -7,20 +7,22 @@ import "C"
 
 import "fmt"
 
-// Gradient options.
+// GradOptions say what [Scope.Grad] starts from and keeps.
 type GradOptions struct {
-	CreateGraph bool // the gradients can be differentiated again; keeps the graph
-	Retain      bool // the graph of loss stays for another call
+	Output      Tensor // ∂L/∂y, shaped as y; may be missing where y is a scalar loss
+	CreateGraph bool   // the gradients can be differentiated again; keeps the graph
+	Retain      bool   // the graph of y stays for another call
 }
 
-// Grad returns ∂loss/∂input for each input, in order; an input that loss does not depend on gets no tensor. Inputs may
-// be leaves or intermediate results. Unless told otherwise the graph is freed while it is walked.
-func (s *Scope) Grad(loss Tensor, inputs []Tensor, o GradOptions) []Tensor {
+// Grad returns ∂L/∂input for each input, in order, where L is y or what o.Output says of it; an input that y does not
+// depend on gets no tensor. Inputs may be leaves or intermediate results. Unless told otherwise the graph is freed
+// while it is walked.
+func (s *Scope) Grad(y Tensor, inputs []Tensor, o GradOptions) []Tensor {
 	if len(inputs) == 0 {
 		return nil
 	}
 	in, out := raw(inputs), make([]C.lt_tensor, len(inputs))
-	check("grad", C.lt_grad(loss.c(), &in[0], C.int(len(in)), C.bool(o.CreateGraph), C.bool(o.Retain), &out[0]))
+	check("grad", C.lt_grad(y.c(), o.Output.c(), &in[0], C.int(len(in)), C.bool(o.CreateGraph), C.bool(o.Retain), &out[0]))
 	grads := make([]Tensor, len(out))
 	for i, ptr := range out {
 		if ptr != nil {

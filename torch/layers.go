@@ -45,13 +45,6 @@ func (s *Scope) GELU(x Tensor) Tensor {
 	return s.unary("gelu", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_gelu(g, x.c(), out) })
 }
 
-// AdaptiveAvgPool2d averages x [N, C, H, W] into side×side cells.
-func (s *Scope) AdaptiveAvgPool2d(x Tensor, side int64) Tensor {
-	return s.unary("adaptive_avg_pool2d", func(g C.bool, out *C.lt_tensor) *C.char {
-		return C.lt_adaptive_avg_pool2d(g, x.c(), C.int64_t(side), out)
-	})
-}
-
 // Flatten joins the dimensions from start on.
 func (s *Scope) Flatten(x Tensor, start int64) Tensor {
 	return s.unary("flatten", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_flatten(g, x.c(), C.int64_t(start), out) })

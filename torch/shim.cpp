@@ -1,36 +1,22 @@
-#include "shim.h"
-
-#include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
-#include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <dlfcn.h>
 #include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/autograd/grad_mode.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/version.h>
 
-#include <atomic>
 #include <cmath>
-#include <cstring>
 #include <string>
+
+#include "call.h"
 
 namespace {
 
 using at::Tensor;
 
-std::atomic<int64_t> handles{0};
-
-Tensor& T(lt_tensor t) { return *reinterpret_cast<Tensor*>(t); }
-
 c10::optional<Tensor> maybe(lt_tensor t) {
   if (!t) return c10::nullopt;
   return T(t);
-}
-
-lt_tensor wrap(Tensor t) {
-  handles.fetch_add(1, std::memory_order_relaxed);
-  return reinterpret_cast<lt_tensor>(new Tensor(std::move(t)));
 }
 
 std::vector<Tensor> list(const lt_tensor* ts, int n) {
@@ -68,25 +54,6 @@ int dtype_code(at::ScalarType t) {
 at::TensorOptions options(int device, int dtype) {
   auto o = at::TensorOptions().dtype(dtype_of(dtype));
   return device < 0 ? o.device(at::kCPU) : o.device(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(device)));
-}
-
-// Runs one call with its own grad mode, on a thread that has been given its OpenMP team size, and turns every C++
-// exception into a message.
-template <class F>
-char* call(bool grad, F f) {
-  try {
-    static thread_local bool ready = (at::init_num_threads(), true);
-    (void)ready;
-    at::AutoGradMode mode(grad);
-    f();
-    return nullptr;
-  } catch (const c10::Error& e) {
-    return strdup(e.what_without_backtrace());
-  } catch (const std::exception& e) {
-    return strdup(e.what());
-  } catch (...) {
-    return strdup("unknown C++ exception");
-  }
 }
 
 }  // namespace
@@ -257,9 +224,6 @@ char* lt_relu_(bool grad, lt_tensor x) {
 char* lt_gelu(bool grad, lt_tensor x, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(at::gelu(T(x))); });
 }
-char* lt_adaptive_avg_pool2d(bool grad, lt_tensor x, int64_t side, lt_tensor* out) {
-  return call(grad, [&] { *out = wrap(at::adaptive_avg_pool2d(T(x), {side, side})); });
-}
 char* lt_flatten(bool grad, lt_tensor x, int64_t start, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(T(x).flatten(start)); });
 }
@@ -409,9 +373,12 @@ char* lt_add_rows(lt_tensor xt, lt_tensor at_, lt_tensor bt, const double* p, co
 char* lt_set_requires_grad(lt_tensor t, bool on) {
   return call(false, [&] { T(t).set_requires_grad(on); });
 }
-char* lt_grad(lt_tensor loss, const lt_tensor* inputs, int n, bool create_graph, bool retain_graph, lt_tensor* outs) {
+char* lt_grad(lt_tensor y, lt_tensor grad_output, const lt_tensor* inputs, int n, bool create_graph, bool retain_graph,
+              lt_tensor* outs) {
   return call(create_graph, [&] {
-    auto grads = torch::autograd::grad({T(loss)}, list(inputs, n), {}, retain_graph || create_graph, create_graph,
+    std::vector<Tensor> dy;
+    if (grad_output) dy.push_back(T(grad_output));
+    auto grads = torch::autograd::grad({T(y)}, list(inputs, n), dy, retain_graph || create_graph, create_graph,
                                        /*allow_unused=*/true);
     for (int i = 0; i < n; i++) outs[i] = grads[i].defined() ? wrap(std::move(grads[i])) : nullptr;
   });

@@ -68,11 +68,20 @@ char* lt_batch_norm(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, lt_tensor 
 char* lt_relu(bool grad, lt_tensor x, lt_tensor* out);
 char* lt_relu_(bool grad, lt_tensor x);
 char* lt_gelu(bool grad, lt_tensor x, lt_tensor* out);
-char* lt_adaptive_avg_pool2d(bool grad, lt_tensor x, int64_t side, lt_tensor* out);
 char* lt_flatten(bool grad, lt_tensor x, int64_t start, lt_tensor* out);
 char* lt_cross_entropy(bool grad, lt_tensor logits, lt_tensor labels, lt_tensor* out);
 char* lt_softmax(bool grad, lt_tensor x, lt_tensor* out);
 char* lt_topk_correct(lt_tensor logits, lt_tensor labels, int64_t k, int64_t* out);
+
+// norm.go
+char* lt_batch_norm_act(bool grad, lt_tensor x, lt_tensor add, lt_tensor w, lt_tensor b, lt_tensor mean, lt_tensor var,
+                        bool train, double momentum, double eps, bool relu, lt_tensor gates, bool record, lt_tensor* y,
+                        lt_tensor* recorded);
+
+// pool.go
+char* lt_max_pool2d(bool grad, lt_tensor x, int64_t k, int64_t stride, int64_t padding, lt_tensor choice, lt_tensor* y,
+                    lt_tensor* made);
+char* lt_adaptive_avg_pool2d(bool grad, lt_tensor x, int64_t side, lt_tensor* out);
 
 // math.go
 char* lt_add(bool grad, lt_tensor a, lt_tensor b, double alpha, lt_tensor* out);
@@ -93,7 +102,7 @@ char* lt_add_rows(lt_tensor x, lt_tensor a, lt_tensor b, const double* p, const 
 
 // autograd.go
 char* lt_set_requires_grad(lt_tensor t, bool on);
-char* lt_grad(lt_tensor loss, const lt_tensor* inputs, int n, bool create_graph, bool retain_graph, lt_tensor* outs);
+char* lt_grad(lt_tensor y, lt_tensor grad_output, const lt_tensor* inputs, int n, bool create_graph, bool retain_graph, lt_tensor* outs);
 
 // foreach.go
 char* lt_foreach_scale_(const lt_tensor* a, int n, double factor);

@@ -43,13 +43,14 @@ type dataset struct {
 // progress is the position of a run: with it, the optimizer's state and the seed, a run goes on bit for bit, since
 // data order and all random choices derive from the seed, the epoch and the batch.
 type progress struct {
-	Step    int // done
-	Total   int
-	Epoch   int     // the one under way, from 0
-	Batch   int     // the next one of this epoch
-	Sums    sums    // of this epoch
-	Seconds float64 // of training, so far
-	Best    float64 // validation accuracy
+	Step      int // done
+	Total     int
+	Epoch     int     // the one under way, from 0
+	Batch     int     // the next one of this epoch
+	Evaluated int     // the step of the last evaluation
+	Sums      sums    // of this epoch
+	Seconds   float64 // of training, so far
+	Best      float64 // validation accuracy
 }
 
 // save writes the checkpoint of a run: the state first, then the weights that name it, then the old state goes.
@@ -191,8 +192,8 @@ func (r *Run) restore() error {
 }
 
 // InitFrom overwrites a model's weights by those of a safetensors file: one of our checkpoints, whatever its cuts, or
-// published weights under PyTorch's names. It returns the heads that the file lacks, which stay as they are. Any
-// other difference is a fault that names the first tensor and both shapes.
+// published weights under PyTorch's names. It returns the local heads that the file lacks or, because the cuts moved, has
+// in another shape; they stay as they are. Any other difference is a fault that names the first tensor and both shapes.
 func (m *Model) InitFrom(path string) (fresh []string, err error) {
 	f, err := safetensors.Open(path)
 	if err != nil {
@@ -200,17 +201,15 @@ func (m *Model) InitFrom(path string) (fresh []string, err error) {
 	}
 	defer f.Close()
 	known := map[string]bool{}
+	fresh = misfits(m.Params(), f)
 	for _, p := range m.Params() {
 		known[p.Name] = true
 		_, there := f.Info(p.Name)
 		switch {
+		case isLocal(p.Name) && slices.Contains(fresh, headOf(p.Name)):
 		case there:
 			if err := fetch(f, path, p.Name, p.Value); err != nil {
 				return nil, err
-			}
-		case isLocal(p.Name):
-			if head := headOf(p.Name); !slices.Contains(fresh, head) {
-				fresh = append(fresh, head)
 			}
 		case strings.HasSuffix(p.Name, ".num_batches_tracked"): // older PyTorch did not save it
 		default:
@@ -224,6 +223,18 @@ func (m *Model) InitFrom(path string) (fresh []string, err error) {
 		}
 	}
 	return fresh, nil
+}
+
+// misfits lists the local heads of which a tensor is not in the file, or not in its shape.
+func misfits(params []*nn.Param, f *safetensors.File) (heads []string) {
+	for _, p := range params {
+		info, there := f.Info(p.Name)
+		fits := there && slices.Equal(info.Shape, p.Value.Shape())
+		if isLocal(p.Name) && !fits && !slices.Contains(heads, headOf(p.Name)) {
+			heads = append(heads, headOf(p.Name))
+		}
+	}
+	return heads
 }
 
 // isLocal reports whether a tensor belongs to a local head or decoder, which come and go with the cuts.

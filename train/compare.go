@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/record"
 )
 
@@ -15,6 +17,9 @@ import (
 // are returned with it. With o.Resume, runs go on where they stopped, and those that were done stay as they are.
 func Compare(ctx context.Context, configs []Config, o Options, sink func() record.Sink) ([]record.Summary, error) {
 	names := runNames(configs)
+	if err := rehearse(configs, o); err != nil {
+		return nil, err
+	}
 	if !o.Resume && !o.Force {
 		for _, name := range names {
 			if dir := filepath.Join(o.Out, name); holdsRun(dir) {
@@ -28,7 +33,11 @@ func Compare(ctx context.Context, configs []Config, o Options, sink func() recor
 		c.Name = names[i]
 		one := o
 		one.Out, one.Sink = filepath.Join(o.Out, names[i]), sink()
-		one.Resume = o.Resume && holdsRun(one.Out)
+		if one.Resume = o.Resume && holdsRun(one.Out); one.Resume {
+			if err := sameRun(one.Out, c); err != nil {
+				return summaries, err
+			}
+		}
 		s, err := runOne(ctx, c, one)
 		if err != nil {
 			return summaries, err
@@ -45,6 +54,33 @@ func Compare(ctx context.Context, configs []Config, o Options, sink func() recor
 	}
 	table := record.Table(summaries).Markdown() + "\n"
 	return summaries, os.WriteFile(filepath.Join(o.Out, "compare.md"), []byte(table), 0o644)
+}
+
+// rehearse opens the data and builds the model of every recipe, so that a mistake in the last one does not wait for
+// the training of all before it.
+func rehearse(configs []Config, o Options) error {
+	for _, c := range configs {
+		set, err := data.Open(c.Data, c.Seed, dirs(o.Data))
+		if err != nil {
+			return err
+		}
+		s := set.Train.Shape
+		model, err := NewModel(c, nn.Shape{C: s.C, H: s.H, W: s.W}, len(set.Classes), true)
+		if err != nil {
+			return err
+		}
+		model.Free()
+	}
+	return nil
+}
+
+// sameRun returns a fault when the run in dir was started with another recipe.
+func sameRun(dir string, c Config) error {
+	run, err := LoadRun(dir, nil)
+	if err != nil {
+		return err
+	}
+	return Agree(run, c)
 }
 
 func runOne(ctx context.Context, c Config, o Options) (s record.Summary, err error) {

@@ -10,13 +10,13 @@ import (
 )
 
 // Evaluate returns the accuracy of every head of a model on images normalised by mean and std.
-func Evaluate(m *Model, images data.Images, mean, std []float64) ([]Accuracy, error) {
+func Evaluate(ctx context.Context, m *Model, images data.Images, mean, std []float64) ([]Accuracy, error) {
 	defer torch.Pin()()
 	loader := data.NewLoader(images, data.LoaderOptions{Batch: m.Config.Data.Batch, Workers: m.Config.Data.Workers, KeepLast: true})
 	defer loader.Close()
 	var sum []Accuracy
 	for {
-		batch, err := loader.Next(context.Background())
+		batch, err := loader.Next(ctx)
 		if errors.Is(err, io.EOF) {
 			break
 		}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/renameio/v2"
+
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/recipe"
 	"github.com/locus-learn/locus/record"
@@ -36,12 +38,9 @@ func holdsRun(dir string) bool {
 	return false
 }
 
-// prepare makes the run folder. One that holds a run is refused, unless force clears that run's files away.
-func prepare(dir string, force bool) error {
+// prepare makes the run folder and clears away the files of a run that is in it.
+func prepare(dir string) error {
 	if holdsRun(dir) {
-		if !force {
-			return fault.New("%s holds a run already: give --resume to go on with it, --force to replace it, or another --out", dir)
-		}
 		for _, pattern := range []string{
 			lastFile, bestFile, "state-*.safetensors", "events.out.tfevents.*", "plots/*.svg", metricsFile, summaryFile, envFile, configFile,
 		} {
@@ -68,8 +67,11 @@ func describe(dir string, c Config) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, configFile), doc, 0o644); err != nil {
-		return fault.New("the recipe cannot be saved: %w", err)
+	if err := renameio.WriteFile(filepath.Join(dir, configFile), doc, 0o644); err != nil { // whole or not at all: a resume needs it
+		if e, ok := errors.AsType[*fs.PathError](err); ok {
+			err = e.Err // it names a temporary file
+		}
+		return fault.New("cannot write %s: %w", filepath.Join(dir, configFile), err)
 	}
 	return record.WriteJSON(filepath.Join(dir, envFile), record.CollectEnv(torch.Describe().String(), torch.Threads()))
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"math"
 	"os"
 	"path/filepath"
@@ -105,8 +106,8 @@ func (r *Run) report(stats []local.Stats, lr, seconds float64) error {
 }
 
 // endEpoch evaluates, sends the epoch's event and moves on to the next one.
-func (r *Run) endEpoch() error {
-	test, err := r.evaluate(r.set.Test)
+func (r *Run) endEpoch(ctx context.Context) error {
+	test, err := r.evaluate(ctx, r.set.Test)
 	if err != nil {
 		return err
 	}
@@ -123,7 +124,7 @@ func (r *Run) endEpoch() error {
 		e.ModuleAcc, e.ModuleTop5 = append(e.ModuleAcc, h.Top1), append(e.ModuleTop5, h.Top5)
 	}
 	if r.set.Validation.Len() > 0 {
-		val, err := r.evaluate(r.set.Validation)
+		val, err := r.evaluate(ctx, r.set.Validation)
 		if err != nil {
 			return err
 		}
@@ -136,6 +137,7 @@ func (r *Run) endEpoch() error {
 			}
 		}
 	}
+	r.at.Evaluated = r.at.Step
 	if r.at.Batch >= r.perEpoch {
 		r.at.Epoch, r.at.Batch, r.at.Sums = r.at.Epoch+1, 0, sums{}
 	}
@@ -145,8 +147,8 @@ func (r *Run) endEpoch() error {
 // Accuracy of one head in percent.
 type Accuracy struct{ Top1, Top5 float64 }
 
-func (r *Run) evaluate(images data.Images) ([]Accuracy, error) {
-	return Evaluate(r.model, images, r.set.Mean, r.set.Std)
+func (r *Run) evaluate(ctx context.Context, images data.Images) ([]Accuracy, error) {
+	return Evaluate(ctx, r.model, images, r.set.Mean, r.set.Std)
 }
 
 // finish draws the curves of the whole run, what came before a resumption included, and writes the summary.
@@ -164,6 +166,9 @@ func (r *Run) finish(stopped string) (record.Summary, error) {
 	if err != nil {
 		return s, err
 	}
+	if len(r.times) == 0 { // resumed when it was done
+		s.SecondsPerStep = median(stepSeconds(log.Steps))
+	}
 	if n := len(log.Epochs); n > 0 {
 		e := log.Epochs[n-1]
 		s.TestAcc, s.TestTop5, s.ModuleAcc = e.TestAcc, e.TestTop5, e.ModuleAcc
@@ -173,6 +178,14 @@ func (r *Run) finish(stopped string) (record.Summary, error) {
 		}
 	}
 	return s, record.WriteJSON(filepath.Join(r.dir, summaryFile), s)
+}
+
+func stepSeconds(steps []record.Step) []float64 {
+	var seconds []float64
+	for _, s := range steps {
+		seconds = append(seconds, s.Seconds)
+	}
+	return seconds
 }
 
 func readMetrics(path string) (record.Log, error) {

@@ -65,10 +65,8 @@ func New(c Config, o Options) (*Run, error) {
 	for _, w := range set.Warnings {
 		o.Notice(w)
 	}
-	if !o.Resume {
-		if err := prepare(o.Out, o.Force); err != nil {
-			return nil, err
-		}
+	if !o.Resume && !o.Force && holdsRun(o.Out) {
+		return nil, fault.New("%s holds a run already: give --resume to go on with it, --force to replace it, or another --out", o.Out)
 	}
 	s := set.Train.Shape
 	model, err := NewModel(c, nn.Shape{C: s.C, H: s.H, W: s.W}, len(set.Classes), false)
@@ -110,11 +108,16 @@ func (r *Run) start(o Options) error {
 			return err
 		}
 		for _, head := range fresh {
-			o.Notice(fmt.Sprintf("%s has no %s: it starts fresh", o.Init, head))
+			o.Notice(fmt.Sprintf("%s has no %s that fits: it starts fresh", o.Init, head))
 		}
 	}
 	if o.Steps >= 0 {
 		r.at.Total = o.Steps
+	}
+	if !o.Resume { // now that nothing is left that the user could have got wrong
+		if err := prepare(r.dir); err != nil {
+			return err
+		}
 	}
 	if err := describe(r.dir, c); err != nil {
 		return err
@@ -153,15 +156,16 @@ func (r *Run) Train(ctx context.Context) (record.Summary, error) {
 		return record.Summary{}, err
 	}
 	saved := time.Now()
-	for r.at.Step < r.at.Total {
+	// A run that stopped between an epoch's last step and its evaluation goes on with the evaluation.
+	for r.at.Step < r.at.Total || r.at.Evaluated < r.at.Step {
 		loader := r.loader()
 		err := r.epoch(ctx, loader, &saved)
 		loader.Close()
+		if err == nil {
+			err = r.endEpoch(ctx)
+		}
 		if err != nil {
 			return r.stopped(err)
-		}
-		if err := r.endEpoch(); err != nil {
-			return record.Summary{}, err
 		}
 		if err := r.save(); err != nil {
 			return record.Summary{}, err

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -67,20 +68,32 @@ const (
 	Validation Split = "validation"
 )
 
-// Evaluate returns the accuracy of every head on a part of the set that the model was trained on; dir is where to look
-// for it first, and may be empty.
-func (t *Trained) Evaluate(part Split, dir string) ([]Accuracy, error) {
+// Evaluation is how well every head of a model does on a part of a set.
+type Evaluation struct {
+	Set    string
+	Subset bool // the set has fewer images than the official one
+	Images int
+	Heads  []Accuracy
+}
+
+// Evaluate measures every head on a part of the set that the model was trained on; dir is where to look for it first,
+// and may be empty. notice gets the set's warnings.
+func (t *Trained) Evaluate(ctx context.Context, part Split, dir string, notice func(string)) (Evaluation, error) {
 	set, err := data.Open(t.Config.Data, t.Config.Seed, dirs(dir))
 	if err != nil {
-		return nil, err
+		return Evaluation{}, err
+	}
+	for _, w := range set.Warnings {
+		notice(w)
 	}
 	images := set.Test
 	if part == Validation {
 		if images = set.Validation; images.Len() == 0 {
-			return nil, fault.New("%s was trained without data.validation: it can be evaluated on test only", t.Path)
+			return Evaluation{}, fault.New("%s was trained without data.validation: it can be evaluated on test only", t.Path)
 		}
 	}
-	return Evaluate(t.Model, images, t.set.Mean, t.set.Std)
+	heads, err := Evaluate(ctx, t.Model, images, t.set.Mean, t.set.Std)
+	return Evaluation{set.Name, set.Subset, images.Len(), heads}, err
 }
 
 // Export writes the uncut network as a plain PyTorch state dict: local heads are left out.

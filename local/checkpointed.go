@@ -1,0 +1,90 @@
+package local
+
+import (
+	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/torch"
+)
+
+// Checkpointed is back-propagation inside a module that keeps no more than the inputs of its blocks, and runs a block
+// forward again when its gradient is due (Chen et al. 2016): less memory for about a third more time. A gradient that
+// is to be differentiated again needs its whole graph; it comes from [Autograd].
+type Checkpointed struct{}
+
+// Gradients implements [Credit].
+func (Checkpointed) Gradients(p *nn.Pass, m *Module, o Objective, x, y torch.Tensor, want Want) Gradients {
+	last := len(m.blocks) - 1
+	if last == 0 || want.Graph {
+		return Autograd{}.Gradients(p, m, o, x, y, want)
+	}
+	quiet := torch.NewScope(torch.NoGrad)
+	defer quiet.Close()
+	inputs, marks := keepInputs(quiet, p, m.blocks[:last], x)
+
+	// The last block goes with the head, on a graph of their own.
+	ends := m.blocks[last:]
+	leaf := p.Detach(inputs[last]).SetRequiresGrad(true)
+	xk := ends[0].Forward(p, p.Alias(leaf))
+	loss := o.Loss(p, m, xk, y)
+	g := Gradients{Loss: loss.Item(), X: p.Detach(xk)}
+	wrt := append(nn.Trainable(append(ends[0].Params(), m.Head.Params()...)), leaf)
+	if want.Out {
+		wrt = append(wrt, xk)
+	}
+	grads := p.Grad(loss, wrt, torch.GradOptions{})
+	free([]torch.Tensor{loss, xk, leaf})
+	if want.Out {
+		g.Out, grads = grads[len(grads)-1], grads[:len(grads)-1]
+	}
+	delta := grads[len(grads)-1]
+	parts := [][]torch.Tensor{grads[:len(grads)-1]}
+
+	again := *p
+	again.Still = true
+	for i := last - 1; i >= 0; i-- {
+		inputs[i+1].Free()
+		if again.Gates = nil; p.Gates.Replaying() {
+			p.Gates.Seek(marks[i])
+			again.Gates = p.Gates
+		}
+		var theta []torch.Tensor
+		theta, delta = rerun(&again, m.blocks[i], inputs[i], delta, i > 0 || want.In)
+		parts = append(parts, theta)
+	}
+	for i := last; i >= 0; i-- {
+		g.Theta = append(g.Theta, parts[i]...)
+	}
+	if want.In {
+		g.In = delta
+	}
+	return g
+}
+
+// keepInputs runs blocks forward unrecorded and returns the input of each, and of what follows, with the places where
+// their gates begin. The inputs belong to scope quiet.
+func keepInputs(quiet *torch.Scope, p *nn.Pass, blocks nn.Sequential, x torch.Tensor) (inputs []torch.Tensor, marks []int) {
+	q := *p
+	q.Scope = quiet
+	inputs = []torch.Tensor{quiet.Detach(x)}
+	for i, b := range blocks {
+		marks = append(marks, p.Gates.At())
+		inputs = append(inputs, b.Forward(&q, quiet.Cast(inputs[i], p.Compute)))
+	}
+	return inputs, marks
+}
+
+// rerun runs a block forward again on its input, recorded this time, and takes the gradient delta back through it,
+// which it consumes.
+func rerun(p *nn.Pass, block nn.Layer, input, delta torch.Tensor, wantIn bool) (theta []torch.Tensor, in torch.Tensor) {
+	leaf := p.Detach(input).SetRequiresGrad(wantIn)
+	out := block.Forward(p, p.Cast(leaf, p.Compute))
+	wrt := nn.Trainable(block.Params())
+	if wantIn {
+		wrt = append(wrt, leaf)
+	}
+	grads := p.Grad(out, wrt, torch.GradOptions{Output: delta})
+	free([]torch.Tensor{out, leaf, delta})
+	if !wantIn {
+		return grads, torch.Tensor{}
+	}
+	return grads[:len(grads)-1], grads[len(grads)-1]
+}

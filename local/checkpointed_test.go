@@ -1,0 +1,61 @@
+package local_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/torch"
+	"github.com/locus-learn/locus/zoo"
+)
+
+// Checkpoints change memory, not results: after some steps all parameters and statistics are the same bit for bit, and
+// back-propagation has needed less.
+func TestCheckpointsChangeMemoryOnly(t *testing.T) {
+	net := zoo.Options{Name: "resnet32", Depth: 20, Width: 16}
+	for _, o := range []local.Options{
+		{Name: "bp", Modules: 1},
+		{Name: "layerwise", Modules: 2},
+		{Name: "sgr", Modules: 2, Lambda: 1, Reduction: "batch", Normalize: true, Gradient: "directional"},
+		{Name: "sgr", Modules: 2, Lambda: 1, Reduction: "batch", Normalize: true, Gradient: "double"},
+	} {
+		t.Run(o.Name+o.Gradient, func(t *testing.T) {
+			run := func(checkpoint string) (state, int64) {
+				o := o
+				o.Checkpoint = checkpoint
+				c := chain(t, net, o, torch.Float32)
+				step := func() {
+					x, y := large(32)
+					if _, err := c.Step(x, y, local.Tick{LR: 0.1}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				step()
+				before := torch.LiveBytes()
+				torch.ResetPeak()
+				step()
+				return stateOf(c.Modules()...), torch.PeakBytes() - before
+			}
+			plain, full := run("none")
+			checkpointed, less := run("blocks")
+			for name, want := range plain {
+				if !slices.Equal(checkpointed[name], want) {
+					t.Errorf("%s differs", name)
+				}
+			}
+			t.Logf("%d kB without checkpoints, %d kB with", full/1000, less/1000)
+			if o.Name == "bp" && less > full*6/10 {
+				t.Errorf("peak is %d bytes with checkpoints and %d without: want at most 60 %%", less, full)
+			}
+		})
+	}
+}
+
+// large returns a batch of n images whose activations outweigh the parameters. The caller owns it.
+func large(n int64) (x, y torch.Tensor) {
+	s := torch.NewScope(torch.NoGrad)
+	defer s.Close()
+	x = s.Full(torch.Float32, 0, n, 3, 32, 32)
+	x.Normal(0, 1, 1)
+	return x.Keep(), s.FromInts(make([]int64, n)).Keep()
+}

@@ -1,0 +1,386 @@
+// Batch normalisation with what usually follows it, a residual addition and a ReLU, in one reading of the input for
+// the statistics and one for the result, without temporaries; backward likewise.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/functions/utils.h>
+#include <torch/csrc/autograd/saved_variable.h>
+#include <torch/csrc/autograd/variable.h>
+
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+#include "norm_kernel.h"
+#include "shim.h"
+
+namespace {
+
+using at::Tensor;
+using norm::Gate;
+using torch::autograd::variable_list;
+
+constexpr auto kNHWC = at::MemoryFormat::ChannelsLast;
+
+struct Options {
+  bool train, relu;
+  double momentum, eps;
+};
+
+// ---- the kernels over a whole tensor
+
+// How a tensor is cut for threads. It depends on the shape alone, and so do the results to the last bit.
+struct Plan {
+  int64_t channels, numel, period, chunk, chunks;
+
+  explicit Plan(const Tensor& x) : channels(x.size(1)), numel(x.numel()) {
+    constexpr int64_t kChunks = 64;
+    period = std::lcm(channels, norm::kernels().lanes);
+    const int64_t block = norm::block_size(period), blocks = (numel + block - 1) / block;
+    chunk = block * ((blocks + kChunks - 1) / kChunks);
+    chunks = (numel + chunk - 1) / chunk;
+  }
+
+  double rows() const { return static_cast<double>(numel / channels); }
+
+  template <class F>
+  void each(F f) const {
+    at::parallel_for(0, chunks, 1, [&](int64_t first, int64_t last) {
+      for (int64_t k = first; k < last; k++) f(k, k * chunk, std::min(numel, (k + 1) * chunk));
+    });
+  }
+
+  // The same assignment to threads, each from its last chunk to its first: what a reduction has read last is still
+  // in the cache.
+  template <class F>
+  void back(F f) const {
+    at::parallel_for(0, chunks, 1, [&](int64_t first, int64_t last) {
+      for (int64_t k = last; k-- > first;) f(k * chunk, std::min(numel, (k + 1) * chunk));
+    });
+  }
+};
+
+// Two sums a channel of each chunk; those of chunk 0 become the total.
+struct Partial {
+  const Plan& plan;
+  std::vector<double> values;
+
+  explicit Partial(const Plan& p) : plan(p), values(2 * p.channels * p.chunks) {}
+
+  norm::Sums operator[](int64_t k) {
+    double* at = values.data() + 2 * plan.channels * k;
+    return {at, at + plan.channels};
+  }
+
+  template <class Kernel>
+  void run(Kernel kernel, const norm::Tensors& t) {
+    at::parallel_for(0, plan.chunks, 1, [&](int64_t first, int64_t last) {
+      std::vector<float> lanes(3 * plan.period);
+      std::vector<double> sums(2 * plan.channels);
+      for (int64_t k = first; k < last; k++)
+        kernel(t, k * plan.chunk, std::min(plan.numel, (k + 1) * plan.chunk), (*this)[k], {lanes.data(), sums.data()});
+    });
+  }
+};
+
+// Per-channel float values, tiled to the plan's period.
+struct Tiles {
+  const Plan& plan;
+  std::vector<float> values;
+
+  Tiles(const Plan& p, int count) : plan(p), values(count * p.period) {}
+
+  float* operator[](int i) { return values.data() + i * plan.period; }
+
+  void tile() {
+    for (size_t row = 0; row < values.size(); row += plan.period)
+      for (int64_t j = plan.channels; j < plan.period; j++) values[row + j] = values[row + j - plan.channels];
+  }
+};
+
+norm::Tensors tensors(const Plan& p, const Tensor& x, const Tensor& gates, Gate gate) {
+  norm::Tensors t{};
+  t.bf16 = x.scalar_type() == at::kBFloat16;
+  t.gate = gate;
+  t.channels = p.channels;
+  t.period = p.period;
+  t.x = x.data_ptr();
+  t.gates = gates.defined() ? gates.data_ptr<uint8_t>() : nullptr;
+  return t;
+}
+
+float* floats(const Tensor& t) { return t.defined() ? t.data_ptr<float>() : nullptr; }
+
+// One bit an element, and room for the last vector's mask.
+int64_t gate_bytes(int64_t numel) { return (numel + 63) / 64 * 8; }
+
+// Mean and 1/√(var + eps) of the batch, which also move the running statistics.
+void statistics(const Plan& p, const norm::Tensors& t, const Options& o, Tensor& running_mean, Tensor& running_var,
+                float* mean, float* invstd) {
+  Partial part(p);
+  part.run(norm::kernels().moments, t);
+  double n = 0;
+  for (int64_t k = 0; k < p.chunks; k++) {
+    const double m = static_cast<double>((std::min(p.numel, (k + 1) * p.chunk) - k * p.chunk) / p.channels);
+    if (k > 0) norm::merge(p.channels, n, part[0], m, part[k]);
+    n += m;
+  }
+  float *rm = floats(running_mean), *rv = floats(running_var);
+  for (int64_t c = 0; c < p.channels; c++) {
+    const double mu = part[0].first[c], m2 = part[0].second[c] < 0 ? 0 : part[0].second[c];
+    mean[c] = static_cast<float>(mu);
+    invstd[c] = static_cast<float>(1 / std::sqrt(m2 / n + o.eps));
+    if (rm) rm[c] = static_cast<float>(o.momentum * mu + (1 - o.momentum) * rm[c]);
+    if (rv) rv[c] = static_cast<float>(o.momentum * (m2 / (n - 1)) + (1 - o.momentum) * rv[c]);
+  }
+}
+
+struct Saved {
+  Tensor mean, invstd, gates;
+};
+
+Tensor forward(const Tensor& x, const Tensor& add, const Tensor& w, const Tensor& b, Tensor running_mean,
+               Tensor running_var, const Options& o, Gate gate, Saved& s) {
+  const Plan p(x);
+  if (gate == Gate::kRecord) {
+    s.gates = at::empty({gate_bytes(p.numel)}, at::kByte);
+    std::memset(s.gates.data_ptr<uint8_t>() + s.gates.numel() - 8, 0, 8);  // the bits that no element has
+  }
+  s.mean = at::empty({p.channels}, at::kFloat);
+  s.invstd = at::empty({p.channels}, at::kFloat);
+  float *mean = floats(s.mean), *invstd = floats(s.invstd);
+  norm::Tensors t = tensors(p, x, s.gates, gate);
+  if (o.train) {
+    statistics(p, t, o, running_mean, running_var, mean, invstd);
+  } else {
+    for (int64_t c = 0; c < p.channels; c++) {
+      mean[c] = floats(running_mean)[c];
+      invstd[c] = static_cast<float>(1 / std::sqrt(floats(running_var)[c] + o.eps));
+    }
+  }
+  Tiles tiles(p, 3);
+  for (int64_t c = 0; c < p.channels; c++) {
+    tiles[0][c] = mean[c];
+    tiles[1][c] = invstd[c] * floats(w)[c];
+    tiles[2][c] = floats(b)[c];
+  }
+  tiles.tile();
+  t.mean = tiles[0], t.scale = tiles[1], t.bias = tiles[2];
+  Tensor y = at::empty(x.sizes(), x.options().memory_format(kNHWC));
+  t.add = add.defined() ? add.data_ptr() : nullptr;
+  t.y = y.data_ptr();
+  p.back([&](int64_t begin, int64_t end) { norm::kernels().forward(t, begin, end); });
+  return y;
+}
+
+// The mask that packed gates stand for, in x's shape and layout.
+Tensor unpack(const Tensor& gates, const Tensor& x) {
+  Tensor mask = at::empty(x.sizes(), at::TensorOptions(at::kBool).memory_format(kNHWC));
+  const uint8_t* bits = gates.data_ptr<uint8_t>();
+  bool* m = mask.data_ptr<bool>();
+  at::parallel_for(0, x.numel(), 1 << 15, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) m[i] = bits[i >> 3] >> (i & 7) & 1;
+  });
+  return mask;
+}
+
+// ---- autograd
+
+// Keeps the input and one bit an element, not the output.
+struct NormBackward final : torch::autograd::Node {
+  enum Input { kX, kAdd, kWeight, kBias, kInputs };
+
+  Options options;
+  torch::autograd::SavedVariable x, w;
+  Saved saved;
+
+  std::string name() const override { return "NormBackward"; }
+
+  void release_variables() override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    x.reset_data();
+    w.reset_data();
+    saved = {};
+  }
+
+  variable_list apply(variable_list&& grads) override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    Tensor dy = std::move(grads[0]);
+    if (!dy.defined()) return variable_list(kInputs);
+    const Tensor input = x.unpack(), weight = w.unpack();
+    return at::GradMode::is_enabled() ? differentiable(dy, input, weight) : fused(std::move(dy), input, weight);
+  }
+
+  bool wanted(Input i) const { return task_should_compute_output(i); }
+
+  // Where nobody else holds dy, its memory becomes that of a result. (The engine accumulates by the same rule.)
+  variable_list fused(Tensor dy, const Tensor& x, const Tensor& w) const {
+    const Plan p(x);
+    const Tensor& gates = saved.gates;
+    dy = dy.contiguous(kNHWC);
+    const bool own = dy.use_count() == 1 && dy.storage().use_count() == 1;
+    const auto fresh = [&] { return at::empty(x.sizes(), x.options().memory_format(kNHWC)); };
+    variable_list out(kInputs);
+    norm::Tensors t = tensors(p, x, gates, gates.defined() ? Gate::kReplay : Gate::kOpen);
+    t.dy = dy.data_ptr();
+    Tiles tiles(p, 4);
+    coefficients(p, t, w, tiles, out);
+    if (wanted(kAdd)) out[kAdd] = !gates.defined() || own ? dy : fresh();
+    if (wanted(kX)) out[kX] = own && !wanted(kAdd) ? dy : fresh();
+    t.dx = wanted(kX) ? out[kX].data_ptr() : nullptr;
+    t.dadd = wanted(kAdd) && gates.defined() ? out[kAdd].data_ptr() : nullptr;
+    if (t.dx || t.dadd) p.back([&](int64_t begin, int64_t end) { norm::kernels().backward(t, begin, end); });
+    return out;
+  }
+
+  // Sums what the parameters' gradients and, through the statistics, dx need: dx = g·scale + (x − mean)·slope + bias.
+  void coefficients(const Plan& p, norm::Tensors& t, const Tensor& w, Tiles& tiles, variable_list& out) const {
+    float *mean = tiles[0], *scale = tiles[1], *slope = tiles[2], *bias = tiles[3];
+    const float *mu = floats(saved.mean), *invstd = floats(saved.invstd), *weight = floats(w);
+    for (int64_t c = 0; c < p.channels; c++) mean[c] = mu[c], scale[c] = invstd[c] * weight[c];
+    tiles.tile();
+    t.mean = mean, t.scale = scale, t.slope = slope, t.bias = bias;
+    const bool through = options.train && wanted(kX);
+    if (!through && !wanted(kWeight) && !wanted(kBias)) return;
+    Partial part(p);
+    part.run(norm::kernels().reduce, t);
+    const norm::Sums total = part[0];
+    for (int64_t k = 1; k < p.chunks; k++)
+      for (int64_t c = 0; c < p.channels; c++) {
+        total.first[c] += part[k].first[c];
+        total.second[c] += part[k].second[c];
+      }
+    if (through) {
+      for (int64_t c = 0; c < p.channels; c++) {
+        const double s = scale[c] / p.rows(), v = invstd[c];
+        slope[c] = static_cast<float>(-s * v * v * total.second[c]);
+        bias[c] = static_cast<float>(-s * total.first[c]);
+      }
+      tiles.tile();
+    }
+    out[kWeight] = at::empty_like(saved.mean);
+    out[kBias] = at::empty_like(saved.mean);
+    for (int64_t c = 0; c < p.channels; c++) {
+      floats(out[kWeight])[c] = static_cast<float>(total.second[c] * invstd[c]);
+      floats(out[kBias])[c] = static_cast<float>(total.first[c]);
+    }
+  }
+
+  // The same in operations that libtorch differentiates again. The gates are constants: a ReLU's second derivative
+  // is zero.
+  variable_list differentiable(const Tensor& dy, const Tensor& x, const Tensor& w) const {
+    variable_list out(kInputs);
+    const Tensor g = saved.gates.defined() ? dy.masked_fill(unpack(saved.gates, x), 0) : dy;
+    if (wanted(kAdd)) out[kAdd] = g;
+    const Tensor gf = g.to(at::kFloat), xf = x.to(at::kFloat);
+    if (options.train) {
+      std::tie(out[kX], out[kWeight], out[kBias]) =
+          at::native_batch_norm_backward(gf, xf, w, {}, {}, saved.mean, saved.invstd, true, options.eps,
+                                         {wanted(kX), wanted(kWeight), wanted(kBias)});
+    } else {
+      const auto column = [](const Tensor& t) { return t.view({1, -1, 1, 1}); };
+      if (wanted(kX)) out[kX] = gf * column(w * saved.invstd);
+      if (wanted(kWeight)) out[kWeight] = (gf * (xf - column(saved.mean))).sum({0, 2, 3}) * saved.invstd;
+      if (wanted(kBias)) out[kBias] = gf.sum({0, 2, 3});
+    }
+    if (out[kX].defined()) out[kX] = out[kX].to(x.scalar_type());
+    return out;
+  }
+};
+
+// libtorch shares its graph's nodes by one pointer type or, since 2.x, by the other.
+template <class Node>
+std::shared_ptr<Node> make(std::shared_ptr<torch::autograd::Node>*) {
+  return std::make_shared<Node>();
+}
+template <class Node>
+c10::intrusive_ptr<Node> make(c10::intrusive_ptr<torch::autograd::Node>*) {
+  return c10::make_intrusive<Node>();
+}
+
+// ---- the operation
+
+struct Operands {
+  Tensor x, add, w, b, running_mean, running_var, gates;
+};
+
+bool fits(const Operands& v) {
+  const auto values = [&](const Tensor& t) {
+    return !t.defined() || (t.device().is_cpu() && t.scalar_type() == at::kFloat && t.is_contiguous() &&
+                            t.numel() == v.x.size(1));
+  };
+  return v.x.device().is_cpu() && v.x.dim() == 4 && v.x.numel() > 0 && v.x.is_contiguous(kNHWC) &&
+         (v.x.scalar_type() == at::kFloat || v.x.scalar_type() == at::kBFloat16) && v.w.defined() && v.b.defined() &&
+         values(v.w) && values(v.b) && values(v.running_mean) && values(v.running_var) &&
+         (!v.gates.defined() || v.gates.scalar_type() == at::kByte);
+}
+
+std::pair<Tensor, Tensor> fused(Operands v, const Options& o, bool record) {
+  if (v.add.defined()) v.add = v.add.contiguous(kNHWC);
+  const bool graph = torch::autograd::compute_requires_grad(v.x, v.add, v.w, v.b);
+  const Gate gate = !o.relu             ? Gate::kOpen
+                    : v.gates.defined() ? Gate::kReplay
+                    : graph || record   ? Gate::kRecord
+                                        : Gate::kDecide;
+  Saved s;
+  if (gate == Gate::kReplay) s.gates = v.gates;
+  Tensor y = forward(v.x, v.add, v.w, v.b, v.running_mean, v.running_var, o, gate, s);
+  const Tensor recorded = record && gate == Gate::kRecord ? s.gates : Tensor();
+  if (graph) {
+    auto node = make<NormBackward>(static_cast<decltype(torch::autograd::Edge::function)*>(nullptr));
+    node->set_next_edges(torch::autograd::collect_next_edges(v.x, v.add, v.w, v.b));
+    node->options = o;
+    node->x = torch::autograd::SavedVariable(v.x, false);
+    node->w = torch::autograd::SavedVariable(v.w, false);
+    node->saved = std::move(s);
+    torch::autograd::create_gradient_edge(y, node);
+  }
+  return {y, recorded};
+}
+
+// What the kernels do not take: other devices, types and layouts. Its gates are a mask of x's shape.
+std::pair<Tensor, Tensor> composed(const Operands& v, const Options& o, bool record) {
+  Tensor y = at::batch_norm(v.x, v.w, v.b, v.running_mean, v.running_var, o.train, o.momentum, o.eps, false);
+  if (v.add.defined()) y.add_(v.add);
+  if (!o.relu) return {y, {}};
+  if (v.gates.defined()) {
+    y.masked_fill_(v.gates.scalar_type() == at::kBool ? v.gates : unpack(v.gates, v.x), 0);
+    return {y, {}};
+  }
+  y.relu_();
+  return {y, record ? y.detach().eq(0) : Tensor()};
+}
+
+std::pair<Tensor, Tensor> batch_norm_act(const Operands& v, const Options& o, bool record) {
+  TORCH_CHECK(!v.add.defined() || (v.add.sizes() == v.x.sizes() && v.add.scalar_type() == v.x.scalar_type()),
+              "batch norm: the residual's shape and type must be the input's");
+  TORCH_CHECK(o.train || (v.running_mean.defined() && v.running_var.defined()),
+              "batch norm: running statistics are needed outside of training");
+  const bool packed = v.gates.defined() && v.gates.scalar_type() == at::kByte;
+  TORCH_CHECK(!v.gates.defined() || (packed ? v.gates.numel() == gate_bytes(v.x.numel())
+                                            : v.gates.sizes() == v.x.sizes()),
+              "batch norm: the gates are those of another shape");
+  return fits(v) ? fused(v, o, record) : composed(v, o, record);
+}
+
+Tensor tensor(lt_tensor t) { return t ? *reinterpret_cast<Tensor*>(t) : Tensor(); }
+
+}  // namespace
+
+char* lt_batch_norm_act(bool grad, lt_tensor x, lt_tensor add, lt_tensor w, lt_tensor b, lt_tensor mean, lt_tensor var,
+                        bool train, double momentum, double eps, bool relu, lt_tensor gates, bool record, lt_tensor* y,
+                        lt_tensor* recorded) {
+  try {
+    at::AutoGradMode mode(grad);
+    std::pair<Tensor, Tensor> out = batch_norm_act(
+        {tensor(x), tensor(add), tensor(w), tensor(b), tensor(mean), tensor(var), tensor(gates)},
+        {train, relu, momentum, eps}, record);
+    char* error = lt_alias(reinterpret_cast<lt_tensor>(&out.first), y);
+    if (!error && out.second.defined()) error = lt_alias(reinterpret_cast<lt_tensor>(&out.second), recorded);
+    return error;
+  } catch (const c10::Error& e) {
+    return strdup(e.what_without_backtrace());
+  } catch (const std::exception& e) {
+    return strdup(e.what());
+  }
+}

@@ -1,0 +1,169 @@
+// Pooling in channels-last layout. Maxima with recorded choices and means are linear maps; each has a kernel, and its
+// adjoint another, so that they can be differentiated as often as one likes.
+#include <ATen/Dispatch.h>
+#include <torch/csrc/autograd/functions/utils.h>
+#include <torch/csrc/autograd/variable.h>
+
+#include <functional>
+
+#include "call.h"
+#include "node.h"
+#include "pool_kernel.h"
+
+namespace {
+
+using at::Tensor;
+using pool::Cells;
+using pool::Sum;
+using pool::Windows;
+using torch::autograd::variable_list;
+
+constexpr auto kNHWC = at::MemoryFormat::ChannelsLast;
+
+// ---- autograd
+
+using Map = std::function<Tensor(const Tensor&)>;
+
+// The node of a linear map: its gradient is the adjoint map of the gradient.
+struct LinearBackward final : torch::autograd::Node {
+  Map adjoint;
+
+  std::string name() const override { return "LinearBackward"; }
+  void release_variables() override { adjoint = nullptr; }
+  variable_list apply(variable_list&& grads) override {
+    TORCH_CHECK(adjoint, "pool: the graph was freed before");
+    return {grads[0].defined() ? adjoint(grads[0]) : Tensor()};
+  }
+};
+
+Tensor recorded(Tensor y, const Tensor& x, Map adjoint) {
+  if (!torch::autograd::compute_requires_grad(x)) return y;
+  auto node = make_node<LinearBackward>();
+  node->set_next_edges(torch::autograd::collect_next_edges(x));
+  node->adjoint = std::move(adjoint);
+  torch::autograd::create_gradient_edge(y, node);
+  return y;
+}
+
+// ---- kernels over whole tensors
+
+#define POOL_TYPES(TYPE, ...) AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, TYPE, "pool", __VA_ARGS__)
+
+bool fits(const Tensor& x) {
+  const auto t = x.scalar_type();
+  return x.device().is_cpu() && x.dim() == 4 && x.numel() > 0 &&
+         (t == at::kFloat || t == at::kDouble || t == at::kBFloat16);
+}
+
+Tensor maps(const Tensor& like, at::IntArrayRef shape, at::ScalarType type) {
+  return at::empty(shape, like.options().dtype(type).requires_grad(false).memory_format(kNHWC));
+}
+
+Tensor gather(Tensor x, const Tensor& choice, const Windows& g);
+
+Tensor scatter(Tensor dy, const Tensor& choice, const Windows& g) {
+  dy = dy.contiguous(kNHWC);
+  Tensor dx = maps(dy, {g.n, g.c, g.h, g.w}, dy.scalar_type());
+  POOL_TYPES(dy.scalar_type(), [&] {
+    at::parallel_for(0, g.n * g.h, 1, [&](int64_t begin, int64_t end) {
+      std::vector<Sum<scalar_t>> sum(g.c);
+      pool::scatter(g, dy.data_ptr<scalar_t>(), choice.data_ptr<uint8_t>(), dx.data_ptr<scalar_t>(), sum.data(), begin,
+                    end);
+    });
+  });
+  return recorded(dx, dy, [=](const Tensor& d) { return gather(d, choice, g); });
+}
+
+Tensor gather(Tensor x, const Tensor& choice, const Windows& g) {
+  x = x.contiguous(kNHWC);
+  Tensor y = maps(x, choice.sizes(), x.scalar_type());
+  POOL_TYPES(x.scalar_type(), [&] {
+    at::parallel_for(0, g.n * g.oh, 1, [&](int64_t begin, int64_t end) {
+      pool::gather(g, x.data_ptr<scalar_t>(), choice.data_ptr<uint8_t>(), y.data_ptr<scalar_t>(), begin, end);
+    });
+  });
+  return recorded(y, x, [=](const Tensor& d) { return scatter(d, choice, g); });
+}
+
+std::pair<Tensor, Tensor> maximum(Tensor x, const Windows& g) {
+  x = x.contiguous(kNHWC);
+  Tensor y = maps(x, {g.n, g.c, g.oh, g.ow}, x.scalar_type()), choice = maps(x, y.sizes(), at::kByte);
+  POOL_TYPES(x.scalar_type(), [&] {
+    at::parallel_for(0, g.n * g.oh, 1, [&](int64_t begin, int64_t end) {
+      pool::maximum(g, x.data_ptr<scalar_t>(), y.data_ptr<scalar_t>(), choice.data_ptr<uint8_t>(), begin, end);
+    });
+  });
+  return {recorded(y, x, [=](const Tensor& d) { return scatter(d, choice, g); }), choice};
+}
+
+Tensor mean(Tensor x, const Cells& g);
+
+Tensor spread(Tensor dy, const Cells& g) {
+  dy = dy.contiguous(kNHWC);
+  Tensor dx = maps(dy, {g.n, g.c, g.side * g.h, g.side * g.w}, dy.scalar_type());
+  POOL_TYPES(dy.scalar_type(), [&] {
+    at::parallel_for(0, g.n * g.side, 1, [&](int64_t begin, int64_t end) {
+      std::vector<scalar_t> line(g.c);
+      pool::spread(g, dy.data_ptr<scalar_t>(), dx.data_ptr<scalar_t>(), line.data(), begin, end);
+    });
+  });
+  return recorded(dx, dy, [=](const Tensor& d) { return mean(d, g); });
+}
+
+Tensor mean(Tensor x, const Cells& g) {
+  x = x.contiguous(kNHWC);
+  Tensor y = maps(x, {g.n, g.c, g.side, g.side}, x.scalar_type());
+  POOL_TYPES(x.scalar_type(), [&] {
+    at::parallel_for(0, g.n * g.side, 1, [&](int64_t begin, int64_t end) {
+      std::vector<Sum<scalar_t>> sum(g.c);
+      pool::mean(g, x.data_ptr<scalar_t>(), y.data_ptr<scalar_t>(), sum.data(), begin, end);
+    });
+  });
+  return recorded(y, x, [=](const Tensor& d) { return spread(d, g); });
+}
+
+// ---- the operations
+
+constexpr int64_t kMaxWindow = 16;  // a position must fit into a byte
+
+// libtorch's own for what the kernels do not take. Its choices are places in the map, int64.
+std::pair<Tensor, Tensor> composed_max_pool(const Tensor& x, const Tensor& choice, int64_t k, int64_t stride,
+                                            int64_t padding) {
+  if (choice.defined()) return {x.flatten(2).gather(2, choice.flatten(2)).view(choice.sizes()), Tensor()};
+  auto [y, places] = at::max_pool2d_with_indices(x, {k, k}, {stride, stride}, {padding, padding});
+  return {y, places};
+}
+
+std::pair<Tensor, Tensor> max_pool(const Tensor& x, const Tensor& choice, int64_t k, int64_t stride, int64_t padding) {
+  TORCH_CHECK(x.dim() == 4, "max pool: x must be [N, C, H, W], is ", x.sizes());
+  TORCH_CHECK(k > 0 && stride > 0 && padding >= 0 && 2 * padding <= k, "max pool: k ", k, ", stride ", stride,
+              ", padding ", padding);
+  const auto windows = [&](int64_t side) { return (side + 2 * padding - k) / stride + 1; };
+  const Windows g{x.size(0), x.size(1), x.size(2),          x.size(3), windows(x.size(2)),
+                  windows(x.size(3)), k,         stride, padding};
+  TORCH_CHECK(x.size(2) + 2 * padding >= k && x.size(3) + 2 * padding >= k, "max pool: a map of ", x.size(2), "×",
+              x.size(3), " is smaller than the window");
+  TORCH_CHECK(!choice.defined() || choice.sizes() == at::IntArrayRef({g.n, g.c, g.oh, g.ow}),
+              "max pool: the choice is that of another shape");
+  if (!fits(x) || k > kMaxWindow) return composed_max_pool(x, choice, k, stride, padding);
+  return choice.defined() ? std::make_pair(gather(x, choice, g), Tensor()) : maximum(x, g);
+}
+
+Tensor avg_pool(const Tensor& x, int64_t side) {
+  if (!fits(x) || side < 1 || x.size(2) % side || x.size(3) % side) return at::adaptive_avg_pool2d(x, {side, side});
+  return mean(x, Cells{x.size(0), x.size(1), side, x.size(2) / side, x.size(3) / side});
+}
+
+}  // namespace
+
+char* lt_max_pool2d(bool grad, lt_tensor x, int64_t k, int64_t stride, int64_t padding, lt_tensor choice, lt_tensor* y,
+                    lt_tensor* made) {
+  return call(grad, [&] {
+    std::pair<Tensor, Tensor> out = max_pool(T(x), or_none(choice), k, stride, padding);
+    *y = wrap(out.first);
+    if (out.second.defined()) *made = wrap(out.second);
+  });
+}
+char* lt_adaptive_avg_pool2d(bool grad, lt_tensor x, int64_t side, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(avg_pool(T(x), side)); });
+}

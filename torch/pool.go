@@ -1,0 +1,28 @@
+package torch
+
+/*
+#include "shim.h"
+*/
+import "C"
+
+// MaxPool2d takes the maximum of x [N, C, H, W] over k×k windows, stride apart, with padding on all sides. It returns
+// which element each window chose, as an opaque constant. Given such a choice, it returns what x has there instead and
+// no second tensor.
+//
+// On the CPU a choice takes a byte a window; windows beyond 16×16 and other devices have libtorch's eight.
+func (s *Scope) MaxPool2d(x Tensor, k, stride, padding int64, choice Tensor) (y, made Tensor) {
+	var out, which C.lt_tensor
+	check("max_pool2d", C.lt_max_pool2d(C.bool(s.grad), x.c(), C.int64_t(k), C.int64_t(stride), C.int64_t(padding),
+		choice.c(), &out, &which))
+	if which != nil {
+		made = s.wrap(which)
+	}
+	return s.wrap(out), made
+}
+
+// AdaptiveAvgPool2d averages x [N, C, H, W] into side×side cells.
+func (s *Scope) AdaptiveAvgPool2d(x Tensor, side int64) Tensor {
+	return s.unary("adaptive_avg_pool2d", func(g C.bool, out *C.lt_tensor) *C.char {
+		return C.lt_adaptive_avg_pool2d(g, x.c(), C.int64_t(side), out)
+	})
+}

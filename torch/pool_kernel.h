@@ -1,0 +1,160 @@
+// The loops of pool.cpp over channels-last tensors: plain C++, compiled for several instruction sets, of which the
+// loader picks the processor's. S is the type in memory; sums run in float32 or better.
+#pragma once
+#include <ATen/OpMathType.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define POOL_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define POOL_CLONES
+#endif
+
+namespace pool {
+
+template <class S>
+using Sum = at::opmath_type<S>;
+
+// k×k windows over maps of h×w, one for each of oh×ow results. A choice is the position within its window, row by row.
+struct Windows {
+  int64_t n, c, h, w, oh, ow, k, stride, padding;
+
+  // The window positions [from, to) of window i that lie on a side of that length.
+  int64_t from(int64_t i) const { return std::max<int64_t>(0, padding - i * stride); }
+  int64_t to(int64_t i, int64_t side) const { return std::min(k, side + padding - i * stride); }
+  // The windows [first, last) that cover place i, of so many.
+  int64_t first(int64_t i) const { return std::max<int64_t>(0, (i + padding - k + stride) / stride); }
+  int64_t last(int64_t i, int64_t count) const { return std::min(count, (i + padding) / stride + 1); }
+};
+
+// Maxima and their choices, for rows [begin, end) of n·oh results. The first of equals wins, and NaN over all.
+template <class S>
+POOL_CLONES void maximum(const Windows& g, const S* x, S* y, uint8_t* choice, int64_t begin, int64_t end) {
+  for (int64_t row = begin; row < end; row++) {
+    const int64_t n = row / g.oh, i = row % g.oh;
+    for (int64_t j = 0; j < g.ow; j++) {
+      S* best = y + (row * g.ow + j) * g.c;
+      uint8_t* chosen = choice + (row * g.ow + j) * g.c;
+      bool fresh = true;
+      for (int64_t a = g.from(i); a < g.to(i, g.h); a++) {
+        for (int64_t b = g.from(j); b < g.to(j, g.w); b++) {
+          const int64_t h = i * g.stride - g.padding + a, w = j * g.stride - g.padding + b;
+          const S* v = x + ((n * g.h + h) * g.w + w) * g.c;
+          const uint8_t position = static_cast<uint8_t>(a * g.k + b);
+          if (fresh) {
+            std::copy_n(v, g.c, best);
+            std::fill_n(chosen, g.c, position);
+            fresh = false;
+            continue;
+          }
+#pragma omp simd
+          for (int64_t c = 0; c < g.c; c++) {
+            const Sum<S> value = v[c], before = best[c];
+            const bool wins = value > before || value != value;
+            best[c] = static_cast<S>(wins ? value : before);
+            chosen[c] = wins ? position : chosen[c];
+          }
+        }
+      }
+    }
+  }
+}
+
+// What x has at recorded choices, for rows [begin, end) of n·oh results.
+template <class S>
+POOL_CLONES void gather(const Windows& g, const S* x, const uint8_t* choice, S* y, int64_t begin, int64_t end) {
+  for (int64_t row = begin; row < end; row++) {
+    const int64_t n = row / g.oh, i = row % g.oh;
+    for (int64_t j = 0; j < g.ow; j++) {
+      S* out = y + (row * g.ow + j) * g.c;
+      const uint8_t* chosen = choice + (row * g.ow + j) * g.c;
+      std::fill_n(out, g.c, S(0));
+      for (int64_t a = g.from(i); a < g.to(i, g.h); a++) {
+        for (int64_t b = g.from(j); b < g.to(j, g.w); b++) {
+          const int64_t h = i * g.stride - g.padding + a, w = j * g.stride - g.padding + b;
+          const S* v = x + ((n * g.h + h) * g.w + w) * g.c;
+          const uint8_t position = static_cast<uint8_t>(a * g.k + b);
+#pragma omp simd
+          for (int64_t c = 0; c < g.c; c++) {
+            const Sum<S> value = v[c], before = out[c];
+            out[c] = static_cast<S>(chosen[c] == position ? value : before);
+          }
+        }
+      }
+    }
+  }
+}
+
+// The adjoint of gather, for rows [begin, end) of n·h places. Every place collects from the windows over it, so that
+// nothing is written twice. sum has room for c.
+template <class S>
+POOL_CLONES void scatter(const Windows& g, const S* dy, const uint8_t* choice, S* dx, Sum<S>* sum, int64_t begin,
+                         int64_t end) {
+  for (int64_t row = begin; row < end; row++) {
+    const int64_t n = row / g.h, h = row % g.h;
+    for (int64_t w = 0; w < g.w; w++) {
+      std::fill_n(sum, g.c, Sum<S>(0));
+      for (int64_t i = g.first(h); i < g.last(h, g.oh); i++) {
+        for (int64_t j = g.first(w); j < g.last(w, g.ow); j++) {
+          const int64_t a = h - i * g.stride + g.padding, b = w - j * g.stride + g.padding;
+          const int64_t at = ((n * g.oh + i) * g.ow + j) * g.c;
+          const S* d = dy + at;
+          const uint8_t* chosen = choice + at;
+          const uint8_t position = static_cast<uint8_t>(a * g.k + b);
+#pragma omp simd
+          for (int64_t c = 0; c < g.c; c++) sum[c] += chosen[c] == position ? static_cast<Sum<S>>(d[c]) : Sum<S>(0);
+        }
+      }
+      S* out = dx + (row * g.w + w) * g.c;
+#pragma omp simd
+      for (int64_t c = 0; c < g.c; c++) out[c] = static_cast<S>(sum[c]);
+    }
+  }
+}
+
+// Cells of h×w places, side×side of them in a map of c channels.
+struct Cells {
+  int64_t n, c, side, h, w;
+};
+
+// Means, for rows [begin, end) of n·side cells. sum has room for c.
+template <class S>
+POOL_CLONES void mean(const Cells& g, const S* x, S* y, Sum<S>* sum, int64_t begin, int64_t end) {
+  const Sum<S> share = Sum<S>(1) / static_cast<Sum<S>>(g.h * g.w);
+  for (int64_t row = begin; row < end; row++) {
+    for (int64_t j = 0; j < g.side; j++) {
+      std::fill_n(sum, g.c, Sum<S>(0));
+      for (int64_t h = 0; h < g.h; h++) {
+        const S* v = x + ((row * g.h + h) * g.side + j) * g.w * g.c;
+        for (int64_t w = 0; w < g.w; w++, v += g.c) {
+#pragma omp simd
+          for (int64_t c = 0; c < g.c; c++) sum[c] += static_cast<Sum<S>>(v[c]);
+        }
+      }
+      S* out = y + (row * g.side + j) * g.c;
+#pragma omp simd
+      for (int64_t c = 0; c < g.c; c++) out[c] = static_cast<S>(sum[c] * share);
+    }
+  }
+}
+
+// The adjoint of mean: every place gets its share. Rows are those of mean; line has room for c.
+template <class S>
+POOL_CLONES void spread(const Cells& g, const S* dy, S* dx, S* line, int64_t begin, int64_t end) {
+  const Sum<S> share = Sum<S>(1) / static_cast<Sum<S>>(g.h * g.w);
+  for (int64_t row = begin; row < end; row++) {
+    for (int64_t j = 0; j < g.side; j++) {
+      const S* d = dy + (row * g.side + j) * g.c;
+#pragma omp simd
+      for (int64_t c = 0; c < g.c; c++) line[c] = static_cast<S>(static_cast<Sum<S>>(d[c]) * share);
+      for (int64_t h = 0; h < g.h; h++) {
+        S* out = dx + ((row * g.h + h) * g.side + j) * g.w * g.c;
+        for (int64_t w = 0; w < g.w; w++, out += g.c) std::copy_n(line, g.c, out);
+      }
+    }
+  }
+}
+
+}  // namespace pool
