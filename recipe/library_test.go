@@ -30,6 +30,9 @@ type known struct {
 		Normalize bool    `recipe:"normalize" default:"true"`
 		Gradient  string  `recipe:"gradient" default:"directional" oneof:"directional double"`
 	} `recipe:"method"`
+	Head struct {
+		Width int `recipe:"width" default:"128"`
+	} `recipe:"head"`
 	Optim struct {
 		Name        string  `recipe:"name" default:"sgd"`
 		LR          float64 `recipe:"lr" default:"0.1"`
@@ -56,7 +59,7 @@ func read(t *testing.T, name string) (c known) {
 
 func TestLibrary(t *testing.T) {
 	entries := Names()
-	if len(entries) != 19 || !slices.IsSortedFunc(entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) }) {
+	if len(entries) != 22 || !slices.IsSortedFunc(entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) }) {
 		t.Errorf("%d recipes, or out of order: %v", len(entries), entries)
 	}
 	summaries := map[string]string{}
@@ -79,7 +82,7 @@ func TestLibrary(t *testing.T) {
 
 // The recipes of a comparison must differ in the method alone.
 func TestLibraryComparesMethods(t *testing.T) {
-	for _, prefix := range []string{"fashion-", "cifar10-", "cifar100-"} {
+	for _, prefix := range []string{"fashion-", "cifar10-", "cifar100-", "short-cifar10-"} {
 		var first *known
 		for _, e := range Names() {
 			if !strings.HasPrefix(e.Name, prefix) {

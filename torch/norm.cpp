@@ -114,18 +114,30 @@ float* floats(const Tensor& t) { return t.defined() ? t.data_ptr<float>() : null
 // One bit an element, and room for the last vector's mask.
 int64_t gate_bytes(int64_t numel) { return (numel + 63) / 64 * 8; }
 
-// Mean and 1/√(var + eps) of the batch, which also move the running statistics.
-void statistics(const Plan& p, const norm::Tensors& t, const Options& o, Tensor& running_mean, Tensor& running_var,
-                float* mean, float* invstd) {
+struct Saved {
+  Tensor mean, invstd, gates;
+};
+
+// Mean and 1/√(var + eps): of the batch, which then moves the running statistics, or of those.
+Saved statistics(const Tensor& x, const Options& o, const Tensor& running_mean, const Tensor& running_var) {
+  const Plan p(x);
+  Saved s{at::empty({p.channels}, at::kFloat), at::empty({p.channels}, at::kFloat), {}};
+  float *mean = floats(s.mean), *invstd = floats(s.invstd), *rm = floats(running_mean), *rv = floats(running_var);
+  if (!o.train) {
+    for (int64_t c = 0; c < p.channels; c++) {
+      mean[c] = rm[c];
+      invstd[c] = static_cast<float>(1 / std::sqrt(rv[c] + o.eps));
+    }
+    return s;
+  }
   Partial part(p);
-  part.run(norm::kernels().moments, t);
+  part.run(norm::kernels().moments, tensors(p, x, {}, Gate::kOpen));
   double n = 0;
   for (int64_t k = 0; k < p.chunks; k++) {
     const double m = static_cast<double>((std::min(p.numel, (k + 1) * p.chunk) - k * p.chunk) / p.channels);
     if (k > 0) norm::merge(p.channels, n, part[0], m, part[k]);
     n += m;
   }
-  float *rm = floats(running_mean), *rv = floats(running_var);
   for (int64_t c = 0; c < p.channels; c++) {
     const double mu = part[0].first[c], m2 = part[0].second[c] < 0 ? 0 : part[0].second[c];
     mean[c] = static_cast<float>(mu);
@@ -133,40 +145,36 @@ void statistics(const Plan& p, const norm::Tensors& t, const Options& o, Tensor&
     if (rm) rm[c] = static_cast<float>(o.momentum * mu + (1 - o.momentum) * rm[c]);
     if (rv) rv[c] = static_cast<float>(o.momentum * (m2 / (n - 1)) + (1 - o.momentum) * rv[c]);
   }
+  return s;
 }
 
-struct Saved {
-  Tensor mean, invstd, gates;
-};
+// Room for the gates; the bits that no element has are zero.
+Tensor empty_gates(int64_t numel) {
+  Tensor gates = at::empty({gate_bytes(numel)}, at::kByte);
+  std::memset(gates.data_ptr<uint8_t>() + gates.numel() - 8, 0, 8);
+  return gates;
+}
 
-Tensor forward(const Tensor& x, const Tensor& add, const Tensor& w, const Tensor& b, Tensor running_mean,
-               Tensor running_var, const Options& o, Gate gate, Saved& s) {
-  const Plan p(x);
-  if (gate == Gate::kRecord) {
-    s.gates = at::empty({gate_bytes(p.numel)}, at::kByte);
-    std::memset(s.gates.data_ptr<uint8_t>() + s.gates.numel() - 8, 0, 8);  // the bits that no element has
-  }
-  s.mean = at::empty({p.channels}, at::kFloat);
-  s.invstd = at::empty({p.channels}, at::kFloat);
-  float *mean = floats(s.mean), *invstd = floats(s.invstd);
-  norm::Tensors t = tensors(p, x, s.gates, gate);
-  if (o.train) {
-    statistics(p, t, o, running_mean, running_var, mean, invstd);
-  } else {
-    for (int64_t c = 0; c < p.channels; c++) {
-      mean[c] = floats(running_mean)[c];
-      invstd[c] = static_cast<float>(1 / std::sqrt(floats(running_var)[c] + o.eps));
-    }
-  }
-  Tiles tiles(p, 3);
-  for (int64_t c = 0; c < p.channels; c++) {
+Tensor fresh(const Tensor& x) { return at::empty(x.sizes(), x.options().memory_format(kNHWC)); }
+
+// The three values of a channel that forward and backward have in common.
+void tile(Tiles& tiles, norm::Tensors& t, const Saved& s, const Tensor& w, const Tensor& b) {
+  const float *mean = floats(s.mean), *invstd = floats(s.invstd), *weight = floats(w), *bias = floats(b);
+  for (int64_t c = 0; c < t.channels; c++) {
     tiles[0][c] = mean[c];
-    tiles[1][c] = invstd[c] * floats(w)[c];
-    tiles[2][c] = floats(b)[c];
+    tiles[1][c] = invstd[c] * weight[c];
+    tiles[2][c] = bias ? bias[c] : 0;
   }
   tiles.tile();
   t.mean = tiles[0], t.scale = tiles[1], t.bias = tiles[2];
-  Tensor y = at::empty(x.sizes(), x.options().memory_format(kNHWC));
+}
+
+Tensor normalise(const Tensor& x, const Tensor& add, const Tensor& w, const Tensor& b, Gate gate, const Saved& s) {
+  const Plan p(x);
+  norm::Tensors t = tensors(p, x, s.gates, gate);
+  Tiles tiles(p, 3);
+  tile(tiles, t, s, w, b);
+  Tensor y = fresh(x);
   t.add = add.defined() ? add.data_ptr() : nullptr;
   t.y = y.data_ptr();
   p.back([&](int64_t begin, int64_t end) { norm::kernels().forward(t, begin, end); });
@@ -186,12 +194,12 @@ Tensor unpack(const Tensor& gates, const Tensor& x) {
 
 // ---- autograd
 
-// Keeps the input and one bit an element, not the output.
+// Keeps the input, not the output; the gates only where they cannot be decided again.
 struct NormBackward final : torch::autograd::Node {
   enum Input { kX, kAdd, kWeight, kBias, kInputs };
 
   Options options;
-  torch::autograd::SavedVariable x, w;
+  torch::autograd::SavedVariable x, w, b;
   Saved saved;
 
   std::string name() const override { return "NormBackward"; }
@@ -200,6 +208,7 @@ struct NormBackward final : torch::autograd::Node {
     std::lock_guard<std::mutex> lock(mutex_);
     x.reset_data();
     w.reset_data();
+    b.reset_data();
     saved = {};
   }
 
@@ -207,39 +216,37 @@ struct NormBackward final : torch::autograd::Node {
     std::lock_guard<std::mutex> lock(mutex_);
     Tensor dy = std::move(grads[0]);
     if (!dy.defined()) return variable_list(kInputs);
-    const Tensor input = x.unpack(), weight = w.unpack();
-    return at::GradMode::is_enabled() ? differentiable(dy, input, weight) : fused(std::move(dy), input, weight);
+    const Tensor input = x.unpack(), weight = w.unpack(), bias = b.unpack();
+    return at::GradMode::is_enabled() ? differentiable(dy, input, weight, bias)
+                                      : fused(std::move(dy), input, weight, bias);
   }
 
   bool wanted(Input i) const { return task_should_compute_output(i); }
 
   // Where nobody else holds dy, its memory becomes that of a result. (The engine accumulates by the same rule.)
-  variable_list fused(Tensor dy, const Tensor& x, const Tensor& w) const {
+  variable_list fused(Tensor dy, const Tensor& x, const Tensor& w, const Tensor& b) const {
     const Plan p(x);
-    const Tensor& gates = saved.gates;
     dy = dy.contiguous(kNHWC);
     const bool own = dy.use_count() == 1 && dy.storage().use_count() == 1;
-    const auto fresh = [&] { return at::empty(x.sizes(), x.options().memory_format(kNHWC)); };
     variable_list out(kInputs);
-    norm::Tensors t = tensors(p, x, gates, gates.defined() ? Gate::kReplay : Gate::kOpen);
+    const bool gated = options.relu;
+    norm::Tensors t = tensors(
+        p, x, saved.gates, !gated ? Gate::kOpen : saved.gates.defined() ? Gate::kReplay : Gate::kDecide);
     t.dy = dy.data_ptr();
-    Tiles tiles(p, 4);
-    coefficients(p, t, w, tiles, out);
-    if (wanted(kAdd)) out[kAdd] = !gates.defined() || own ? dy : fresh();
-    if (wanted(kX)) out[kX] = own && !wanted(kAdd) ? dy : fresh();
+    Tiles tiles(p, 5);
+    tile(tiles, t, saved, w, b);
+    reduce(p, t, tiles, out);
+    if (wanted(kAdd)) out[kAdd] = own || !gated ? dy : fresh(x);
+    if (wanted(kX)) out[kX] = own && !wanted(kAdd) ? dy : fresh(x);
     t.dx = wanted(kX) ? out[kX].data_ptr() : nullptr;
-    t.dadd = wanted(kAdd) && gates.defined() ? out[kAdd].data_ptr() : nullptr;
+    t.dadd = wanted(kAdd) && gated ? out[kAdd].data_ptr() : nullptr;
     if (t.dx || t.dadd) p.back([&](int64_t begin, int64_t end) { norm::kernels().backward(t, begin, end); });
     return out;
   }
 
-  // Sums what the parameters' gradients and, through the statistics, dx need: dx = g·scale + (x − mean)·slope + bias.
-  void coefficients(const Plan& p, norm::Tensors& t, const Tensor& w, Tiles& tiles, variable_list& out) const {
-    float *mean = tiles[0], *scale = tiles[1], *slope = tiles[2], *bias = tiles[3];
-    const float *mu = floats(saved.mean), *invstd = floats(saved.invstd), *weight = floats(w);
-    for (int64_t c = 0; c < p.channels; c++) mean[c] = mu[c], scale[c] = invstd[c] * weight[c];
-    tiles.tile();
-    t.mean = mean, t.scale = scale, t.slope = slope, t.bias = bias;
+  // The sums that the parameters' gradients and, through the statistics, dx = g·scale + (x − mean)·slope + offset need.
+  void reduce(const Plan& p, norm::Tensors& t, Tiles& tiles, variable_list& out) const {
+    t.slope = tiles[3], t.offset = tiles[4];
     const bool through = options.train && wanted(kX);
     if (!through && !wanted(kWeight) && !wanted(kBias)) return;
     Partial part(p);
@@ -250,27 +257,33 @@ struct NormBackward final : torch::autograd::Node {
         total.first[c] += part[k].first[c];
         total.second[c] += part[k].second[c];
       }
-    if (through) {
-      for (int64_t c = 0; c < p.channels; c++) {
-        const double s = scale[c] / p.rows(), v = invstd[c];
-        slope[c] = static_cast<float>(-s * v * v * total.second[c]);
-        bias[c] = static_cast<float>(-s * total.first[c]);
-      }
-      tiles.tile();
-    }
     out[kWeight] = at::empty_like(saved.mean);
     out[kBias] = at::empty_like(saved.mean);
     for (int64_t c = 0; c < p.channels; c++) {
-      floats(out[kWeight])[c] = static_cast<float>(total.second[c] * invstd[c]);
+      const double v = floats(saved.invstd)[c], s = t.scale[c] / p.rows();
+      floats(out[kWeight])[c] = static_cast<float>(total.second[c] * v);
       floats(out[kBias])[c] = static_cast<float>(total.first[c]);
+      if (!through) continue;
+      tiles[3][c] = static_cast<float>(-s * v * v * total.second[c]);
+      tiles[4][c] = static_cast<float>(-s * total.first[c]);
     }
+    tiles.tile();
+  }
+
+  // The units that were shut, in x's shape.
+  Tensor closed(const Tensor& x, const Tensor& w, const Tensor& b) const {
+    if (saved.gates.defined()) return unpack(saved.gates, x);
+    Saved again = saved;
+    again.gates = empty_gates(x.numel());
+    normalise(x, {}, w, b, Gate::kRecord, again);
+    return unpack(again.gates, x);
   }
 
   // The same in operations that libtorch differentiates again. The gates are constants: a ReLU's second derivative
   // is zero.
-  variable_list differentiable(const Tensor& dy, const Tensor& x, const Tensor& w) const {
+  variable_list differentiable(const Tensor& dy, const Tensor& x, const Tensor& w, const Tensor& b) const {
     variable_list out(kInputs);
-    const Tensor g = saved.gates.defined() ? dy.masked_fill(unpack(saved.gates, x), 0) : dy;
+    const Tensor g = options.relu ? dy.masked_fill(closed(x, w, b), 0) : dy;
     if (wanted(kAdd)) out[kAdd] = g;
     const Tensor gf = g.to(at::kFloat), xf = x.to(at::kFloat);
     if (options.train) {
@@ -318,13 +331,15 @@ bool fits(const Operands& v) {
 std::pair<Tensor, Tensor> fused(Operands v, const Options& o, bool record) {
   if (v.add.defined()) v.add = v.add.contiguous(kNHWC);
   const bool graph = torch::autograd::compute_requires_grad(v.x, v.add, v.w, v.b);
-  const Gate gate = !o.relu             ? Gate::kOpen
-                    : v.gates.defined() ? Gate::kReplay
-                    : graph || record   ? Gate::kRecord
-                                        : Gate::kDecide;
-  Saved s;
+  // Backward decides again from x, unless a residual was added.
+  const Gate gate = !o.relu                                ? Gate::kOpen
+                    : v.gates.defined()                    ? Gate::kReplay
+                    : record || (graph && v.add.defined()) ? Gate::kRecord
+                                                           : Gate::kDecide;
+  Saved s = statistics(v.x, o, v.running_mean, v.running_var);
   if (gate == Gate::kReplay) s.gates = v.gates;
-  Tensor y = forward(v.x, v.add, v.w, v.b, v.running_mean, v.running_var, o, gate, s);
+  if (gate == Gate::kRecord) s.gates = empty_gates(v.x.numel());
+  Tensor y = normalise(v.x, v.add, v.w, v.b, gate, s);
   const Tensor recorded = record && gate == Gate::kRecord ? s.gates : Tensor();
   if (graph) {
     auto node = make<NormBackward>(static_cast<decltype(torch::autograd::Edge::function)*>(nullptr));
@@ -332,6 +347,7 @@ std::pair<Tensor, Tensor> fused(Operands v, const Options& o, bool record) {
     node->options = o;
     node->x = torch::autograd::SavedVariable(v.x, false);
     node->w = torch::autograd::SavedVariable(v.w, false);
+    if (gate == Gate::kDecide) node->b = torch::autograd::SavedVariable(v.b, false);
     node->saved = std::move(s);
     torch::autograd::create_gradient_edge(y, node);
   }

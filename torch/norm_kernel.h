@@ -9,6 +9,7 @@
 
 namespace norm {
 
+// kDecide shuts a ReLU where what reaches it is not positive; kRecord also writes that down, kReplay reads it.
 enum class Gate { kOpen, kDecide, kRecord, kReplay };
 
 struct Tensors {
@@ -18,7 +19,7 @@ struct Tensors {
   const void *x, *add, *dy;
   void *y, *dx, *dadd;
   uint8_t* gates;
-  const float *mean, *scale, *slope, *bias;  // tiled
+  const float *mean, *scale, *bias, *slope, *offset;  // tiled
 };
 
 // Per-channel sums of one range: of dy and dy·(x − mean), or the mean and the squared deviations from it.
@@ -38,9 +39,10 @@ struct Kernels {
   void (*moments)(const Tensors&, int64_t begin, int64_t end, Sums, Scratch);
   // y = gate((x − mean)·scale + bias + add)
   void (*forward)(const Tensors&, int64_t begin, int64_t end);
-  // first = Σ g, second = Σ g·(x − mean) with g = gate(dy)
+  // first = Σ g, second = Σ g·(x − mean) with g = gate(dy). Without add, kDecide decides again from x: that costs no
+  // memory. With it, only kReplay knows.
   void (*reduce)(const Tensors&, int64_t begin, int64_t end, Sums, Scratch);
-  // dx = g·scale + (x − mean)·slope + bias and dadd = g, each where it is not null
+  // dx = g·scale + (x − mean)·slope + offset and dadd = g, each where it is not null
   void (*backward)(const Tensors&, int64_t begin, int64_t end);
 };
 

@@ -67,6 +67,13 @@ NORM_INLINE Mask gates(const uint8_t* p, int64_t i) {
   return m;
 }
 
+// The gradient g behind the ReLU of d·scale + bias.
+template <Gate gate>
+NORM_INLINE F gated(F g, F d, F scale, F bias, const uint8_t* mask, int64_t i) {
+  if (gate == Gate::kOpen) return g;
+  return shut(g, gate == Gate::kReplay ? gates(mask, i) : closed(d * scale + bias));
+}
+
 template <class Op, int... u>
 NORM_INLINE void row(Op& op, int64_t i, std::integer_sequence<int, u...>) {
   (op.step(u, i + u * W, W), ...);
@@ -113,23 +120,23 @@ struct Deviations {
 };
 
 // Σ g and Σ g·(x − mean).
-template <class S, bool gated>
+template <class S, Gate gate>
 struct Products {
   const S *dy, *x;
   const uint8_t* mask;
-  const float* mean;
+  const float *mean, *scale, *bias;
   float *sum, *product;
-  F m[U], a[U], q[U];
+  F m[U], s[U], b[U], a[U], q[U];
 
   template <int... u>
   NORM_INLINE void enter(int64_t j, std::integer_sequence<int, u...>) {
-    ((m[u] = load(mean + j + u * W, W), a[u] = F{}, q[u] = F{}), ...);
+    ((m[u] = load(mean + j + u * W, W), s[u] = load(scale + j + u * W, W), b[u] = load(bias + j + u * W, W)), ...);
+    ((a[u] = F{}, q[u] = F{}), ...);
   }
   NORM_INLINE void step(int u, int64_t i, int64_t n) {
-    F g = load(dy + i, n);
-    if (gated) g = shut(g, gates(mask, i));
+    const F d = load(x + i, n) - m[u], g = gated<gate>(load(dy + i, n), d, s[u], b[u], mask, i);
     a[u] += g;
-    q[u] += g * (load(x + i, n) - m[u]);
+    q[u] += g * d;
   }
   template <int... u>
   NORM_INLINE void leave(int64_t j, std::integer_sequence<int, u...>) {
@@ -163,26 +170,22 @@ struct Forward {
   NORM_INLINE void leave(int64_t, std::integer_sequence<int, u...>) {}
 };
 
-template <class S, bool gated, bool to_x, bool to_add>
+template <class S, Gate gate, bool to_x, bool to_add>
 struct Backward {
   const S *dy, *x;
   S *dx, *dadd;
   const uint8_t* mask;
-  const float *mean, *scale, *slope, *bias;
-  F m[U], a[U], s[U], b[U];
+  const float *mean, *scale, *bias, *slope, *offset;
+  F m[U], a[U], b[U], s[U], o[U];
 
   template <int... u>
   NORM_INLINE void enter(int64_t j, std::integer_sequence<int, u...>) {
-    ((m[u] = load(mean + j + u * W, W), a[u] = load(scale + j + u * W, W)), ...);
-    ((s[u] = load(slope + j + u * W, W), b[u] = load(bias + j + u * W, W)), ...);
+    ((m[u] = load(mean + j + u * W, W), a[u] = load(scale + j + u * W, W), b[u] = load(bias + j + u * W, W)), ...);
+    ((s[u] = load(slope + j + u * W, W), o[u] = load(offset + j + u * W, W)), ...);
   }
   NORM_INLINE void step(int u, int64_t i, int64_t n) {
-    F g = load(dy + i, n);
-    if (gated) g = shut(g, gates(mask, i));
-    if (to_x) {
-      const F d = load(x + i, n) - m[u];
-      store(dx + i, g * a[u] + (d * s[u] + b[u]), n);
-    }
+    const F d = load(x + i, n) - m[u], g = gated<gate>(load(dy + i, n), d, a[u], b[u], mask, i);
+    if (to_x) store(dx + i, g * a[u] + (d * s[u] + o[u]), n);
     if (to_add) store(dadd + i, g, n);
   }
   template <int... u>
@@ -235,14 +238,14 @@ NORM_TARGET void moments(const Tensors& t, int64_t begin, int64_t end, Sums out,
   }
 }
 
-template <class S, bool gated>
+template <class S, Gate gate>
 NORM_TARGET void products(const Tensors& t, int64_t begin, int64_t end, Sums out, Scratch s) {
   const int64_t p = t.period, block = block_size(p);
   std::fill_n(out.first, t.channels, 0.0);
   std::fill_n(out.second, t.channels, 0.0);
   for (int64_t b = begin; b < end; b += block) {
-    sweep(Products<S, gated>{static_cast<const S*>(t.dy), static_cast<const S*>(t.x), t.gates, t.mean, s.lanes,
-                             s.lanes + p},
+    sweep(Products<S, gate>{static_cast<const S*>(t.dy), static_cast<const S*>(t.x), t.gates, t.mean, t.scale, t.bias,
+                            s.lanes, s.lanes + p},
           b, std::min(end, b + block), p);
     fold(s.lanes, p, t.channels, out.first);
     fold(s.lanes + p, p, t.channels, out.second);
@@ -256,53 +259,60 @@ NORM_TARGET void forward(const Tensors& t, int64_t begin, int64_t end) {
         begin, end, t.period);
 }
 
-template <class S, bool gated, bool to_x, bool to_add>
+template <class S, Gate gate, bool to_x, bool to_add>
 NORM_TARGET void backward(const Tensors& t, int64_t begin, int64_t end) {
-  sweep(Backward<S, gated, to_x, to_add>{static_cast<const S*>(t.dy), static_cast<const S*>(t.x),
-                                         static_cast<S*>(t.dx), static_cast<S*>(t.dadd), t.gates, t.mean, t.scale,
-                                         t.slope, t.bias},
+  sweep(Backward<S, gate, to_x, to_add>{static_cast<const S*>(t.dy), static_cast<const S*>(t.x), static_cast<S*>(t.dx),
+                                        static_cast<S*>(t.dadd), t.gates, t.mean, t.scale, t.bias, t.slope, t.offset},
         begin, end, t.period);
 }
 
-// The functions of one element type, and the choice among them at run time.
+// From here on values become template arguments.
+template <class S, Gate gate>
+void forward_plus(const Tensors& t, int64_t begin, int64_t end) {
+  t.add ? forward<S, gate, true>(t, begin, end) : forward<S, gate, false>(t, begin, end);
+}
 template <class S>
-struct Typed {
-  static void forward(const Tensors& t, int64_t begin, int64_t end) {
-    switch (t.gate) {
-      case Gate::kOpen: return pick<Gate::kOpen>(t, begin, end);
-      case Gate::kDecide: return pick<Gate::kDecide>(t, begin, end);
-      case Gate::kRecord: return pick<Gate::kRecord>(t, begin, end);
-      case Gate::kReplay: return pick<Gate::kReplay>(t, begin, end);
-    }
+void forward_gate(const Tensors& t, int64_t begin, int64_t end) {
+  switch (t.gate) {
+    case Gate::kOpen: return forward_plus<S, Gate::kOpen>(t, begin, end);
+    case Gate::kDecide: return forward_plus<S, Gate::kDecide>(t, begin, end);
+    case Gate::kRecord: return forward_plus<S, Gate::kRecord>(t, begin, end);
+    case Gate::kReplay: return forward_plus<S, Gate::kReplay>(t, begin, end);
   }
-  template <Gate gate>
-  static void pick(const Tensors& t, int64_t begin, int64_t end) {
-    t.add ? NORM_ISA::forward<S, gate, true>(t, begin, end) : NORM_ISA::forward<S, gate, false>(t, begin, end);
+}
+template <class S>
+void products_gate(const Tensors& t, int64_t begin, int64_t end, Sums out, Scratch s) {
+  switch (t.gate) {
+    case Gate::kOpen: return products<S, Gate::kOpen>(t, begin, end, out, s);
+    case Gate::kReplay: return products<S, Gate::kReplay>(t, begin, end, out, s);
+    default: return products<S, Gate::kDecide>(t, begin, end, out, s);
   }
-  static void backward(const Tensors& t, int64_t begin, int64_t end) {
-    t.gate == Gate::kReplay ? pick<true>(t, begin, end) : pick<false>(t, begin, end);
+}
+template <class S, Gate gate>
+void backward_to(const Tensors& t, int64_t begin, int64_t end) {
+  if (!t.dx) return backward<S, gate, false, true>(t, begin, end);
+  t.dadd ? backward<S, gate, true, true>(t, begin, end) : backward<S, gate, true, false>(t, begin, end);
+}
+template <class S>
+void backward_gate(const Tensors& t, int64_t begin, int64_t end) {
+  switch (t.gate) {
+    case Gate::kOpen: return backward_to<S, Gate::kOpen>(t, begin, end);
+    case Gate::kReplay: return backward_to<S, Gate::kReplay>(t, begin, end);
+    default: return backward_to<S, Gate::kDecide>(t, begin, end);
   }
-  template <bool gated>
-  static void pick(const Tensors& t, int64_t begin, int64_t end) {
-    if (!t.dx) return NORM_ISA::backward<S, gated, false, true>(t, begin, end);
-    t.dadd ? NORM_ISA::backward<S, gated, true, true>(t, begin, end)
-           : NORM_ISA::backward<S, gated, true, false>(t, begin, end);
-  }
-};
+}
 
 inline void any_moments(const Tensors& t, int64_t begin, int64_t end, Sums out, Scratch s) {
   t.bf16 ? moments<uint16_t>(t, begin, end, out, s) : moments<float>(t, begin, end, out, s);
 }
 inline void any_forward(const Tensors& t, int64_t begin, int64_t end) {
-  t.bf16 ? Typed<uint16_t>::forward(t, begin, end) : Typed<float>::forward(t, begin, end);
+  t.bf16 ? forward_gate<uint16_t>(t, begin, end) : forward_gate<float>(t, begin, end);
 }
 inline void any_reduce(const Tensors& t, int64_t begin, int64_t end, Sums out, Scratch s) {
-  const auto f = t.gate == Gate::kReplay ? (t.bf16 ? products<uint16_t, true> : products<float, true>)
-                                         : (t.bf16 ? products<uint16_t, false> : products<float, false>);
-  f(t, begin, end, out, s);
+  t.bf16 ? products_gate<uint16_t>(t, begin, end, out, s) : products_gate<float>(t, begin, end, out, s);
 }
 inline void any_backward(const Tensors& t, int64_t begin, int64_t end) {
-  t.bf16 ? Typed<uint16_t>::backward(t, begin, end) : Typed<float>::backward(t, begin, end);
+  t.bf16 ? backward_gate<uint16_t>(t, begin, end) : backward_gate<float>(t, begin, end);
 }
 
 static const Kernels table{U * W, any_moments, any_forward, any_reduce, any_backward};
