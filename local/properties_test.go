@@ -209,3 +209,36 @@ func TestDivergedNamesModuleAndStep(t *testing.T) {
 		})
 	}
 }
+
+// With Every = n the term acts on steps 0, n, 2n, …, and the others are plain layer-wise steps, bit for bit.
+func TestEveryLeavesStepsOut(t *testing.T) {
+	o := sgr("directional")
+	o.Every = 2
+	c := chain(t, resnet, o, torch.Float32)
+	plain := sgr("directional")
+	plain.Name = "layerwise"
+	p := chain(t, resnet, plain, torch.Float32)
+	for step, acts := range []bool{true, false, true, false} {
+		for k, m := range c.Modules() { // start each step alike
+			for i, q := range m.Params {
+				p.Modules()[k].Params[i].Value.Copy(q.Value)
+			}
+			for i, s := range m.Optim.State() {
+				p.Modules()[k].Optim.State()[i].Value.Copy(s.Value)
+			}
+		}
+		var stats []local.Stats
+		for _, c := range []*local.Chain{p, c} {
+			x, y := randomBatch(torch.Float32, uint64(step))
+			var err error
+			if stats, err = c.Step(x, y, local.Tick{Step: step, LR: 0.1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		last := len(stats) - 1
+		same := reflect.DeepEqual(stateOf(c.Modules()[last]), stateOf(p.Modules()[last]))
+		if same == acts || math.IsNaN(stats[last].Cos) == acts {
+			t.Errorf("step %d: same as layer-wise: %v, cosine %v; the term should act: %v", step, same, stats[last].Cos, acts)
+		}
+	}
+}

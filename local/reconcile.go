@@ -14,24 +14,25 @@ import (
 //	min over θ_k   L_k + λ·S(δ, r)                                            (Eq. 5)
 //
 // with S = ‖δ − r‖² (Eq. 6) or, with Normalize, the same on gradients divided by their own norms, sample by sample
-// (Algorithm 1). r is a constant. The first module has no neighbour and trains on L_1 alone.
+// (Algorithm 1). r is a constant. The first module has no neighbour and trains on L_1 alone, as all do on steps that
+// Every leaves out.
 type Reconcile struct {
 	Lambda    float64
 	Normalize bool
 	Reduction Reduction
 	Double    bool // the term's gradient by double backward, the reference, instead of by a replayed pass
-	Every     int  // apply the term on every n-th step; 0 means on each
+	Every     int  // the term acts on every n-th step; 0 means on each
 }
 
 // Reads implements [Term].
-func (*Reconcile) Reads() bool { return true }
+func (t *Reconcile) Reads(step int) bool { return t.Every <= 1 || step%t.Every == 0 }
 
 // Gradients implements [Term].
 func (t *Reconcile) Gradients(w *Work) (Gradients, Agreement) {
 	switch {
 	case !w.In.Delta.Defined():
 		return None{}.Gradients(w)
-	case t.Lambda == 0 || t.Every > 1 && w.Step%t.Every != 0:
+	case t.Lambda == 0:
 		return t.measured(w)
 	case t.Double:
 		return t.double(w)

@@ -23,8 +23,8 @@ type Credit interface {
 
 // Term is what a method adds to the modules' objectives.
 type Term interface {
-	// Reads reports whether the term reads Signal.Delta, so that modules must hand it on.
-	Reads() bool
+	// Reads reports whether the term reads Signal.Delta at a step, so that modules must hand it on.
+	Reads(step int) bool
 	// Gradients returns the gradients of objective and term together. It consumes w's signal but for the labels.
 	Gradients(w *Work) (Gradients, Agreement)
 }
@@ -97,7 +97,7 @@ func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, step int, lr float
 	s := torch.NewScope(torch.Grad)
 	defer s.Close()
 	adopt(s, &in)
-	w := &Work{Rule: r, Module: m, In: in, Scope: s, DType: dtype, Step: step, out: r.Term.Reads() && !m.Last}
+	w := &Work{Rule: r, Module: m, In: in, Scope: s, DType: dtype, Step: step, out: r.Term.Reads(step) && !m.Last}
 	g, agreement := r.Term.Gradients(w)
 	if math.IsNaN(g.Loss) || math.IsInf(g.Loss, 0) || !torch.AllFinite(g.Theta) {
 		panic(&Diverged{Module: m.Index, Step: step, Loss: g.Loss})

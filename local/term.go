@@ -4,7 +4,7 @@ package local
 type None struct{}
 
 // Reads implements [Term].
-func (None) Reads() bool { return false }
+func (None) Reads(int) bool { return false }
 
 // Gradients implements [Term].
 func (None) Gradients(w *Work) (Gradients, Agreement) {
