@@ -6,6 +6,15 @@ FUZZTIME   ?= 10s
 PYTHON     ?= /usr/bin/python3
 RACE_PKGS  ?= ./...
 
+# what `make peers` measures
+MODEL     ?= resnet32
+K         ?= 3
+BATCH     ?= 128
+IMAGE     ?= 32
+HEAD      ?= conv
+PRECISION ?= fp32
+ROUNDS    ?= 3
+
 ifneq ($(LIBTORCH),)
 override LIBTORCH := $(abspath $(LIBTORCH))
 # Wheels of Python's torch 2.6 and older were built with the older C++ ABI; libtorch notes that in its CMake file.
@@ -18,7 +27,7 @@ endif
 # Every file that is not a product of running, with its content: what `go generate` must leave as it finds it.
 SNAPSHOT = find . \( -path ./.git -o -path ./bin -o -path ./runs -o -path ./demo \) -prune -o -type f -exec sha256sum {} + | sort -k 2
 
-.PHONY: help setup build demo test test-libtorch2 check race race-fast fuzz golden
+.PHONY: help setup build demo test test-libtorch2 check race race-fast fuzz golden peers
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -65,3 +74,7 @@ golden: ## make the golden values again with the scripts in testdata (PYTHON=/us
 		echo "$$script"; \
 		(cd "$$(dirname "$$script")" && $(PYTHON) "$$(basename "$$script")") || exit 1; \
 	done
+
+peers: build ## steps beside those of PyTorch, in turns (MODEL K BATCH IMAGE HEAD PRECISION ROUNDS PYTHON)
+	$(PYTHON) -B bench/peers/run.py --model $(MODEL) --modules $(K) --batch $(BATCH) --image $(IMAGE) --head $(HEAD) \
+		--precision $(PRECISION) --rounds $(ROUNDS) --out runs/peers-$(MODEL)-k$(K)-$(PRECISION).json

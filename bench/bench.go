@@ -3,15 +3,11 @@ package bench
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
-	"github.com/locus-learn/locus/internal/seed"
-	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
 	"github.com/locus-learn/locus/train"
@@ -22,8 +18,8 @@ type Options struct {
 	Methods []string // in the order of the rows
 	Image   int      // side of the square input, 3 channels
 	Classes int
-	Steps   int // counted steps of each method
-	Warmup  int // steps before, not counted
+	Steps   int // counted steps of each method; in a pipeline, turns of several steps
+	Warmup  int // the same before, not counted
 }
 
 // Result is one row. Times are seconds.
@@ -31,6 +27,7 @@ type Result struct {
 	Method          string   `json:"method"`
 	Model           string   `json:"model"`
 	Modules         int      `json:"modules"`
+	Pipeline        int      `json:"pipeline,omitempty"` // batches in flight
 	Cuts            []string `json:"cuts"`
 	Batch           int      `json:"batch"`
 	Image           int      `json:"image"`
@@ -44,13 +41,6 @@ type Result struct {
 	RestingBytes    int64    `json:"resting_bytes"`    // from shapes: parameters, buffers, optimizer state
 	ActivationBytes int64    `json:"activation_bytes"` // peak − resting
 	PeakRSS         int64    `json:"-"`                // of the process, so far: it never falls from row to row
-}
-
-// subject is one method under test.
-type subject struct {
-	model *train.Model
-	step  int
-	times []float64
 }
 
 // Run measures every method on the same synthetic batch. Methods take turns step by step, so that a drift of the
@@ -133,41 +123,12 @@ func measureMemory(c train.Config, o Options, method string) (Result, error) {
 		}
 	}
 	r := Result{
-		Method: method, Model: c.Model.Name, Modules: len(m.Learner.Modules()), Cuts: append([]string{}, m.Cuts()...), Batch: c.Data.Batch,
+		Method: method, Model: c.Model.Name, Modules: len(m.Learner.Modules()), Pipeline: c.Method.Pipeline, Cuts: append([]string{}, m.Cuts()...), Batch: c.Data.Batch,
 		Image: o.Image, Precision: c.Precision, Threads: torch.Threads(),
 		PeakBytes: torch.PeakBytes() - before, RestingBytes: m.RestingBytes(), PeakRSS: peakRSS(),
 	}
 	r.ActivationBytes = r.PeakBytes - r.RestingBytes
 	return r, nil
-}
-
-// train takes one step on random images, drawn before the clock starts, and returns its seconds.
-func (s *subject) train(c train.Config, o Options) (float64, error) {
-	x, y := batch(c, o, s.step)
-	began := time.Now()
-	_, err := s.model.Learner.Step(x, y, local.Tick{Step: s.step, LR: c.Optim.LR / 100})
-	s.step++
-	if err != nil {
-		return 0, fmt.Errorf("bench: %s: %w", s.model.Config.Method.Name, err)
-	}
-	return time.Since(began).Seconds(), nil
-}
-
-func batch(c train.Config, o Options, step int) (x, y torch.Tensor) {
-	scope := torch.NewScope(torch.NoGrad)
-	defer scope.Close()
-	n := int64(c.Data.Batch)
-	x = scope.Full(torch.Float32, 0, n, 3, int64(o.Image), int64(o.Image))
-	x.Normal(0, 1, seed.Derive(c.Seed, "bench/images", uint64(step)))
-	if c.Precision == "bf16" {
-		x = scope.Cast(x, torch.BFloat16)
-	}
-	labels := make([]int64, n)
-	random := seed.Rand(c.Seed, "bench/labels", uint64(step))
-	for i := range labels {
-		labels[i] = random.Int64N(int64(o.Classes))
-	}
-	return x.Keep(), scope.FromInts(labels).Keep()
 }
 
 // peakRSS returns the process's highest resident size, or 0 where the system does not tell.

@@ -2,6 +2,7 @@ package local
 
 import (
 	"errors"
+	"time"
 
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
@@ -16,7 +17,7 @@ const (
 	Idle                // nothing, and nothing behind it either
 )
 
-// Schedule says which modules train when.
+// Schedule says which modules train when. Workers of a [Pipeline] share it.
 type Schedule interface {
 	// Phase of module k of K at a time given as the fraction of the training that is done, in [0, 1).
 	Phase(k, K int, done float64) Phase
@@ -35,15 +36,26 @@ type Tick struct {
 	LR   float64
 }
 
-// Learner trains a whole network on one batch at a time.
+// Outcome is what the modules measured on one batch.
+type Outcome struct {
+	Tick
+	Stats []Stats // one a module; losses and agreements are NaN for one that did not train
+}
+
+// Learner trains a whole network, batch after batch.
 type Learner interface {
-	// Step trains on images and labels, which it consumes, and returns one Stats a module, all NaN for one that did not
-	// train. A *Diverged error leaves parameters and optimizers of every module as they were at its last finite loss.
-	Step(x, y torch.Tensor, at Tick) ([]Stats, error)
-	// Evaluate counts correct answers of every module's head. It consumes x and y.
+	// Step trains on images and labels, which it consumes, and returns the batches that have left the network since the
+	// last call: in lock-step this one, in a pipeline an earlier one or none. A *Diverged error leaves the module that it
+	// names and those behind it as they were at their last finite loss.
+	Step(x, y torch.Tensor, at Tick) ([]Outcome, error)
+	// Drain waits until the network is empty and returns the batches that have left it.
+	Drain() ([]Outcome, error)
+	// Evaluate counts correct answers of every module's head. It consumes x and y. The network must be empty.
 	Evaluate(x, y torch.Tensor) ([]Score, error)
 	// Modules are the parts of the network in order.
 	Modules() []*Module
+	// Close ends the learner's goroutines, if it has any, and waits for them. It may be called again.
+	Close()
 }
 
 // Score counts right answers of one head.
@@ -67,28 +79,42 @@ func NewChain(modules []*Module, rule Rule, schedule Schedule, dtype torch.DType
 func (c *Chain) Modules() []*Module { return c.modules }
 
 // Step implements [Learner].
-func (c *Chain) Step(x, y torch.Tensor, at Tick) (stats []Stats, err error) {
-	defer catch(&err)
-	signal := Signal{X: x, Y: y}
-	defer func() { signal.Free() }()
-	stats = make([]Stats, len(c.modules))
-	for i := range stats {
-		stats[i] = untrained
-	}
-	for i, m := range c.modules {
-		in := signal
-		signal = Signal{} // the module owns it now
-		switch c.Schedule.Phase(m.Index, len(c.modules), at.Done) {
-		case Trains:
-			signal, stats[i] = c.Rule.Train(m, in, c.DType, at.Step, at.LR)
-		case Frozen:
-			signal = c.pass(m, in)
-		case Idle:
-			in.Free()
-			return stats, nil
+func (c *Chain) Step(x, y torch.Tensor, at Tick) ([]Outcome, error) {
+	signal, stats := Signal{X: x, Y: y}, make([]Stats, len(c.modules))
+	for i := range c.modules {
+		var err error
+		if signal, stats[i], err = c.advance(i, signal, at); err != nil {
+			return nil, err
 		}
 	}
-	return stats, nil
+	signal.Free()
+	return []Outcome{{at, stats}}, nil
+}
+
+// Drain implements [Learner]: between steps the network is empty.
+func (c *Chain) Drain() ([]Outcome, error) { return nil, nil }
+
+// Close implements [Learner].
+func (c *Chain) Close() {}
+
+// advance lets the i-th module do its part of a step. It consumes in, which is empty behind an idle module.
+func (c *Chain) advance(i int, in Signal, at Tick) (out Signal, stats Stats, err error) {
+	defer catch(&err)
+	if !in.X.Defined() {
+		return Signal{}, untrained, nil
+	}
+	began, m := time.Now(), c.modules[i]
+	switch c.Schedule.Phase(m.Index, len(c.modules), at.Done) {
+	case Trains:
+		out, stats = c.Rule.Train(m, in, c.DType, at.Step, at.LR)
+	case Frozen:
+		out, stats = c.pass(m, in), untrained
+	case Idle:
+		in.Free()
+		stats = untrained
+	}
+	stats.Busy = time.Since(began)
+	return out, stats, nil
 }
 
 // pass hands a signal through a frozen module.

@@ -103,12 +103,12 @@ func Example_ownMethod() {
 	trained := make([]int, 3)
 	for step := range 90 {
 		x, y := blobs(64, uint64(step))
-		stats, err := chain.Step(x, y, local.Tick{Step: step, Done: float64(step) / 90, LR: 0.1})
+		left, err := chain.Step(x, y, local.Tick{Step: step, Done: float64(step) / 90, LR: 0.1})
 		if err != nil {
 			fmt.Println(err)
 			return
 		}
-		for k, s := range stats {
+		for k, s := range left[0].Stats {
 			if s.Loss > 0 {
 				trained[k]++
 			}

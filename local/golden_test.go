@@ -81,11 +81,11 @@ func (r *run) step(t *testing.T) {
 	t.Helper()
 	step := len(r.stats)
 	x, y := r.batch(t, r.DType, step)
-	stats, err := r.Step(x, y, local.Tick{Step: step, LR: 0.1})
+	left, err := r.Step(x, y, local.Tick{Step: step, LR: 0.1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.stats = append(r.stats, stats)
+	r.stats = append(r.stats, left[0].Stats)
 	r.states = append(r.states, stateOf(r.Modules()...))
 	want := state{}
 	for name := range r.states[0] {

@@ -103,10 +103,11 @@ func train(t testing.TB, c *local.Chain, steps int) []local.Stats {
 	var stats []local.Stats
 	for step := range steps {
 		x, y := randomBatch(c.DType, uint64(step))
-		var err error
-		if stats, err = c.Step(x, y, local.Tick{Step: step, LR: 0.1}); err != nil {
+		left, err := c.Step(x, y, local.Tick{Step: step, LR: 0.1})
+		if err != nil {
 			t.Fatal(err)
 		}
+		stats = left[0].Stats
 	}
 	return stats
 }

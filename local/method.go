@@ -12,6 +12,7 @@ type Options struct {
 	Name       string   `recipe:"name" default:"sgr" doc:"how the network learns; 'locus list methods' shows them"`
 	Modules    int      `recipe:"modules" default:"3" min:"1" doc:"K, the number of gradient-isolated modules; bp has one"`
 	Cuts       []string `recipe:"cuts" default:"" doc:"blocks that end modules 1 to K-1; wins over modules"`
+	Pipeline   int      `recipe:"pipeline" default:"0" min:"0" doc:"batches in flight through modules that work at the same time; 0 = one after the other, in lock-step"`
 	Lambda     float64  `recipe:"lambda" default:"1" min:"0" doc:"weight of the reconciliation term"`
 	Reduction  string   `recipe:"reduction" default:"mean" oneof:"mean batch sum" doc:"of the term: over B*D, over B, or none"`
 	Normalize  bool     `recipe:"normalize" default:"true" doc:"divide gradients by their norms (Algorithm 1) or compare them raw (Eq. 6)"`
@@ -52,6 +53,9 @@ func Lookup(o Options) (Method, Options, error) {
 	}
 	if methods[i].Global {
 		o.Modules, o.Cuts = 1, nil
+	}
+	if o.Pipeline > 0 && o.Modules == 1 && len(o.Cuts) == 0 {
+		return Method{}, o, fault.New("method.pipeline is %d: must be 0 for a network of one module, which has nobody to work beside (method.name %s)", o.Pipeline, o.Name)
 	}
 	return methods[i], o, nil
 }

@@ -7,7 +7,8 @@
 //	Credit      where gradients come from
 //	Schedule    who trains when
 //
-// A named [Method] is a point in this space. A [Chain] drives the modules of a network over one batch in lock-step.
+// A named [Method] is a point in this space. A [Chain] drives the modules of a network in lock-step, a [Pipeline] lets
+// them work at the same time; what they learn is the same.
 // Equations and sections are those of Yang et al., "Towards Interpretable Deep Local Learning with Successive
 // Gradient Reconciliation", ICML 2024.
 package local

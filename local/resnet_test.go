@@ -37,12 +37,12 @@ func memorise(t *testing.T, c *local.Chain, loss float64) {
 	own := local.NewChain(c.Modules(), local.Rule{Objective: local.Classify{}, Term: local.None{}, Credit: local.Autograd{}}, local.Together{}, c.DType)
 	for step := range 400 {
 		x, y := randomBatch(c.DType, 1)
-		stats, err := own.Step(x, y, local.Tick{Step: step, LR: 0.05})
+		left, err := own.Step(x, y, local.Tick{Step: step, LR: 0.05})
 		if err != nil {
 			t.Fatal(err)
 		}
 		worst := 0.0
-		for _, s := range stats {
+		for _, s := range left[0].Stats {
 			worst = max(worst, s.Loss)
 		}
 		if worst <= loss {

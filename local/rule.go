@@ -3,6 +3,7 @@ package local
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
@@ -56,15 +57,17 @@ type Agreement struct {
 type Stats struct {
 	Loss float64
 	Agreement
+	Busy time.Duration // of the module, with this batch
+	Wait time.Duration // of its worker, for this batch; 0 in lock-step
 }
 
 // untrained are the stats of a module that did not train on a batch.
-var untrained = Stats{math.NaN(), unmeasured}
+var untrained = Stats{Loss: math.NaN(), Agreement: unmeasured}
 
 // unmeasured is the agreement where no term measured it.
 var unmeasured = Agreement{math.NaN(), math.NaN()}
 
-// Rule trains one module on one signal.
+// Rule trains one module on one signal. Its parts hold options and no state: workers of a [Pipeline] share them.
 type Rule struct {
 	Objective Objective
 	Term      Term
@@ -103,7 +106,7 @@ func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, step int, lr float
 		panic(&Diverged{Module: m.Index, Step: step, Loss: g.Loss})
 	}
 	m.Optim.Step(g.Theta, lr)
-	stats := Stats{g.Loss, agreement}
+	stats := Stats{Loss: g.Loss, Agreement: agreement}
 	if m.Last {
 		return Signal{}, stats
 	}

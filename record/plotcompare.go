@@ -1,11 +1,8 @@
 package record
 
 import (
-	"fmt"
-	"image/color"
 	"math"
 
-	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -44,13 +41,13 @@ func PlotCompare(path string, runs []Series) error {
 	}
 	accuracy.fit(0, 100)
 	loss.fit(math.Inf(-1), math.Inf(1))
-	memory, err := memoryPanel(runs)
+	memory, err := memoryBars(runs).panel()
 	if err != nil {
 		return err
 	}
 
 	const curves, margin = 9.5 * vg.Centimeter, 12
-	bars := 2.6*vg.Centimeter + vg.Length(len(runs))*barPitch
+	bars := barsHeight(len(runs))
 	return saveSVG(path, 29*vg.Centimeter, curves+bars, func(c draw.Canvas) {
 		c = draw.Crop(c, margin, -margin, margin, -margin)
 		column := max(legend.Rectangle(c).Size().X, memory.legend.Rectangle(c).Size().X) + vg.Points(20)
@@ -91,79 +88,15 @@ func single(lines []plotter.XYs) plotter.XYs {
 	return lines[0]
 }
 
-const (
-	barWidth = 12 // points
-	barPitch = 20 // points from bar to bar
-)
-
-// memoryPanel draws a bar for each run, the first on top.
-func memoryPanel(runs []Series) (*panel, error) {
-	p := newPanel("Memory", "peak of live tensors (MiB)", "")
-	n := len(runs)
-	resting, transient, names := make(plotter.Values, n), make(plotter.Values, n), make([]string, n)
-	for i, run := range runs {
-		row := n - 1 - i // bars count from the bottom
+// memoryBars makes a bar for each run.
+func memoryBars(runs []Series) Bars {
+	chart := Bars{Title: "Memory", Axis: "peak of live tensors (MiB)", Parts: MemoryParts}
+	for _, run := range runs {
 		var peak, rest int64
 		for _, e := range run.Epochs {
 			peak, rest = max(peak, e.PeakBytes), max(rest, e.RestingBytes)
 		}
-		resting[row] = float64(rest) / (1 << 20)
-		transient[row] = float64(max(peak-rest, 0)) / (1 << 20)
-		names[row] = run.Name
+		chart.Bars = append(chart.Bars, MemoryBar(run.Name, rest, peak))
 	}
-	bottom, err := bar(resting, palette[0])
-	if err != nil {
-		return nil, err
-	}
-	top, err := bar(transient, palette[5])
-	if err != nil {
-		return nil, err
-	}
-	top.StackOn(bottom)
-	ends, err := barEnds(bottom, top)
-	if err != nil {
-		return nil, err
-	}
-	p.Add(bottom, top, ends)
-	p.NominalY(names...)
-	p.X.Tick.Marker = plot.TickerFunc(roundTicks)
-	p.X.Min, p.X.Max = 0, max(1.1*p.X.Max, 1) // room for the numbers behind the bars
-	p.Y.Min, p.Y.Max = -0.6, float64(n)-0.4
-	p.legend.Add("rests between steps", bottom)
-	p.legend.Add("needed within a step", top)
-	return p, nil
-}
-
-func bar(values plotter.Values, fill color.Color) (*plotter.BarChart, error) {
-	chart, err := plotter.NewBarChart(values, vg.Points(barWidth))
-	if err != nil {
-		return nil, err
-	}
-	chart.Horizontal, chart.Color = true, fill
-	chart.LineStyle.Width = 0
-	return chart, nil
-}
-
-// barEnds writes the height of each stack behind its end.
-func barEnds(bottom, top *plotter.BarChart) (*plotter.Labels, error) {
-	var at plotter.XYLabels
-	for i := range top.Values {
-		total := bottom.Values[i] + top.Values[i]
-		at.XYs = append(at.XYs, plotter.XY{X: total, Y: float64(i)})
-		if total == 0 {
-			at.Labels = append(at.Labels, "not measured")
-		} else {
-			at.Labels = append(at.Labels, fmt.Sprintf("%.1f", total))
-		}
-	}
-	labels, err := plotter.NewLabels(at)
-	if err != nil {
-		return nil, err
-	}
-	labels.Offset.X = vg.Points(4)
-	for i := range labels.TextStyle {
-		labels.TextStyle[i].Font = sans(10)
-		labels.TextStyle[i].YAlign = draw.YCenter
-	}
-	return labels, nil
+	return chart
 }

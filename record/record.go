@@ -22,13 +22,15 @@ type Start struct {
 // Step is what one training step measured.
 type Step struct {
 	Step            int       `json:"step"`
-	Epoch           int       `json:"epoch"`             // the epoch that the step belongs to
-	Loss            float64   `json:"loss"`              // of the last module
-	ModuleLoss      []float64 `json:"module_loss"`       // NaN for a module that did not train
-	LR              float64   `json:"lr"`                // learning rate
-	SGRLoss         []float64 `json:"sgr_loss,omitzero"` // reconciliation term per module; NaN where there is no neighbour
-	SGRCos          []float64 `json:"sgr_cos,omitzero"`  // mean cosine of δ_now and δ_prev per module; NaN likewise
-	Seconds         float64   `json:"seconds"`           // mean time of a step since the previous event
+	Epoch           int       `json:"epoch"`                // the epoch that the step belongs to
+	Loss            float64   `json:"loss"`                 // of the last module
+	ModuleLoss      []float64 `json:"module_loss"`          // NaN for a module that did not train
+	LR              float64   `json:"lr"`                   // learning rate
+	SGRLoss         []float64 `json:"sgr_loss,omitzero"`    // reconciliation term per module; NaN where there is no neighbour
+	SGRCos          []float64 `json:"sgr_cos,omitzero"`     // mean cosine of δ_now and δ_prev per module; NaN likewise
+	ModuleBusy      []float64 `json:"module_busy,omitzero"` // seconds that each module worked on the batch
+	ModuleWait      []float64 `json:"module_wait,omitzero"` // seconds that each module's worker waited for the batch; pipelines only
+	Seconds         float64   `json:"seconds"`              // mean time of a step since the previous event
 	ImagesPerSecond float64   `json:"images_per_second"`
 }
 
@@ -45,6 +47,8 @@ type Epoch struct {
 	LR              float64   `json:"lr"`               // of the epoch's last step
 	SGRLoss         []float64 `json:"sgr_loss,omitzero"`
 	SGRCos          []float64 `json:"sgr_cos,omitzero"`
+	ModuleBusy      []float64 `json:"module_busy,omitzero"` // means over the epoch's steps
+	ModuleWait      []float64 `json:"module_wait,omitzero"`
 	Seconds         float64   `json:"seconds"` // of training, evaluation left out
 	ImagesPerSecond float64   `json:"images_per_second"`
 	PeakBytes       int64     `json:"peak_bytes"`    // peak of live tensor bytes

@@ -28,6 +28,8 @@ func steps(n, modules, every int) []Step {
 			s.ModuleLoss = append(s.ModuleLoss, loss+float64(modules-1-k)/10)
 			s.SGRLoss = append(s.SGRLoss, 0.5)
 			s.SGRCos = append(s.SGRCos, 1-loss/4)
+			s.ModuleBusy = append(s.ModuleBusy, 0.125)
+			s.ModuleWait = append(s.ModuleWait, 0.0625)
 		}
 		s.SGRLoss[0], s.SGRCos[0] = math.NaN(), math.NaN()
 		out = append(out, s)
@@ -46,6 +48,8 @@ func epochs(n, modules int) []Epoch {
 		for k := range modules {
 			e.ModuleAcc = append(e.ModuleAcc, acc-float64(modules-1-k))
 			e.ModuleTop5 = append(e.ModuleTop5, acc+5)
+			e.ModuleBusy = append(e.ModuleBusy, 0.125)
+			e.ModuleWait = append(e.ModuleWait, 0.0625)
 		}
 		out = append(out, e)
 	}

@@ -79,6 +79,8 @@ func (t *TensorBoard) Step(s Step) error {
 	v.addModules("loss", s.ModuleLoss)
 	v.addModules("sgr_loss", s.SGRLoss)
 	v.addModules("sgr_cos", s.SGRCos)
+	v.addModules("busy_seconds", s.ModuleBusy)
+	v.addModules("wait_seconds", s.ModuleWait)
 	return t.event(s.Step, fieldSummary, v)
 }
 
@@ -99,6 +101,8 @@ func (t *TensorBoard) Epoch(e Epoch) error {
 	v.addModules("top5", e.ModuleTop5)
 	v.addModules("epoch_sgr_loss", e.SGRLoss)
 	v.addModules("epoch_sgr_cos", e.SGRCos)
+	v.addModules("epoch_busy_seconds", e.ModuleBusy)
+	v.addModules("epoch_wait_seconds", e.ModuleWait)
 	return t.event(e.Step, fieldSummary, v)
 }
 

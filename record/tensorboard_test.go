@@ -140,6 +140,8 @@ func TestTensorBoard(t *testing.T) {
 			"train/loss": loss, "lr": 0.1, "speed/images_per_second": 512, "speed/step_seconds": 0.25,
 			"module_1/loss": float32(2*math.Exp(-1) + 0.1), "module_2/loss": loss,
 			"module_2/sgr_loss": 0.5, "module_2/sgr_cos": float32(1 - math.Exp(-1)/2), // none for module 1: NaN
+			"module_1/busy_seconds": 0.125, "module_2/busy_seconds": 0.125,
+			"module_1/wait_seconds": 0.0625, "module_2/wait_seconds": 0.0625,
 		})
 		acc := 90 * (1 - math.Exp(-1))
 		same(t, events[3].scalars, map[string]float32{
@@ -148,6 +150,8 @@ func TestTensorBoard(t *testing.T) {
 			"memory/peak_bytes": 300 << 20, "memory/resting_bytes": 100 << 20,
 			"module_1/accuracy": float32(acc - 1), "module_2/accuracy": float32(acc),
 			"module_1/top5": float32(acc + 5), "module_2/top5": float32(acc + 5),
+			"module_1/epoch_busy_seconds": 0.125, "module_2/epoch_busy_seconds": 0.125,
+			"module_1/epoch_wait_seconds": 0.0625, "module_2/epoch_wait_seconds": 0.0625,
 		})
 	})
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <omp.h>
 #include <torch/csrc/autograd/grad_mode.h>
 
 #include <atomic>
@@ -20,13 +21,22 @@ inline lt_tensor wrap(at::Tensor t) {
   return reinterpret_cast<lt_tensor>(new at::Tensor(std::move(t)));
 }
 
-// Runs one call with its own grad mode, on a thread that has been given its OpenMP team size, and turns every C++
-// exception into a message.
+inline std::atomic<int> process_threads{1};
+inline thread_local int own_threads = 0;  // where it is not the process's
+
+// OpenMP keeps the number of threads of the next parallel region per OS thread. libtorch sets it to that of the process
+// when a thread first asks, not when it changes later. Hence ask first, then set.
+inline void size_team() {
+  const int want = own_threads > 0 ? own_threads : process_threads.load(std::memory_order_relaxed);
+  if (at::get_num_threads() != want) omp_set_num_threads(want);
+}
+
+// Runs one call with its own grad mode, on a thread whose OpenMP team has the right size, and turns every C++ exception
+// into a message.
 template <class F>
 char* call(bool grad, F f) {
   try {
-    static thread_local bool ready = (at::init_num_threads(), true);
-    (void)ready;
+    size_team();
     at::AutoGradMode mode(grad);
     f();
     return nullptr;

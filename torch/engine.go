@@ -12,7 +12,7 @@
 package torch
 
 /*
-#cgo CXXFLAGS: -std=c++17 -O3 -fopenmp-simd -I/usr/include/torch/csrc/api/include
+#cgo CXXFLAGS: -std=c++20 -O3 -fopenmp-simd -I/usr/include/torch/csrc/api/include
 #cgo LDFLAGS: -ltorch -ltorch_cpu -lc10 -ldl
 #include <stdlib.h>
 #include "shim.h"
@@ -57,7 +57,7 @@ func (e Engine) String() string {
 	return fmt.Sprintf("libtorch %s, %s, %d threads", e.Version, e.Capability, e.Threads)
 }
 
-// SetThreads sets the number of intra-op threads; 0 means all cores available to the process, control groups
+// SetThreads sets the number of intra-op threads of the process; 0 means all cores available to it, control groups
 // included. (Debian's libtorch starts with one.)
 func SetThreads(n int) {
 	if n <= 0 {
@@ -66,13 +66,29 @@ func SetThreads(n int) {
 	C.lt_set_threads(C.int(n))
 }
 
-// Threads returns the number of intra-op threads.
+// SetBLASThreads sets the number of threads of a matrix product alone. OpenBLAS has one number for the process and lets
+// one threaded product run at a time, so workers that compute beside each other share it out before they start. It must
+// not change while one of them computes.
+func SetBLASThreads(n int) { C.lt_set_blas_threads(C.int(n)) }
+
+// Threads returns the number of intra-op threads that operations of the calling goroutine use.
 func Threads() int { return int(C.lt_threads()) }
 
 // Pin fixes the calling goroutine to its thread until the returned function is called.
 func Pin() (unpin func()) {
 	runtime.LockOSThread()
 	return runtime.UnlockOSThread
+}
+
+// PinTeam fixes the calling goroutine to its thread for good and gives that thread n intra-op threads, whatever the
+// process has: it is for workers that compute beside each other.
+//
+// The number is OpenMP's nthreads-var, which libgomp keeps per OS thread; at::parallel_for and oneDNN read it there, the
+// former after libtorch has once set it to the process's number. libgomp also keeps the team itself for the thread that
+// leads it. So the thread must not serve other goroutines later: it ends, and its team with it, when the goroutine does.
+func PinTeam(n int) {
+	runtime.LockOSThread()
+	C.lt_set_own_threads(C.int(n))
 }
 
 func takeString(s *C.char) string {

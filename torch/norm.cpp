@@ -1,18 +1,15 @@
 // Batch normalisation with what usually follows it, a residual addition and a ReLU, in one reading of the input for
 // the statistics and one for the result, without temporaries; backward likewise.
-#include <ATen/ATen.h>
-#include <ATen/Parallel.h>
-#include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/saved_variable.h>
 #include <torch/csrc/autograd/variable.h>
 
 #include <cmath>
-#include <cstring>
 #include <numeric>
 
+#include "call.h"
+#include "node.h"
 #include "norm_kernel.h"
-#include "shim.h"
 
 namespace {
 
@@ -43,15 +40,7 @@ struct Plan {
 
   double rows() const { return static_cast<double>(numel / channels); }
 
-  template <class F>
-  void each(F f) const {
-    at::parallel_for(0, chunks, 1, [&](int64_t first, int64_t last) {
-      for (int64_t k = first; k < last; k++) f(k, k * chunk, std::min(numel, (k + 1) * chunk));
-    });
-  }
-
-  // The same assignment to threads, each from its last chunk to its first: what a reduction has read last is still
-  // in the cache.
+  // Each thread goes from its last chunk to its first: what the reduction before has read last is still in the cache.
   template <class F>
   void back(F f) const {
     at::parallel_for(0, chunks, 1, [&](int64_t first, int64_t last) {
@@ -301,16 +290,6 @@ struct NormBackward final : torch::autograd::Node {
   }
 };
 
-// libtorch shares its graph's nodes by one pointer type or, since 2.x, by the other.
-template <class Node>
-std::shared_ptr<Node> make(std::shared_ptr<torch::autograd::Node>*) {
-  return std::make_shared<Node>();
-}
-template <class Node>
-c10::intrusive_ptr<Node> make(c10::intrusive_ptr<torch::autograd::Node>*) {
-  return c10::make_intrusive<Node>();
-}
-
 // ---- the operation
 
 struct Operands {
@@ -342,7 +321,7 @@ std::pair<Tensor, Tensor> fused(Operands v, const Options& o, bool record) {
   Tensor y = normalise(v.x, v.add, v.w, v.b, gate, s);
   const Tensor recorded = record && gate == Gate::kRecord ? s.gates : Tensor();
   if (graph) {
-    auto node = make<NormBackward>(static_cast<decltype(torch::autograd::Edge::function)*>(nullptr));
+    auto node = make_node<NormBackward>();
     node->set_next_edges(torch::autograd::collect_next_edges(v.x, v.add, v.w, v.b));
     node->options = o;
     node->x = torch::autograd::SavedVariable(v.x, false);
@@ -379,24 +358,15 @@ std::pair<Tensor, Tensor> batch_norm_act(const Operands& v, const Options& o, bo
   return fits(v) ? fused(v, o, record) : composed(v, o, record);
 }
 
-Tensor tensor(lt_tensor t) { return t ? *reinterpret_cast<Tensor*>(t) : Tensor(); }
-
 }  // namespace
 
 char* lt_batch_norm_act(bool grad, lt_tensor x, lt_tensor add, lt_tensor w, lt_tensor b, lt_tensor mean, lt_tensor var,
                         bool train, double momentum, double eps, bool relu, lt_tensor gates, bool record, lt_tensor* y,
                         lt_tensor* recorded) {
-  try {
-    at::AutoGradMode mode(grad);
-    std::pair<Tensor, Tensor> out = batch_norm_act(
-        {tensor(x), tensor(add), tensor(w), tensor(b), tensor(mean), tensor(var), tensor(gates)},
-        {train, relu, momentum, eps}, record);
-    char* error = lt_alias(reinterpret_cast<lt_tensor>(&out.first), y);
-    if (!error && out.second.defined()) error = lt_alias(reinterpret_cast<lt_tensor>(&out.second), recorded);
-    return error;
-  } catch (const c10::Error& e) {
-    return strdup(e.what_without_backtrace());
-  } catch (const std::exception& e) {
-    return strdup(e.what());
-  }
+  return call(grad, [&] {
+    auto out = batch_norm_act({T(x), or_none(add), or_none(w), or_none(b), or_none(mean), or_none(var), or_none(gates)},
+                              {train, relu, momentum, eps}, record);
+    *y = wrap(std::move(out.first));
+    if (out.second.defined()) *recorded = wrap(std::move(out.second));
+  });
 }

@@ -193,13 +193,36 @@ func TestBatchNormActAgrees(t *testing.T) {
 	}
 }
 
+// Where backward decides the gates again it decides as forward did, even a rounding error from zero.
+func TestBatchNormActDecidesAgain(t *testing.T) {
+	const c = 17
+	s := torch.NewScope(torch.Grad)
+	defer s.Close()
+	zero, one, b := s.Full(torch.Float32, 0, c), s.Full(torch.Float32, 1, c), s.Full(torch.Float32, 0.5, c)
+	x := s.Full(torch.Float32, 0, 8, c, 9, 9)
+	x.Normal(-0.5*math.Sqrt(1+normEps), 1e-7, 1)
+	y, _ := s.BatchNormAct(x.SetRequiresGrad(true), one, b, zero, one, torch.NormOptions{ReLU: true, Eps: normEps})
+	dx := s.Grad(s.Sum(y), []torch.Tensor{x}, torch.GradOptions{})[0]
+	closed := s.IsZero(s.Detach(y))
+	if !s.IsZero(dx).Equal(closed) {
+		t.Error("backward shut other units than forward")
+	}
+	share := 0
+	for _, v := range closed.Data() {
+		share += int(v)
+	}
+	if n := int(x.Numel()); share < n/4 || share > n*3/4 {
+		t.Errorf("%d of %d units are shut: the test does not straddle zero", share, n)
+	}
+}
+
 // The kernels for narrower vectors agree as well: libtorch's variable limits both to them.
 func TestBatchNormActNarrower(t *testing.T) {
 	if os.Getenv("ATEN_CPU_CAPABILITY") != "" {
 		t.Skip("limited from outside")
 	}
 	for _, isa := range []string{"avx2", "default"} {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestBatchNormAct(Agrees|Replays|Threads)$")
+		cmd := exec.Command(os.Args[0], "-test.run=^TestBatchNormAct(Agrees|DecidesAgain|Replays|Threads)$")
 		cmd.Env = append(os.Environ(), "ATEN_CPU_CAPABILITY="+isa)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", isa, err, out)

@@ -79,7 +79,9 @@ Tensor gather(Tensor x, const Tensor& choice, const Windows& g) {
   Tensor y = maps(x, choice.sizes(), x.scalar_type());
   POOL_TYPES(x.scalar_type(), [&] {
     at::parallel_for(0, g.n * g.oh, 1, [&](int64_t begin, int64_t end) {
-      pool::gather(g, x.data_ptr<scalar_t>(), choice.data_ptr<uint8_t>(), y.data_ptr<scalar_t>(), begin, end);
+      std::vector<Sum<scalar_t>> taken(g.c);
+      pool::gather(g, x.data_ptr<scalar_t>(), choice.data_ptr<uint8_t>(), y.data_ptr<scalar_t>(), taken.data(), begin,
+                   end);
     });
   });
   return recorded(y, x, [=](const Tensor& d) { return scatter(d, choice, g); });
@@ -90,7 +92,9 @@ std::pair<Tensor, Tensor> maximum(Tensor x, const Windows& g) {
   Tensor y = maps(x, {g.n, g.c, g.oh, g.ow}, x.scalar_type()), choice = maps(x, y.sizes(), at::kByte);
   POOL_TYPES(x.scalar_type(), [&] {
     at::parallel_for(0, g.n * g.oh, 1, [&](int64_t begin, int64_t end) {
-      pool::maximum(g, x.data_ptr<scalar_t>(), y.data_ptr<scalar_t>(), choice.data_ptr<uint8_t>(), begin, end);
+      std::vector<Sum<scalar_t>> best(g.c);
+      pool::maximum(g, x.data_ptr<scalar_t>(), y.data_ptr<scalar_t>(), choice.data_ptr<uint8_t>(), best.data(), begin,
+                    end);
     });
   });
   return {recorded(y, x, [=](const Tensor& d) { return scatter(d, choice, g); }), choice};

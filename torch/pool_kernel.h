@@ -29,13 +29,15 @@ struct Windows {
   int64_t last(int64_t i, int64_t count) const { return std::min(count, (i + padding) / stride + 1); }
 };
 
-// Maxima and their choices, for rows [begin, end) of n·oh results. The first of equals wins, and NaN over all.
+// Maxima and their choices, for rows [begin, end) of n·oh results. The first of equals wins, and NaN over all. best has
+// room for c.
 template <class S>
-POOL_CLONES void maximum(const Windows& g, const S* x, S* y, uint8_t* choice, int64_t begin, int64_t end) {
+POOL_CLONES void maximum(const Windows& g, const S* x, S* y, uint8_t* choice, Sum<S>* best, int64_t begin,
+                         int64_t end) {
   for (int64_t row = begin; row < end; row++) {
     const int64_t n = row / g.oh, i = row % g.oh;
     for (int64_t j = 0; j < g.ow; j++) {
-      S* best = y + (row * g.ow + j) * g.c;
+      S* out = y + (row * g.ow + j) * g.c;
       uint8_t* chosen = choice + (row * g.ow + j) * g.c;
       bool fresh = true;
       for (int64_t a = g.from(i); a < g.to(i, g.h); a++) {
@@ -51,38 +53,40 @@ POOL_CLONES void maximum(const Windows& g, const S* x, S* y, uint8_t* choice, in
           }
 #pragma omp simd
           for (int64_t c = 0; c < g.c; c++) {
-            const Sum<S> value = v[c], before = best[c];
-            const bool wins = value > before || value != value;
-            best[c] = static_cast<S>(wins ? value : before);
+            const Sum<S> value = v[c];
+            const bool wins = value > best[c] || value != value;
+            best[c] = wins ? value : best[c];
             chosen[c] = wins ? position : chosen[c];
           }
         }
       }
+#pragma omp simd
+      for (int64_t c = 0; c < g.c; c++) out[c] = static_cast<S>(best[c]);
     }
   }
 }
 
-// What x has at recorded choices, for rows [begin, end) of n·oh results.
+// What x has at recorded choices, for rows [begin, end) of n·oh results. taken has room for c.
 template <class S>
-POOL_CLONES void gather(const Windows& g, const S* x, const uint8_t* choice, S* y, int64_t begin, int64_t end) {
+POOL_CLONES void gather(const Windows& g, const S* x, const uint8_t* choice, S* y, Sum<S>* taken, int64_t begin,
+                        int64_t end) {
   for (int64_t row = begin; row < end; row++) {
     const int64_t n = row / g.oh, i = row % g.oh;
     for (int64_t j = 0; j < g.ow; j++) {
       S* out = y + (row * g.ow + j) * g.c;
       const uint8_t* chosen = choice + (row * g.ow + j) * g.c;
-      std::fill_n(out, g.c, S(0));
+      std::fill_n(taken, g.c, Sum<S>(0));
       for (int64_t a = g.from(i); a < g.to(i, g.h); a++) {
         for (int64_t b = g.from(j); b < g.to(j, g.w); b++) {
           const int64_t h = i * g.stride - g.padding + a, w = j * g.stride - g.padding + b;
           const S* v = x + ((n * g.h + h) * g.w + w) * g.c;
           const uint8_t position = static_cast<uint8_t>(a * g.k + b);
 #pragma omp simd
-          for (int64_t c = 0; c < g.c; c++) {
-            const Sum<S> value = v[c], before = out[c];
-            out[c] = static_cast<S>(chosen[c] == position ? value : before);
-          }
+          for (int64_t c = 0; c < g.c; c++) taken[c] = chosen[c] == position ? static_cast<Sum<S>>(v[c]) : taken[c];
         }
       }
+#pragma omp simd
+      for (int64_t c = 0; c < g.c; c++) out[c] = static_cast<S>(taken[c]);
     }
   }
 }

@@ -89,10 +89,21 @@ const char* lt_cpu_capability(void) {
 bool lt_has_onednn(void) { return at::hasMKLDNN(); }
 bool lt_has_cuda(void) { return at::hasCUDA(); }
 void lt_set_threads(int n) {
+  process_threads = n;
   at::set_num_threads(n);
+  lt_set_blas_threads(n);
+}
+void lt_set_blas_threads(int n) {
   if (auto f = reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))) f(n);
 }
-int lt_threads(void) { return at::get_num_threads(); }
+void lt_set_own_threads(int n) {
+  own_threads = n;
+  size_team();
+}
+int lt_threads(void) {
+  size_team();
+  return at::get_num_threads();
+}
 
 // ---- meter.go (allocator in meter.cpp)
 

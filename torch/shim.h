@@ -22,8 +22,10 @@ char* lt_blas(void);        // the caller frees
 const char* lt_cpu_capability(void);
 bool lt_has_onednn(void);
 bool lt_has_cuda(void);
-void lt_set_threads(int n);
-int lt_threads(void);
+void lt_set_threads(int n);       // of the process: engine and BLAS
+void lt_set_blas_threads(int n);  // of the process: BLAS
+void lt_set_own_threads(int n);   // of the calling OS thread, for good
+int lt_threads(void);             // of the calling OS thread
 
 // meter.go
 void lt_meter_install(void);

@@ -79,7 +79,8 @@ type Model struct {
 // NewModel builds the network of a recipe for images of shape in, cuts it and hands it to its method. For inference no
 // optimizer is made. The caller frees the model.
 func NewModel(c Config, in nn.Shape, classes int, inference bool) (*Model, error) {
-	torch.SetThreads(cmp.Or(c.Threads, runtime.GOMAXPROCS(0)))
+	threads := cmp.Or(c.Threads, runtime.GOMAXPROCS(0))
+	torch.SetThreads(threads)
 	init := nn.Init{Seed: c.Seed, Device: torch.CPU}
 	net, err := zoo.New(c.Model, in, classes, init)
 	if err != nil {
@@ -99,7 +100,12 @@ func NewModel(c Config, in nn.Shape, classes int, inference bool) (*Model, error
 		return nil, err
 	}
 	rule, schedule := method.Compose(options)
-	return &Model{Config: c, Net: net, Learner: local.NewChain(modules, rule, schedule, c.dtype())}, nil
+	m := &Model{Config: c, Net: net}
+	chain := local.NewChain(modules, rule, schedule, c.dtype())
+	if m.Learner = chain; options.Pipeline > 0 && !inference {
+		m.Learner = local.NewPipeline(chain, options.Pipeline, threads)
+	}
+	return m, nil
 }
 
 // cut divides a network into modules with local heads; the last module gets the network's own classifier.
@@ -158,8 +164,9 @@ func (m *Model) Cuts() []string {
 	return names
 }
 
-// Free releases all parameters and optimizers.
+// Free ends the learner and releases all parameters and optimizers.
 func (m *Model) Free() {
+	m.Learner.Close()
 	for _, module := range m.Learner.Modules() {
 		module.Free()
 	}

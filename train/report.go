@@ -5,58 +5,13 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/record"
 	"github.com/locus-learn/locus/torch"
 )
-
-// sums adds up an epoch's statistics. It is part of a checkpoint, so that a resumed epoch reports the whole of it.
-type sums struct {
-	Steps   int
-	Loss    float64
-	Seconds float64
-	SGR     []mean // per module
-	Cos     []mean
-}
-
-// mean is a running mean over the steps on which the value was measured.
-type mean struct {
-	N   int
-	Sum float64
-}
-
-func (m *mean) add(v float64) {
-	if !math.IsNaN(v) {
-		m.N++
-		m.Sum += v
-	}
-}
-
-func values(ms []mean) []float64 {
-	if len(ms) == 0 {
-		return nil
-	}
-	out := make([]float64, len(ms))
-	for i, m := range ms {
-		out[i] = m.Sum / float64(m.N) // NaN where nothing was measured
-	}
-	return out
-}
-
-// agreements splits stats into columns; nil where no module measured any.
-func agreements(stats []local.Stats) (sgr, cos []float64) {
-	measured := false
-	for _, s := range stats {
-		sgr, cos = append(sgr, s.SGR), append(cos, s.Cos)
-		measured = measured || !math.IsNaN(s.Cos)
-	}
-	if !measured {
-		return nil, nil
-	}
-	return sgr, cos
-}
 
 // begin announces the run and, for a fresh one, saves the initial checkpoint.
 func (r *Run) begin() error {
@@ -70,26 +25,46 @@ func (r *Run) begin() error {
 	return r.save()
 }
 
-// report adds a step to the epoch's sums and sends an event every few steps.
-func (r *Run) report(stats []local.Stats, lr, seconds float64) error {
-	r.times = append(r.times, seconds)
+// report takes the batches that have left the network in the time since began, which they share with the calls that
+// no batch left in.
+func (r *Run) report(left []local.Outcome, began time.Time) error {
+	r.peak = max(r.peak, torch.PeakBytes())
+	r.spent += time.Since(began).Seconds()
+	if len(left) == 0 {
+		return nil
+	}
+	each := r.spent / float64(len(left))
+	r.spent = 0
+	for _, o := range left {
+		if err := r.reportStep(o, each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reportStep moves the run's position behind a step, adds the step to the epoch's sums and sends an event every few.
+func (r *Run) reportStep(o local.Outcome, seconds float64) error {
+	r.at.Step++
+	r.at.Batch++
 	r.at.Seconds += seconds
-	sgr, cos := agreements(stats)
+	r.times = append(r.times, seconds)
+	sgr, cos := agreements(o.Stats)
+	busy, wait := times(o.Stats)
+	loss := o.Stats[len(o.Stats)-1].Loss
 	s := &r.at.Sums
 	s.Steps++
 	s.Seconds += seconds
-	s.Loss += stats[len(stats)-1].Loss
-	if sgr != nil && s.SGR == nil {
-		s.SGR, s.Cos = make([]mean, len(sgr)), make([]mean, len(sgr))
-	}
-	for i := range sgr {
-		s.SGR[i].add(sgr[i])
-		s.Cos[i].add(cos[i])
-	}
+	s.Loss += loss
+	addEach(&s.SGR, sgr)
+	addEach(&s.Cos, cos)
+	addEach(&s.Busy, busy)
+	addEach(&s.Wait, wait)
 	event := record.Step{
-		Step: r.at.Step, Epoch: r.at.Epoch + 1, Loss: stats[len(stats)-1].Loss, LR: lr, SGRLoss: sgr, SGRCos: cos,
+		Step: r.at.Step, Epoch: r.at.Epoch + 1, Loss: loss, LR: o.LR, SGRLoss: sgr, SGRCos: cos,
+		ModuleBusy: busy, ModuleWait: wait,
 	}
-	for _, m := range stats {
+	for _, m := range o.Stats {
 		event.ModuleLoss = append(event.ModuleLoss, m.Loss)
 	}
 	recent := r.times[max(0, len(r.times)-stepsPerEvent):]
@@ -117,6 +92,7 @@ func (r *Run) endEpoch(ctx context.Context) error {
 		Epoch: r.at.Epoch + 1, Step: r.at.Step, TrainLoss: s.Loss / float64(s.Steps),
 		TestAcc: last.Top1, TestTop5: last.Top5,
 		LR: r.rate(r.at.Step - 1), SGRLoss: values(s.SGR), SGRCos: values(s.Cos),
+		ModuleBusy: values(s.Busy), ModuleWait: values(s.Wait),
 		Seconds: s.Seconds, ImagesPerSecond: float64(s.Steps*r.model.Config.Data.Batch) / s.Seconds,
 		PeakBytes: r.peak, RestingBytes: r.model.RestingBytes(),
 	}

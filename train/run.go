@@ -1,20 +1,15 @@
 package train
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
-	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/record"
-	"github.com/locus-learn/locus/torch"
 )
 
 // Options are what a command line says about a run beyond its recipe.
@@ -49,6 +44,7 @@ type Run struct {
 
 	perEpoch int
 	times    []float64 // seconds of each step of this process
+	spent    float64   // seconds of training since the last of these
 	peak     int64     // of live tensor bytes while training
 }
 
@@ -146,126 +142,4 @@ func (r *Run) openSinks(extra record.Sink, resumed int) error {
 func (r *Run) Close() error {
 	r.model.Free()
 	return r.sink.Close()
-}
-
-// Train runs to the end of the schedule and returns the run's summary. When ctx ends, the step under way is finished
-// and saved and the error is ErrInterrupted. A loss that is not finite ends the run with the last checkpoint as it was.
-func (r *Run) Train(ctx context.Context) (record.Summary, error) {
-	defer torch.Pin()()
-	if err := r.begin(); err != nil {
-		return record.Summary{}, err
-	}
-	saved := time.Now()
-	// A run that stopped between an epoch's last step and its evaluation goes on with the evaluation.
-	for r.at.Step < r.at.Total || r.at.Evaluated < r.at.Step {
-		loader := r.loader()
-		err := r.epoch(ctx, loader, &saved)
-		loader.Close()
-		if err == nil {
-			err = r.endEpoch(ctx)
-		}
-		if err != nil {
-			return r.stopped(err)
-		}
-		if err := r.save(); err != nil {
-			return record.Summary{}, err
-		}
-		saved = time.Now()
-	}
-	return r.finish("")
-}
-
-// epoch trains on what is left of the current epoch.
-func (r *Run) epoch(ctx context.Context, loader *data.Loader, saved *time.Time) error {
-	torch.ResetPeak()
-	for r.at.Step < r.at.Total {
-		began := time.Now()
-		batch, err := loader.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		x, y := r.tensors(batch)
-		lr := r.rate(r.at.Step)
-		stats, err := r.model.Learner.Step(x, y, local.Tick{
-			Step: r.at.Step, Done: float64(r.at.Step) / float64(r.at.Total), LR: lr,
-		})
-		if err != nil {
-			return err
-		}
-		r.peak = max(r.peak, torch.PeakBytes())
-		r.at.Step++
-		r.at.Batch++
-		if err := r.report(stats, lr, time.Since(began).Seconds()); err != nil {
-			return err
-		}
-		if time.Since(*saved) > checkpointInterval {
-			if err := r.save(); err != nil {
-				return err
-			}
-			*saved = time.Now()
-		}
-	}
-	return nil
-}
-
-// stopped ends a run early. An interruption is saved; a loss that is not finite leaves the last checkpoint as it is.
-func (r *Run) stopped(cause error) (record.Summary, error) {
-	var diverged *local.Diverged
-	switch {
-	case errors.Is(cause, context.Canceled):
-		if err := r.save(); err != nil {
-			return record.Summary{}, err
-		}
-		s, err := r.finish("interrupted")
-		return s, errors.Join(err, ErrInterrupted)
-	case errors.As(cause, &diverged):
-		s, err := r.finish(diverged.Error())
-		cause = fault.New("%w; %s keeps the last good checkpoint; a lower optim.lr, now %g, is the usual cure",
-			cause, filepath.Join(r.dir, lastFile), r.model.Config.Optim.LR)
-		return s, errors.Join(err, cause)
-	}
-	return record.Summary{}, cause
-}
-
-func (r *Run) rate(step int) float64 {
-	c := r.model.Config
-	return c.Schedule.Rate(c.Optim.LR, step, r.at.Total, r.perEpoch)
-}
-
-func (r *Run) loader() *data.Loader {
-	o := r.model.Config.Data
-	return data.NewLoader(r.set.Train, data.LoaderOptions{
-		Batch: o.Batch, Workers: o.Workers, Augment: o.Augment, Shuffle: o.Shuffle,
-		Seed: r.model.Config.Seed, Epoch: r.at.Epoch, Start: r.at.Batch,
-	})
-}
-
-// tensors moves a batch to the device.
-func (r *Run) tensors(b data.Batch) (x, y torch.Tensor) {
-	return toTensors(b, r.set.Mean, r.set.Std, r.model.Config.dtype())
-}
-
-func toTensors(b data.Batch, mean, std []float64, dtype torch.DType) (x, y torch.Tensor) {
-	s := torch.NewScope(torch.NoGrad)
-	x = s.FromImages(dtype, b.Images, b.N, b.Shape.H, b.Shape.W, b.Shape.C, float32s(mean), float32s(std))
-	return x.Keep(), s.FromInts(b.Labels).Keep()
-}
-
-func float32s(v []float64) []float32 {
-	out := make([]float32, len(v))
-	for i := range v {
-		out[i] = float32(v[i])
-	}
-	return out
-}
-
-func median(v []float64) float64 {
-	if len(v) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(v))
-	return sorted[len(sorted)/2]
 }

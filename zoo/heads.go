@@ -26,6 +26,7 @@ type Head struct {
 var heads = []Head{
 	{"linear", "global average pooling and a linear layer", newLinearHead},
 	{"conv", "3×3 convolution to `width` channels, BN, ReLU, 2×2 average pool, BN, linear (Belilovsky et al. 2019, k=2)", newConvHead},
+	{"infopro", "for ImageNet: 1×1, two or more 3×3 and 1×1 convolutions to 2048 channels, pooling, linear (Wang et al. 2021)", newInfoProHead},
 }
 
 // Heads lists the local heads.
@@ -64,4 +65,41 @@ func newConvHead(o HeadOptions, in nn.Shape, classes int, init nn.Init) (nn.Laye
 		nn.Flatten{},
 		nn.NewLinear(init.In("fc"), 4*width, classes),
 	}, nil
+}
+
+// newInfoProHead builds convolutions 1×1 to a quarter of the channels, 3×3 to 256 and to 512, and 1×1 to 2048, each with
+// BN and ReLU, then global average pooling and a linear layer. It is published for 512 and 1024 channels, with stride 2
+// in both 3×3. For others our rule is: at least 64 channels behind the first convolution, and stride 2 until maps are
+// 7×7 or smaller, with more 3×3 convolutions to 256 channels in front where two are not enough.
+func newInfoProHead(_ HeadOptions, in nn.Shape, classes int, init nn.Init) (nn.Layer, error) {
+	if in.H == 0 {
+		return nil, fault.New("head.name is infopro: needs feature maps, the module's output is a vector; use head.name=linear")
+	}
+	halvings := 2
+	if in.C != 512 && in.C != 1024 {
+		halvings = 0
+		for side := max(in.H, in.W); side > 7; side = sideAfter(side, 2) {
+			halvings++
+		}
+	}
+	var head nn.Sequential
+	channels := in.C
+	add := func(out, k, stride int) {
+		n := len(head) + 1
+		head = append(head, nn.NewConvNormReLU(init, fmt.Sprint("conv", n), fmt.Sprint("bn", n), channels, out, k, stride))
+		channels = out
+	}
+	add(max(64, in.C/4), 1, 1)
+	for i, n := 1, max(2, halvings); i <= n; i++ {
+		out, stride := 256, 1
+		if i == n {
+			out = 512
+		}
+		if i <= halvings {
+			stride = 2
+		}
+		add(out, 3, stride)
+	}
+	add(2048, 1, 1)
+	return append(head, nn.AvgPool{Side: 1}, nn.Flatten{}, nn.NewLinear(init.In("fc"), channels, classes)), nil
 }

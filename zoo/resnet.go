@@ -70,16 +70,20 @@ type basicBlock struct {
 }
 
 func newBasicBlock(i nn.Init, in, out, stride int) *basicBlock {
-	b := &basicBlock{
-		first: nn.NewConvNormReLU(i, "conv1", "bn1", in, out, 3, stride),
-		conv2: nn.NewConv2d(i.In("conv2"), out, out, 3, 1),
-		bn2:   nn.NewBatchNorm2d(i.In("bn2"), out),
+	return &basicBlock{
+		first:      nn.NewConvNormReLU(i, "conv1", "bn1", in, out, 3, stride),
+		conv2:      nn.NewConv2d(i.In("conv2"), out, out, 3, 1),
+		bn2:        nn.NewBatchNorm2d(i.In("bn2"), out),
+		downsample: newDownsample(i.In("downsample"), in, out, stride),
 	}
-	if stride != 1 || in != out {
-		d := i.In("downsample")
-		b.downsample = nn.Sequential{nn.NewConv2d(d.In("0"), in, out, 1, stride), nn.NewBatchNorm2d(d.In("1"), out)}
+}
+
+// newDownsample returns the shortcut: the identity, which is no layer at all, wherever the shapes allow it.
+func newDownsample(i nn.Init, in, out, stride int) nn.Sequential {
+	if stride == 1 && in == out {
+		return nil
 	}
-	return b
+	return nn.Sequential{nn.NewConv2d(i.In("0"), in, out, 1, stride), nn.NewBatchNorm2d(i.In("1"), out)}
 }
 
 // Forward implements nn.Layer.

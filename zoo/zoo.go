@@ -45,9 +45,16 @@ type Model struct {
 	build        func(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error)
 }
 
+const imageNetDoc = "ImageNet residual network, as torchvision has it; images of at least 32×32 (He et al. 2016)"
+
 var models = []Model{
 	{"resnet32", "CIFAR residual network, 6n+2 layers, widths w, 2w, 4w (He et al. 2016)", 16, 32, newResNet},
 	{"plainnet32", "resnet32 without its identity connections (the paper's Table 3)", 16, 32, newPlainNet},
+	{"resnet18", imageNetDoc, 64, 18, newImageNetResNet},
+	{"resnet34", imageNetDoc, 64, 34, newImageNetResNet},
+	{"resnet50", imageNetDoc, 64, 50, newImageNetResNet},
+	{"resnet101", imageNetDoc, 64, 101, newImageNetResNet},
+	{"resnet152", imageNetDoc, 64, 152, newImageNetResNet},
 	{"mlp", "hidden layers of width w, each Linear and ReLU", 256, 3, newMLP},
 }
 

@@ -20,6 +20,7 @@ type benchFlags struct {
 	sets                           []string
 	o                              bench.Options
 	asJSON                         bool
+	against, plot                  string // files
 }
 
 func newBench() *cobra.Command {
@@ -28,14 +29,24 @@ func newBench() *cobra.Command {
 		Use:   "bench",
 		Short: "Measure time and memory of training steps",
 		Long: `Measure training steps on random images: the time of a step, and the memory that tensors take, exactly. The methods
-take turns step by step, so that a drift of the machine's speed meets all alike.`,
+take turns step by step, so that a drift of the machine's speed meets all alike.
+
+With --against, rows are compared with those of an earlier --json: a median slower by more than the spread of both runs,
+or a peak of memory larger by a byte, is a regression, and the exit code 1.`,
 		Example: `  locus bench
-  locus bench --model resnet32 --methods bp,sgr --modules 16 --batch 256 --json`,
+  locus bench --model resnet32 --methods bp,sgr --modules 16 --batch 256 --json >before.json
+  locus bench --model resnet32 --methods bp,sgr --modules 16 --batch 256 --against before.json --plot bench.svg`,
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := f.config()
 			if err != nil {
 				return err
+			}
+			var earlier []bench.Result
+			if f.against != "" {
+				if earlier, err = bench.Read(f.against); err != nil {
+					return err
+				}
 			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s, batch %d of %d×%d: %d steps of %s, after %d to warm up\n", c.Model.Name, c.Data.Batch,
 				f.o.Image, f.o.Image, f.o.Steps, strings.Join(f.o.Methods, ", "), f.o.Warmup)
@@ -43,7 +54,18 @@ take turns step by step, so that a drift of the machine's speed meets all alike.
 			if err != nil {
 				return err
 			}
-			return f.print(cmd, results)
+			if err := f.print(cmd, results); err != nil {
+				return err
+			}
+			if f.plot != "" {
+				if err := bench.Plot(f.plot, results); err != nil {
+					return err
+				}
+			}
+			if f.against != "" {
+				return f.compare(cmd, results, earlier)
+			}
+			return nil
 		},
 	}
 	f.add(cmd)
@@ -62,6 +84,8 @@ func (f *benchFlags) add(cmd *cobra.Command) {
 	flags.IntVar(&f.o.Steps, "steps", 10, "`N` steps of each method that count")
 	flags.IntVar(&f.o.Warmup, "warmup", 2, "`N` steps of each method before them")
 	flags.BoolVar(&f.asJSON, "json", false, "print JSON")
+	flags.StringVar(&f.against, "against", "", "`FILE` that an earlier --json has written: compare with it")
+	flags.StringVar(&f.plot, "plot", "", "`FILE` to draw the rows into, as SVG")
 	addSet(cmd, &f.sets)
 	must(cmd.RegisterFlagCompletionFunc("model", completeModels))
 	must(cmd.RegisterFlagCompletionFunc("methods", completeMethods))
@@ -121,4 +145,23 @@ func (f *benchFlags) print(cmd *cobra.Command, results []bench.Result) error {
 	}
 	_, err := fmt.Fprintf(w, "%s, %d threads; peak resident memory of the process: %s MiB\n", results[0].Precision, results[0].Threads, rss)
 	return err
+}
+
+// compare tells how the results differ from earlier ones, beside the JSON where that is asked for.
+func (f *benchFlags) compare(cmd *cobra.Command, results, earlier []bench.Result) error {
+	changes, err := bench.Against(results, earlier)
+	if err != nil {
+		return err
+	}
+	w := cmd.OutOrStdout()
+	if f.asJSON {
+		w = cmd.ErrOrStderr()
+	}
+	for _, c := range changes {
+		fmt.Fprintln(w, c)
+	}
+	if bench.Regressed(changes) {
+		return fmt.Errorf("this is a regression against %s", f.against)
+	}
+	return nil
 }

@@ -16,7 +16,7 @@ func TestDeriveSeparatesStreams(t *testing.T) {
 	add("index 0", Derive(1, "a", 0))
 	add("index 1", Derive(1, "a", 1))
 	add("two indices", Derive(1, "a", 0, 1))
-	if Derive(1, "a", 7) != Derive(1, "a", 7) {
+	if first, again := Derive(1, "a", 7), Derive(1, "a", 7); first != again {
 		t.Error("the same name gives two streams")
 	}
 }

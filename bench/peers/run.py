@@ -1,0 +1,100 @@
+"""Our steps beside PyTorch's in one run: `locus bench` and peers.py take turns, a process of its own for each method
+and round. Prints ratios, PyTorch over ours, as the median of the rounds with the lowest and the highest, and writes
+every row as JSON."""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def row(command):
+    """The one row that a command prints, with the most memory that its process had."""
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
+        text = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            errors.seek(0)
+            sys.exit(f"{errors.read().decode()}exit code {process.returncode} from: {' '.join(command)}")
+    result = json.loads(text)
+    if isinstance(result, list):
+        result = result[0]
+    return {**result, "peak_rss_bytes": usage.ru_maxrss << 10}
+
+
+def commands(args, method):
+    same = ["--methods", method]
+    for name in ("model", "modules", "batch", "image", "precision", "threads", "steps", "warmup"):
+        same += [f"--{name}", str(getattr(args, name))]
+    ours = [args.locus, "bench", "--json", *same]
+    for key, value in (("head.name", args.head), ("head.width", args.head_width), ("model.classes", args.classes)):
+        ours += ["--set", f"{key}={value}"]
+    theirs = [args.python, "-B", "-W", "ignore", os.path.join(HERE, "peers.py"), *same, "--head", args.head,
+              "--head-width", str(args.head_width), "--classes", str(args.classes)]
+    return ours, theirs
+
+
+def compare(args, method):
+    ours, theirs = [], []
+    for i in range(args.rounds):
+        print(f"{method}, round {i + 1} of {args.rounds}", file=sys.stderr)
+        for rows, command in zip((ours, theirs), commands(args, method)):
+            rows.append(row(command))
+    for name in ("modules", "cuts", "batch", "image", "precision", "threads"):
+        a, b = ours[0][name], theirs[0][name]
+        if a != b:
+            sys.exit(f"{method} is not the same on both sides: {name} is {a} here and {b} there")
+    return {"method": method, "ours": ours, "theirs": theirs, "ratios": {
+        name: ratios(ours, theirs, name) for name in ("step_seconds", "activation_bytes", "peak_rss_bytes")}}
+
+
+def ratios(ours, theirs, name):
+    values = [b[name] / a[name] for a, b in zip(ours, theirs) if b[name] is not None]
+    return values and {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+def report(results):
+    first = results[0]
+    engine, a = first["theirs"][0]["engine"], first["ours"][0]
+    print(f"{a['model']}, batch {a['batch']} of {a['image']}×{a['image']}, {a['precision']}, {a['threads']} threads, "
+          f"{len(first['ours'])} rounds; {engine} ÷ ours")
+    print(f"{'method':<10} {'K':>3}  {'seconds a step':<25} {'activation bytes':<25} {'resident bytes':<25}")
+    for r in results:
+        cells = []
+        for name in ("step_seconds", "activation_bytes", "peak_rss_bytes"):
+            q = r["ratios"][name]
+            cells.append(f"{q['median']:.2f} ({q['min']:.2f}–{q['max']:.2f})" if q else "not measured")
+        print(f"{r['method']:<10} {r['ours'][0]['modules']:>3}  " + " ".join(f"{c:<25}" for c in cells).rstrip())
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("--locus", default="bin/locus")
+    p.add_argument("--python", default=sys.executable, help="the interpreter whose PyTorch is measured")
+    p.add_argument("--out", required=True, help="JSON file to write")
+    p.add_argument("--methods", default="bp,layerwise,sgr")
+    p.add_argument("--model", default="resnet32")
+    p.add_argument("--precision", default="fp32")
+    p.add_argument("--head", default="conv")
+    for name, default in (("modules", 3), ("batch", 128), ("image", 32), ("classes", 10), ("head-width", 0),
+                          ("threads", 0), ("steps", 5), ("warmup", 2), ("rounds", 3)):
+        p.add_argument(f"--{name}", type=int, default=default)
+    args = p.parse_args()
+    args.threads = args.threads or len(os.sched_getaffinity(0))
+    results = [compare(args, method) for method in args.methods.split(",")]
+    report(results)
+    os.makedirs(os.path.dirname(args.out) or ".", exist_ok=True)
+    with open(args.out, "w") as f:
+        json.dump(results, f, indent=1)
+    print("rows are in", args.out)
+
+
+if __name__ == "__main__":
+    main()

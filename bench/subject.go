@@ -1,0 +1,62 @@
+package bench
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/locus-learn/locus/internal/seed"
+	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/torch"
+	"github.com/locus-learn/locus/train"
+)
+
+// subject is one method under test.
+type subject struct {
+	model *train.Model
+	step  int
+	times []float64
+}
+
+// train takes a turn and returns its seconds a step: one step in lock-step; in a pipeline so many that filling and
+// draining it weighs little. The first batch of random images is drawn before the clock starts, and those behind it
+// while modules work.
+func (s *subject) train(c train.Config, o Options) (float64, error) {
+	steps := max(1, 8*c.Method.Pipeline)
+	x, y := batch(c, o, s.step)
+	began := time.Now()
+	for i := range steps {
+		if i > 0 {
+			x, y = batch(c, o, s.step)
+		}
+		_, err := s.model.Learner.Step(x, y, local.Tick{Step: s.step, LR: c.Optim.LR / 100})
+		if err != nil {
+			return 0, s.failed(err)
+		}
+		s.step++
+	}
+	if _, err := s.model.Learner.Drain(); err != nil {
+		return 0, s.failed(err)
+	}
+	return time.Since(began).Seconds() / float64(steps), nil
+}
+
+func (s *subject) failed(err error) error {
+	return fmt.Errorf("bench: %s: %w", s.model.Config.Method.Name, err)
+}
+
+func batch(c train.Config, o Options, step int) (x, y torch.Tensor) {
+	scope := torch.NewScope(torch.NoGrad)
+	defer scope.Close()
+	n := int64(c.Data.Batch)
+	x = scope.Full(torch.Float32, 0, n, 3, int64(o.Image), int64(o.Image))
+	x.Normal(0, 1, seed.Derive(c.Seed, "bench/images", uint64(step)))
+	if c.Precision == "bf16" {
+		x = scope.Cast(x, torch.BFloat16)
+	}
+	labels := make([]int64, n)
+	random := seed.Rand(c.Seed, "bench/labels", uint64(step))
+	for i := range labels {
+		labels[i] = random.Int64N(int64(o.Classes))
+	}
+	return x.Keep(), scope.FromInts(labels).Keep()
+}

@@ -1,0 +1,133 @@
+package train
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/record"
+	"github.com/locus-learn/locus/torch"
+)
+
+// Train runs to the end of the schedule and returns the run's summary. When ctx ends, the steps under way are
+// finished and saved and the error is ErrInterrupted. A loss that is not finite ends the run with the last checkpoint as it was.
+func (r *Run) Train(ctx context.Context) (record.Summary, error) {
+	defer torch.Pin()()
+	if err := r.begin(); err != nil {
+		return record.Summary{}, err
+	}
+	saved := time.Now()
+	// A run that stopped between an epoch's last step and its evaluation goes on with the evaluation.
+	for r.at.Step < r.at.Total || r.at.Evaluated < r.at.Step {
+		loader := r.loader()
+		err := r.epoch(ctx, loader, &saved)
+		loader.Close()
+		if err = cmp.Or(r.drain(), err); err == nil {
+			err = r.endEpoch(ctx)
+		}
+		if err != nil {
+			return r.stopped(err)
+		}
+		if err := r.save(); err != nil {
+			return record.Summary{}, err
+		}
+		saved = time.Now()
+	}
+	return r.finish("")
+}
+
+// epoch trains on what is left of the current epoch. The last batches may still be in the network when it returns.
+func (r *Run) epoch(ctx context.Context, loader *data.Loader, saved *time.Time) error {
+	torch.ResetPeak()
+	for step := r.at.Step; step < r.at.Total; step++ {
+		began := time.Now()
+		batch, err := loader.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		x, y := r.tensors(batch)
+		left, err := r.model.Learner.Step(x, y, local.Tick{
+			Step: step, Done: float64(step) / float64(r.at.Total), LR: r.rate(step),
+		})
+		if err = cmp.Or(r.report(left, began), err); err != nil {
+			return err
+		}
+		if time.Since(*saved) > checkpointInterval {
+			if err := r.drain(); err != nil {
+				return err
+			}
+			if err := r.save(); err != nil {
+				return err
+			}
+			*saved = time.Now()
+		}
+	}
+	return nil
+}
+
+// drain waits for the batches in the network: only then have all modules, and the position, seen the same ones.
+func (r *Run) drain() error {
+	began := time.Now()
+	left, err := r.model.Learner.Drain()
+	return cmp.Or(r.report(left, began), err)
+}
+
+// stopped ends a run early. An interruption is saved; a loss that is not finite leaves the last checkpoint as it is.
+func (r *Run) stopped(cause error) (record.Summary, error) {
+	var diverged *local.Diverged
+	switch {
+	case errors.Is(cause, context.Canceled):
+		if err := r.save(); err != nil {
+			return record.Summary{}, err
+		}
+		s, err := r.finish("interrupted")
+		return s, errors.Join(err, ErrInterrupted)
+	case errors.As(cause, &diverged):
+		s, err := r.finish(diverged.Error())
+		cause = fault.New("%w; %s keeps the last good checkpoint; a lower optim.lr, now %g, is the usual cure",
+			cause, filepath.Join(r.dir, lastFile), r.model.Config.Optim.LR)
+		return s, errors.Join(err, cause)
+	}
+	return record.Summary{}, cause
+}
+
+func (r *Run) rate(step int) float64 {
+	c := r.model.Config
+	return c.Schedule.Rate(c.Optim.LR, step, r.at.Total, r.perEpoch)
+}
+
+func (r *Run) loader() *data.Loader {
+	o := r.model.Config.Data
+	return data.NewLoader(r.set.Train, data.LoaderOptions{
+		Batch: o.Batch, Workers: o.Workers, Augment: o.Augment, Shuffle: o.Shuffle,
+		Seed: r.model.Config.Seed, Epoch: r.at.Epoch, Start: r.at.Batch,
+	})
+}
+
+// tensors moves a batch to the device.
+func (r *Run) tensors(b data.Batch) (x, y torch.Tensor) {
+	return toTensors(b, r.set.Mean, r.set.Std, r.model.Config.dtype())
+}
+
+func toTensors(b data.Batch, mean, std []float64, dtype torch.DType) (x, y torch.Tensor) {
+	s := torch.NewScope(torch.NoGrad)
+	x = s.FromImages(dtype, b.Images, b.N, b.Shape.H, b.Shape.W, b.Shape.C, float32s(mean), float32s(std))
+	return x.Keep(), s.FromInts(b.Labels).Keep()
+}
+
+func float32s(v []float64) []float32 {
+	out := make([]float32, len(v))
+	for i := range v {
+		out[i] = float32(v[i])
+	}
+	return out
+}
