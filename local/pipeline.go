@@ -30,9 +30,9 @@ import (
 // longer that of the largest module, but up to that of all modules and of as many signals as batches may be in flight.
 // The slowest module sets the pace; [Stats] tell it by its Busy, and the others by their Wait.
 //
-// It is no gain where one module alone makes good use of all threads: on two cores lock-step was the faster one in all
-// that was measured (ResNet-32, two and three modules). It is for more cores than a module can use, and modules of
-// about the same work.
+// On two quiet cores lock-step is about as fast or faster, since one module can use both (ResNet-32, two and three modules).
+// A pipeline is for more cores than a module can use, for modules of about the same work, and for cores that others use,
+// too: there a team of threads waits for its slowest at every operation, and workers of one thread do not.
 type Pipeline struct {
 	chain    *Chain
 	threads  int
