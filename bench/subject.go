@@ -17,27 +17,34 @@ type subject struct {
 	times []float64
 }
 
-// train takes a turn and returns its seconds a step: one step in lock-step; in a pipeline so many that filling and
-// draining it weighs little. The first batch of random images is drawn before the clock starts, and those behind it
-// while modules work.
+// train takes a turn and returns its seconds a step. In lock-step a turn is one cycle of method.every, and random images
+// are drawn while the clock stands still; in a pipeline it is so many steps that filling and draining weigh little, and
+// images are drawn while modules work.
 func (s *subject) train(c train.Config, o Options) (float64, error) {
-	steps := max(1, 8*c.Method.Pipeline)
-	x, y := batch(c, o, s.step)
+	pipelined := c.Method.Pipeline > 0
+	steps := max(1, c.Method.Every, 8*c.Method.Pipeline)
+	var took time.Duration
 	began := time.Now()
 	for i := range steps {
-		if i > 0 {
-			x, y = batch(c, o, s.step)
+		x, y := batch(c, o, s.step)
+		if i == 0 || !pipelined {
+			began = time.Now()
 		}
-		_, err := s.model.Learner.Step(x, y, local.Tick{Step: s.step, LR: c.Optim.LR / 100})
-		if err != nil {
+		if _, err := s.model.Learner.Step(x, y, local.Tick{Step: s.step, LR: c.Optim.LR / 100}); err != nil {
 			return 0, s.failed(err)
+		}
+		if !pipelined {
+			took += time.Since(began)
 		}
 		s.step++
 	}
 	if _, err := s.model.Learner.Drain(); err != nil {
 		return 0, s.failed(err)
 	}
-	return time.Since(began).Seconds() / float64(steps), nil
+	if pipelined {
+		took = time.Since(began)
+	}
+	return took.Seconds() / float64(steps), nil
 }
 
 func (s *subject) failed(err error) error {

@@ -34,7 +34,7 @@ func TestKilledRunGoesOnBitForBit(t *testing.T) {
 		if _, err := os.Stat(checkpoint); err == nil {
 			args = []string{"train", "--resume", "--out", b.path("killed"), "--data", b.data}
 		}
-		if done = runAndKill(t, kills < 6, args); !done {
+		if done = runAndKill(t, kills, args); !done {
 			kills++
 		}
 	}
@@ -49,14 +49,18 @@ func TestKilledRunGoesOnBitForBit(t *testing.T) {
 	}
 }
 
-// runAndKill reports whether the program came to its end; it is killed a moment after one of its first lines.
-func runAndKill(t *testing.T, kill bool, args []string) (done bool) {
+// runAndKill reports whether the program came to its end. It is killed a moment after one of its first lines, the first
+// time at once, so that it is killed at least once, and after six kills not again.
+func runAndKill(t *testing.T, kills int, args []string) (done bool) {
 	t.Helper()
 	cmd := program(t, args...)
-	lines := 1 + rand.N(5)
+	lines, delay := 1+rand.N(5), rand.N(60*time.Millisecond)
+	if kills == 0 {
+		lines, delay = 1, 0
+	}
 	err := trigger{text: "loss", fire: func() {
-		if lines--; lines == 0 && kill {
-			time.AfterFunc(rand.N(60*time.Millisecond), func() { cmd.Process.Kill() })
+		if lines--; lines == 0 && kills < 6 {
+			time.AfterFunc(delay, func() { cmd.Process.Kill() })
 		}
 	}}
 	cmd.Stderr = &err
