@@ -2,7 +2,6 @@
 #pragma once
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <omp.h>
 #include <torch/csrc/autograd/grad_mode.h>
 
 #include <atomic>
@@ -24,11 +23,11 @@ inline lt_tensor wrap(at::Tensor t) {
 inline std::atomic<int> process_threads{1};
 inline thread_local int own_threads = 0;  // where it is not the process's
 
-// OpenMP keeps the number of threads of the next parallel region per OS thread. libtorch sets it to that of the process
-// when a thread first asks, not when it changes later. Hence ask first, then set.
+// OpenMP, and MKL where libtorch has it, keep the number of threads of the next parallel region per OS thread. libtorch
+// sets it to that of the process when a thread first asks, not when it changes later. Hence ask first, then set.
 inline void size_team() {
   const int want = own_threads > 0 ? own_threads : process_threads.load(std::memory_order_relaxed);
-  if (at::get_num_threads() != want) omp_set_num_threads(want);
+  if (at::get_num_threads() != want) at::set_num_threads(want);
 }
 
 // Runs one call with its own grad mode, on a thread whose OpenMP team has the right size, and turns every C++ exception

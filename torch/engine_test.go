@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/locus-learn/locus/torch"
 )
@@ -69,6 +70,7 @@ func TestPinTeamIsTheTeam(t *testing.T) {
 	for _, n := range []int{1, 6} {
 		var grown []int
 		for range 10 {
+			time.Sleep(20 * time.Millisecond) // for the team before to end
 			on(func() {
 				torch.PinTeam(n)
 				before := tasks(t)
