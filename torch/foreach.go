@@ -20,19 +20,6 @@ func ForeachAdd(a, b []Tensor, alpha float64) {
 	}
 }
 
-// ForeachDot returns the inner product of two lists taken as one long vector each, summed in float64.
-func ForeachDot(a, b []Tensor) float64 {
-	if len(a) != len(b) {
-		panic(&Error{Op: "foreach dot", Text: "lists of unequal length"})
-	}
-	if len(a) == 0 {
-		return 0
-	}
-	var v C.double
-	check("foreach dot", C.lt_foreach_dot(&raw(a)[0], &raw(b)[0], C.int(len(a)), &v))
-	return float64(v)
-}
-
 // AllFinite reports whether no tensor has a NaN or an infinity.
 func AllFinite(ts []Tensor) bool {
 	if len(ts) == 0 {

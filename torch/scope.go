@@ -31,9 +31,6 @@ func (s *Scope) Close() {
 	s.live = nil
 }
 
-// Recording reports whether the scope's operations are recorded.
-func (s *Scope) Recording() bool { return s.grad }
-
 // Adopt makes the scope the owner of a kept tensor and returns it.
 func (s *Scope) Adopt(t Tensor) Tensor {
 	t.h.leave()

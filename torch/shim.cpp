@@ -63,13 +63,6 @@ at::TensorOptions options(int device, int dtype) {
 const char* lt_version(void) {
   return TORCH_VERSION;
 }
-char* lt_config(void) {
-  try {
-    return strdup(at::show_config().c_str());
-  } catch (...) {
-    return strdup("");
-  }
-}
 char* lt_blas(void) {
   using Config = char* (*)();
   if (auto f = reinterpret_cast<Config>(dlsym(RTLD_DEFAULT, "openblas_get_config"))) return strdup(f());
@@ -121,8 +114,6 @@ void lt_sizes(lt_tensor t, int64_t* out) {
   auto s = T(t).sizes();
   std::copy(s.begin(), s.end(), out);
 }
-bool lt_requires_grad(lt_tensor t) { return T(t).requires_grad(); }
-bool lt_has_graph(lt_tensor t) { return T(t).grad_fn() != nullptr; }
 int64_t lt_nbytes(lt_tensor t) { return static_cast<int64_t>(T(t).nbytes()); }
 
 char* lt_full(int device, int dtype, const int64_t* sizes, int dim, double value, bool channels_last, lt_tensor* out) {
@@ -402,11 +393,4 @@ char* lt_foreach_scale_(const lt_tensor* a, int n, double factor) {
 }
 char* lt_foreach_add_(const lt_tensor* a, const lt_tensor* b, int n, double alpha) {
   return call(false, [&] { at::_foreach_add_(list(a, n), list(b, n), at::Scalar(alpha)); });
-}
-char* lt_foreach_dot(const lt_tensor* a, const lt_tensor* b, int n, double* out) {
-  return call(false, [&] {
-    double sum = 0;
-    for (int i = 0; i < n; i++) sum += at::sum(T(a[i]).to(at::kDouble) * T(b[i]).to(at::kDouble)).item<double>();
-    *out = sum;
-  });
 }

@@ -17,7 +17,6 @@ typedef struct lt_generator_s* lt_generator;
 
 // engine.go
 const char* lt_version(void);
-char* lt_config(void);      // the caller frees
 char* lt_blas(void);        // the caller frees
 const char* lt_cpu_capability(void);
 bool lt_has_onednn(void);
@@ -39,8 +38,6 @@ void lt_free(lt_tensor t);
 int lt_dtype(lt_tensor t);
 int lt_dim(lt_tensor t);
 void lt_sizes(lt_tensor t, int64_t* out);
-bool lt_requires_grad(lt_tensor t);
-bool lt_has_graph(lt_tensor t);
 int64_t lt_nbytes(lt_tensor t);
 char* lt_full(int device, int dtype, const int64_t* sizes, int dim, double value, bool channels_last, lt_tensor* out);
 char* lt_from_data(int device, int dtype, const int64_t* sizes, int dim, const void* data, size_t nbytes, lt_tensor* out);
@@ -109,7 +106,6 @@ char* lt_grad(lt_tensor y, lt_tensor grad_output, const lt_tensor* inputs, int n
 // foreach.go
 char* lt_foreach_scale_(const lt_tensor* a, int n, double factor);
 char* lt_foreach_add_(const lt_tensor* a, const lt_tensor* b, int n, double alpha);
-char* lt_foreach_dot(const lt_tensor* a, const lt_tensor* b, int n, double* out);
 
 #ifdef __cplusplus
 }

@@ -8,8 +8,6 @@ import "C"
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 	"unsafe"
 )
 
@@ -38,22 +36,6 @@ type Device int
 
 // CPU is the processor's memory.
 const CPU Device = -1
-
-// ParseDevice reads "cpu", "cuda" or "cuda:N".
-func ParseDevice(s string) (Device, error) {
-	name, index, numbered := strings.Cut(s, ":")
-	switch {
-	case s == "cpu":
-		return CPU, nil
-	case s == "cuda":
-		return 0, nil
-	case name == "cuda" && numbered:
-		if n, err := strconv.Atoi(index); err == nil && n >= 0 {
-			return Device(n), nil
-		}
-	}
-	return CPU, fmt.Errorf("unknown device %q: must be cpu, cuda or cuda:N", s)
-}
 
 // Tensor is a handle on a libtorch tensor. The zero Tensor is "no tensor". Copies of a Tensor are the same handle.
 type Tensor struct{ h *handle }
@@ -144,12 +126,6 @@ func (t Tensor) Numel() int64 {
 
 // Bytes returns the bytes of the elements.
 func (t Tensor) Bytes() int64 { return int64(C.lt_nbytes(t.c())) }
-
-// RequiresGrad reports whether autograd follows t.
-func (t Tensor) RequiresGrad() bool { return bool(C.lt_requires_grad(t.c())) }
-
-// HasGraph reports whether t was computed by recorded operations.
-func (t Tensor) HasGraph() bool { return bool(C.lt_has_graph(t.c())) }
 
 // SetRequiresGrad marks a leaf, in place, as one that autograd follows.
 func (t Tensor) SetRequiresGrad(on bool) Tensor {
