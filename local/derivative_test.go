@@ -127,6 +127,33 @@ func (b *bench) agrees(t *testing.T) {
 	}
 }
 
+// The term on part of the batch is the term of that part as a batch of its own, beside the objective of the whole.
+func TestTermOnPartOfTheBatch(t *testing.T) {
+	s := torch.NewScope(torch.NoGrad)
+	defer s.Close()
+	i := nn.Init{Seed: 3, Device: torch.CPU}
+	b := newBench(t, s, torch.Float64, nn.NewConvNormReLU(i, "conv", "bn", 3, 6, 3, 2),
+		nn.Sequential{nn.AvgPool{Side: 2}, nn.Flatten{}, nn.NewLinear(i.In("fc"), 24, classes)})
+	for _, double := range []bool{false, true} {
+		for _, normalize := range []bool{true, false} {
+			t.Run(fmt.Sprintf("double=%v normalize=%v", double, normalize), func(t *testing.T) {
+				term := local.Reconcile{Lambda: 3, Normalize: normalize, Reduction: local.Batch, Double: double}
+				part := *b
+				part.in = local.Signal{X: s.Rows(b.in.X, batch/4), Y: s.Rows(b.in.Y, batch/4), Delta: s.Rows(b.in.Delta, batch/4)}
+				if !normalize { // δ of a mean over fewer samples is longer, and so must r be
+					torch.ForeachScale([]torch.Tensor{part.in.Delta}, 4)
+				}
+				want := part.added(term)
+				term.Fraction = 0.25
+				cos, ratio := cosine(b.added(term), want)
+				if !(cos >= 1-1e-8 && math.Abs(ratio-1) <= 1e-5) {
+					t.Errorf("1 − cosine %.1e, norms' ratio − 1 %.1e", 1-cos, ratio-1)
+				}
+			})
+		}
+	}
+}
+
 // A sample whose gates are all closed has no gradient. The others must not lose their term by it.
 func TestDeadSampleLeavesTheOthersTheirTerm(t *testing.T) {
 	s := torch.NewScope(torch.NoGrad)

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -70,7 +71,8 @@ func (p pair) agreement() Agreement {
 // direction is v = ∂(λS)/∂δ as v_i = p_i·δ_i + q_i·r_i.
 type direction struct {
 	p, q []float64
-	norm float64 // ‖v‖ over the whole batch
+	rows []float64 // ‖v_i‖
+	norm float64   // ‖v‖ over the whole batch
 }
 
 // direction has a closed form. With n = δ/‖δ‖, m = r/‖r‖, c = ⟨n, m⟩ and weight w:
@@ -81,7 +83,8 @@ type direction struct {
 // A sample without gradient gets no direction: closed gates cut its δ off from θ, and at 1/τ it would leave the other
 // samples no share of the step.
 func (p pair) direction(t *Reconcile) direction {
-	v := direction{make([]float64, len(p.rows)), make([]float64, len(p.rows)), 0}
+	n := len(p.rows)
+	v := direction{p: make([]float64, n), q: make([]float64, n), rows: make([]float64, n)}
 	w := t.Lambda * p.weight
 	for i, d := range p.rows {
 		a, b, c := norms(d)
@@ -91,10 +94,21 @@ func (p pair) direction(t *Reconcile) direction {
 		case a > floor:
 			v.p[i], v.q[i] = 2*w*c/(a*a), -2*w/(a*b)
 		}
-		v.norm += v.p[i]*v.p[i]*d.AA + 2*v.p[i]*v.q[i]*d.AB + v.q[i]*v.q[i]*d.BB
+		square := max(v.p[i]*v.p[i]*d.AA+2*v.p[i]*v.q[i]*d.AB+v.q[i]*v.q[i]*d.BB, 0)
+		v.rows[i] = math.Sqrt(square)
+		v.norm += square
 	}
-	v.norm = math.Sqrt(max(v.norm, 0))
+	v.norm = math.Sqrt(v.norm)
 	return v
+}
+
+// reach is the largest ‖v_i‖/‖x_i‖. An input that is all zero, as dead units leave it, counts as 1.
+func (v direction) reach(x torch.Tensor) float64 {
+	var most float64
+	for i, d := range torch.RowDots(x, x) {
+		most = max(most, v.rows[i]/cmp.Or(math.Sqrt(d.AA), 1))
+	}
+	return most
 }
 
 // loss is λS(δ, r) as a recorded computation, for the double backward.

@@ -19,6 +19,7 @@ type Options struct {
 	Normalize  bool     `recipe:"normalize" default:"true" doc:"divide gradients by their norms (Algorithm 1) or compare them raw (Eq. 6)"`
 	Gradient   string   `recipe:"gradient" default:"directional" oneof:"directional double" doc:"of the term: by one replayed pass, or by double backward"`
 	Every      int      `recipe:"every" default:"1" min:"1" doc:"apply the term on every n-th step"`
+	Fraction   float64  `recipe:"fraction" default:"1" above:"0" max:"1" doc:"share of the batch that the term is found on"`
 	Checkpoint string   `recipe:"checkpoint" default:"none" oneof:"none blocks" doc:"inside a module: keep all activations, or the blocks' inputs only and run each block forward twice"`
 }
 

@@ -106,6 +106,17 @@ func (s Signal) tensors() []torch.Tensor {
 	return []torch.Tensor{s.X, s.Y, s.Delta, s.Input, s.Error, s.Mod}
 }
 
+// rows returns a signal of the first n samples, copies that scope sc owns.
+func (s Signal) rows(sc *torch.Scope, n int64) Signal {
+	take := func(t torch.Tensor) torch.Tensor {
+		if !t.Defined() {
+			return t
+		}
+		return sc.Rows(t, n)
+	}
+	return Signal{X: take(s.X), Y: take(s.Y), Delta: take(s.Delta), Input: take(s.Input), Error: take(s.Error), Mod: take(s.Mod)}
+}
+
 // Free releases what the signal still holds.
 func (s Signal) Free() {
 	for _, t := range s.tensors() {

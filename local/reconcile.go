@@ -2,6 +2,7 @@ package local
 
 import (
 	"cmp"
+	"math"
 
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
@@ -20,8 +21,9 @@ type Reconcile struct {
 	Lambda    float64
 	Normalize bool
 	Reduction Reduction
-	Double    bool // the term's gradient by double backward, the reference, instead of by a replayed pass
-	Every     int  // the term acts on every n-th step; 0 means on each
+	Double    bool    // the term's gradient by double backward, the reference, instead of by a replayed pass
+	Every     int     // the term acts on every n-th step; 0 means on each
+	Fraction  float64 // of the batch that the term is found on, in (0, 1); 0 and 1 mean all of it
 }
 
 // Reads implements [Term].
@@ -34,11 +36,40 @@ func (t *Reconcile) Gradients(w *Work) (Gradients, Agreement) {
 		return None{}.Gradients(w)
 	case t.Lambda == 0:
 		return t.measured(w)
-	case t.Double:
-		return t.double(w)
+	case t.Fraction > 0 && t.Fraction < 1:
+		return t.partial(w)
 	default:
-		return t.directional(w)
+		return t.whole(w, nil)
 	}
+}
+
+// whole finds the term on all of w's signal. It adds the term's gradient to into, or to the objective's where into is nil.
+func (t *Reconcile) whole(w *Work, into []torch.Tensor) (Gradients, Agreement) {
+	if t.Double {
+		return t.double(w, into)
+	}
+	return t.directional(w, into)
+}
+
+// partial finds the term on the first samples alone, as a batch of its own: their loss, normalised by their own
+// statistics, decides δ and its direction. With the share f of the samples a step costs about 1 + 2f layer-wise ones.
+func (t *Reconcile) partial(w *Work) (Gradients, Agreement) {
+	n := w.In.X.Shape()[0]
+	part := *w
+	part.part = true
+	part.In = w.In.rows(w.Scope, min(n, max(2, int64(math.Round(t.Fraction*float64(n)))))) // of one sample there are no statistics
+	if !t.Normalize {                                                                      // r carries the 1/B of a mean over the whole batch
+		r := part.In.Delta
+		part.In.Delta = w.Scope.Scale(r, float64(n)/float64(part.In.X.Shape()[0]))
+		r.Free()
+	}
+	w.In.Delta.Free()
+	g := w.Gradients(w.In.X, w.DType, nil, Want{})
+	w.In.X.Free()
+	p, agreement := t.whole(&part, g.Theta)
+	p.X.Free()
+	free(p.Theta)
+	return g, agreement
 }
 
 // measured leaves the objective's gradients alone and only tells how well the neighbours agree.
@@ -48,18 +79,22 @@ func (t *Reconcile) measured(w *Work) (Gradients, Agreement) {
 }
 
 // double differentiates δ itself, as Algorithm 1 does: it holds a second-order graph of the whole module.
-func (t *Reconcile) double(w *Work) (Gradients, Agreement) {
+func (t *Reconcile) double(w *Work, into []torch.Tensor) (Gradients, Agreement) {
 	g := w.Gradients(w.In.X, w.DType, nil, Want{In: true, Graph: true})
 	agreement := t.compare(g.In, w.In.Delta).agreement()
 	term := t.loss(w.Scope, g.In, w.In.Delta)
 	g.In.Free()
 	extra := w.Scope.Grad(term, w.Module.Theta(), torch.GradOptions{})
-	for i, e := range extra {
-		first := g.Theta[i]
+	for i, first := range g.Theta {
 		g.Theta[i] = w.Scope.Detach(first)
 		first.Free()
+	}
+	if into == nil {
+		into = g.Theta
+	}
+	for i, e := range extra {
 		if e.Defined() { // δ does not depend on every parameter
-			torch.ForeachAdd(g.Theta[i:i+1], extra[i:i+1], 1)
+			torch.ForeachAdd(into[i:i+1], extra[i:i+1], 1)
 			e.Free()
 		}
 	}
@@ -72,29 +107,64 @@ func (t *Reconcile) double(w *Work) (Gradients, Agreement) {
 //
 // the change of the ordinary gradient along v at the input. The second pass replays the ReLU gates of the first: a
 // double backward, too, differentiates the network with its activation pattern fixed.
-func (t *Reconcile) directional(w *Work) (Gradients, Agreement) {
+func (t *Reconcile) directional(w *Work, into []torch.Tensor) (Gradients, Agreement) {
 	gates := &nn.Gates{}
 	defer gates.Free()
-	g := w.Gradients(w.In.X, w.DType, gates, Want{In: true})
+	w.widen()
+	g := w.Gradients(w.In.X, w.In.X.DType(), gates, Want{In: true})
+	g.X, g.Out = w.narrowed(g.X), w.narrowed(g.Out)
+	w.In.Delta = w.cast(w.In.Delta, g.In.DType())
 	pair := t.compare(g.In, w.In.Delta)
 	v := pair.direction(t)
-	if v.norm == 0 { // the neighbours agree
-		return g, pair.agreement()
+	if into == nil {
+		into = g.Theta
 	}
-	if w.DType == torch.BFloat16 || g.Loss < centralBelow {
-		t.central(w, g, v, gates)
-		return g, pair.agreement()
+	switch {
+	case v.norm == 0: // the neighbours agree
+	case g.Loss < centralBelow:
+		t.central(w, g, v, gates, into)
+	default:
+		t.oneSided(w, g, v, gates, into)
 	}
-	eps := t.relativeStep(w.DType) * size(w.In.X) / v.norm
+	return g, pair.agreement()
+}
+
+// oneSided adds the term's gradient to into, by one pass, at x + εv.
+func (t *Reconcile) oneSided(w *Work, g Gradients, v direction, gates *nn.Gates, into []torch.Tensor) {
+	dtype := w.In.X.DType()
+	eps := t.relativeStep(dtype) * size(w.In.X) / v.norm
 	x := w.Scope.AddRows(w.In.X, g.In, w.In.Delta, scaled(v.p, eps), scaled(v.q, eps))
 	g.In.Free()
 	w.In.Delta.Free()
 	w.In.X.Free()
 	gates.Replay()
-	g1 := w.replayed(x, w.DType, gates)
+	g1 := w.replayed(x, dtype, gates)
 	torch.ForeachAdd(g1, g.Theta, -1)
-	torch.ForeachAdd(g.Theta, g1, 1/eps)
-	return g, pair.agreement()
+	torch.ForeachAdd(into, g1, 1/eps)
+}
+
+// widen makes the module compute in float32 at least, since a difference of gradients in bfloat16 would be all rounding.
+func (w *Work) widen() {
+	if w.DType == torch.BFloat16 {
+		w.In.X = w.cast(w.In.X, torch.Float32)
+	}
+}
+
+// narrowed returns what the next module gets, in the type of the activations.
+func (w *Work) narrowed(t torch.Tensor) torch.Tensor {
+	if !t.Defined() {
+		return t
+	}
+	return w.cast(t, w.DType)
+}
+
+// cast consumes t.
+func (w *Work) cast(t torch.Tensor, dtype torch.DType) torch.Tensor {
+	if t.DType() == dtype {
+		return t
+	}
+	defer t.Free()
+	return w.Scope.Cast(t, dtype)
 }
 
 // relativeStep is ε‖v‖/‖x‖ of the one-sided difference: small enough for its curvature error, large enough for the
@@ -112,30 +182,22 @@ func (t *Reconcile) relativeStep(dtype torch.DType) float64 {
 }
 
 const (
-	centralStep  = 1e-2 // ε‖v‖/‖x‖ of the central difference
+	centralStep  = 2e-2 // ε‖v_i‖/‖x_i‖ of the central difference, for the sample that goes farthest
 	centralBelow = 5e-3 // loss of a module whose gradients are too small for a one-sided difference
 )
 
-// central adds the term's gradient by two passes, at x ± εv, in float32 or better: twice the price, and exact to second
-// order. A difference of gradients that were computed in bfloat16 would be all rounding.
-func (t *Reconcile) central(w *Work, g Gradients, v direction, gates *nn.Gates) {
-	dtype := w.DType
-	if dtype == torch.BFloat16 {
-		dtype = torch.Float32
-	}
-	x, delta, r := w.Scope.Cast(w.In.X, dtype), w.Scope.Cast(g.In, dtype), w.Scope.Cast(w.In.Delta, dtype)
-	g.In.Free()
-	w.In.X.Free()
-	w.In.Delta.Free()
-	relative := centralStep
+// central does the same by two passes, at x ± εv: twice the price, and exact to second order.
+func (t *Reconcile) central(w *Work, g Gradients, v direction, gates *nn.Gates, into []torch.Tensor) {
+	dtype, relative := w.In.X.DType(), centralStep
 	if dtype == torch.Float64 {
 		relative = 1e-5
 	}
-	eps := relative * size(x) / v.norm
+	eps := relative / v.reach(w.In.X)
 	for _, side := range []float64{1, -1} {
 		gates.Replay()
-		g1 := w.replayed(w.Scope.AddRows(x, delta, r, scaled(v.p, side*eps), scaled(v.q, side*eps)), dtype, gates)
-		torch.ForeachAdd(g.Theta, g1, side/(2*eps))
+		x := w.Scope.AddRows(w.In.X, g.In, w.In.Delta, scaled(v.p, side*eps), scaled(v.q, side*eps))
+		g1 := w.replayed(x, dtype, gates)
+		torch.ForeachAdd(into, g1, side/(2*eps))
 		free(g1)
 	}
 }

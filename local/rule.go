@@ -92,13 +92,14 @@ type Work struct {
 	DType  torch.DType  // of the activations
 	Step   int          // from 0
 	out    bool
+	part   bool // the signal is part of one that the module has trained on
 }
 
 // Gradients evaluates the module's own objective at x, recording or replaying gates (nil: neither) and computing in
 // dtype. It does not consume x. ∂L_k/∂x_k is added to want when the next module reads it.
 func (w *Work) Gradients(x torch.Tensor, dtype torch.DType, gates *nn.Gates, want Want) Gradients {
-	p := &nn.Pass{Scope: w.Scope, Train: true, Compute: dtype, Gates: gates}
-	want.Out = w.out && !gates.Replaying()
+	p := &nn.Pass{Scope: w.Scope, Train: true, Still: w.part, Compute: dtype, Gates: gates}
+	want.Out = w.out && !w.part && !gates.Replaying()
 	in := w.In
 	in.X = x
 	return w.Rule.Credit.Gradients(p, w.Module, w.Rule.Objective, in, want)

@@ -7,7 +7,7 @@ var sgr = Method{
 	Compose: func(o Options) (Rule, Schedule) {
 		term := &Reconcile{
 			Lambda: o.Lambda, Normalize: o.Normalize, Reduction: Reduction(o.Reduction),
-			Double: o.Gradient == "double", Every: o.Every,
+			Double: o.Gradient == "double", Every: o.Every, Fraction: o.Fraction,
 		}
 		return Rule{Objective: Classify{}, Term: term, Credit: o.credit()}, Together{}
 	},

@@ -66,6 +66,11 @@ func (s *Scope) Detach(t Tensor) Tensor {
 	return s.wrap(out)
 }
 
+// Rows returns a copy of the first n rows of t.
+func (s *Scope) Rows(t Tensor, n int64) Tensor {
+	return s.unary("rows", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_rows(g, t.c(), C.int64_t(n), out) })
+}
+
 // ZerosLike returns zeros of t's shape, type and layout.
 func (s *Scope) ZerosLike(t Tensor) Tensor {
 	var out C.lt_tensor
