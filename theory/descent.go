@@ -3,6 +3,7 @@ package theory
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 )
@@ -69,15 +70,17 @@ func (q Quadratic) rows(layer int) mat.Matrix {
 
 // Constants are tight. The PL condition of the paper has no ½: μ is twice the least eigenvalue of H that is not 0.
 func (q Quadratic) Constants() Constants {
+	c := Constants{
+		L1: slices.Max(eigenvalues(q.h.SliceSym(0, q.d1))),
+		L2: slices.Max(eigenvalues(q.h.SliceSym(q.d1, q.d1+q.d2))),
+	}
 	all := eigenvalues(q.h)
-	c := Constants{L: all[len(all)-1]}
+	c.L = slices.Max(all)
 	for _, e := range all {
-		if c.Mu == 0 && e > 1e-9*c.L {
+		if c.Mu == 0 && e > 1e-13*c.L { // what is less is a 0, rounded
 			c.Mu = 2 * e
 		}
 	}
-	c.L1 = mat.Norm(q.h.SliceSym(0, q.d1), 2)
-	c.L2 = mat.Norm(q.h.SliceSym(q.d1, q.d1+q.d2), 2)
 	return c
 }
 

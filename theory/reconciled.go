@@ -25,11 +25,15 @@ func newStack(r *rand.Rand, modules, classes, d, batch int) *Stack {
 	for k := range modules {
 		s.bodies = append(s.bodies, gaussian(r, d, d, 0.5))
 		s.heads = append(s.heads, gaussian(r, classes, d, 0.5))
-		x := product(s.bodies[k], s.x[k])
-		x.Apply(func(_, _ int, h float64) float64 { return math.Tanh(h) }, x)
-		s.x = append(s.x, x)
+		s.x = append(s.x, tanh(product(s.bodies[k], s.x[k])))
 	}
 	return s
+}
+
+// tanh overwrites h.
+func tanh(h *mat.Dense) *mat.Dense {
+	h.Apply(func(_, _ int, v float64) float64 { return math.Tanh(v) }, h)
+	return h
 }
 
 // errors returns the softmax p, [C, B], and ∂L_k/∂(W x_k) = (p − y)/B for a head W.

@@ -65,6 +65,14 @@ func (m TwoLayer) Concluded() bool {
 	return mat.Dot(m.delta2(), m.x2()) <= mat.Dot(m.delta1(), m.x1())
 }
 
+// Beta is Eq. 31 before Eq. 33 drops what it does: with Eq. 30, x̂₂′ = x₂′ − β·δx₂ for β = η(δx₁ − θ₂ᵀδx₂)ᵀx₁′. By Lemma
+// C.2, L̂₂′ < L₂′ exactly if β > 0, whatever η is.
+func (m TwoLayer) Beta(eta float64) float64 {
+	u := apply(m.Theta2.T(), m.delta2())
+	u.SubVec(m.delta1(), u)
+	return eta * mat.Dot(u, along(m.x1(), -eta*mat.Dot(m.X0, m.X0), m.delta1()))
+}
+
 // After is L₂ in inference after one step of size η on both layers (Eqs. 1, 2), the second along δx₂x₁ᵀ + change. Both
 // gradients are those of the features before the step, as in Eqs. 27 to 30.
 func (m TwoLayer) After(eta float64, change mat.Matrix) float64 {

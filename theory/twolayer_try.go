@@ -11,11 +11,12 @@ import (
 
 // twoLayerTally counts trials of Proposition 3.5. Those after premise are of the trials that meet the premise.
 type twoLayerTally struct {
-	small, premise             count // S is as small as asked; the label's logit is larger in the second layer
-	concluded                  count // δx₂ᵀx₂ ≤ δx₁ᵀx₁
-	printed, descent, exact    count // the term lowers L₂′: Eq. 30 as printed, descent along Eq. 35, along ∂S/∂θ₂
-	printedAmong, descentAmong count // of those, of the trials with δx₂ᵀx₂ ≤ δx₁ᵀx₁
-	reversed                   count // exactly one of printed and descent lowers it
+	small, premise             count   // S is as small as asked; the label's logit is larger in the second layer
+	concluded                  count   // δx₂ᵀx₂ ≤ δx₁ᵀx₁
+	printed, descent, exact    count   // the term lowers L₂′: Eq. 30 as printed, descent along Eq. 35, along ∂S/∂θ₂
+	printedAmong, descentAmong count   // of those, of the trials with δx₂ᵀx₂ ≤ δx₁ᵀx₁
+	reversed                   count   // exactly one of printed and descent lowers it
+	bySign                     count   // printed lowers it exactly if β ≥ 0
 	cosine                     float64 // largest one of the two
 }
 
@@ -51,6 +52,7 @@ func (t *twoLayerTally) step(m TwoLayer, eta float64) {
 	t.descent.add(descent)
 	t.exact.add(lowers(m.second().ExactGradient(x1, r)))
 	t.reversed.add(printed != descent)
+	t.bySign.add(printed == (m.Beta(eta) >= 0))
 	t.concluded.add(m.Concluded())
 	if m.Concluded() {
 		t.printedAmong.add(printed)
@@ -73,8 +75,8 @@ func twoLayerClaims(root uint64, trials int) []Claim {
 			both(func(t twoLayerTally) count { return t.concluded }),
 			judge(free.concluded.all() && small.concluded.all(), false)},
 		{"Proposition 3.5, Eq. 33", "S small ⇒ L₂ falls by Eq. 30 if δx₂ᵀx₂ ≤ δx₁ᵀx₁",
-			fmt.Sprintf("η = 0.001: %v; η = 0.1: %v", small.printedAmong, long.printedAmong),
-			judge(small.printedAmong.all() && long.printedAmong.all(), false)},
+			fmt.Sprintf("η = 0.001: %v; η = 0.1: %v; by the sign of Eq. 31's β: %v", small.printedAmong, long.printedAmong, long.bySign),
+			judge(small.printedAmong.all() && long.printedAmong.all(), free.bySign.all() && small.bySign.all() && long.bySign.all())},
 		{"Proposition 3.5, Eq. 30 as printed", "premise ⇒ L̂₂′ ≤ L₂′",
 			both(func(t twoLayerTally) count { return t.printed }), judge(free.printed.all() && small.printed.all(), false)},
 		{"Proposition 3.5, descent along Eq. 35", "premise ⇒ L̂₂′ ≤ L₂′",

@@ -62,7 +62,7 @@ docs/theory.md explains the lines of --theory.`,
 	for i, v := range verifications {
 		cmd.Flags().BoolVar(&asked[i], v.name, false, v.doc)
 	}
-	cmd.Flags().Uint64Var(&seed, "seed", 1, "`seed` of what is drawn at random: a whole number, 0 or more")
+	cmd.Flags().Uint64Var(&seed, "seed", 1, "`seed` of what is drawn at random")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
