@@ -32,9 +32,9 @@ func TestVerifyTheory(t *testing.T) {
 		"Proposition 3.5, Eq. 30 as printed":    theory.Fails,
 		"Proposition 3.5, descent along Eq. 35": theory.Fails,
 		"Proposition 3.5, descent along ∂S/∂θ₂": theory.Fails,
-		"Eq. 35":                                theory.Corrected,
-		"Table 8":                               theory.Holds,
-		"Appendix D":                            theory.Holds,
+		"Eq. 35":     theory.Corrected,
+		"Table 8":    theory.Holds,
+		"Appendix D": theory.Holds,
 	} {
 		if verdicts[name] != want {
 			t.Errorf("%s: %q, want %q", name, verdicts[name], want)
