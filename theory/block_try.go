@@ -41,12 +41,12 @@ func randomBlock(r *rand.Rand) (b Block, x, prev *mat.VecDense) {
 	return b, x, prev
 }
 
-const step = 1e-6 // of a weight
+const nudge = 1e-6 // of a weight, for differences
 
 func (b Block) nearKink(x mat.Vector) bool {
 	h := apply(b.W, x)
 	for i := range h.Len() {
-		if math.Abs(h.AtVec(i)) <= step*mat.Norm(x, math.Inf(1)) {
+		if math.Abs(h.AtVec(i)) <= nudge*mat.Norm(x, math.Inf(1)) {
 			return true
 		}
 	}
@@ -62,7 +62,7 @@ func (b Block) difference(x, r mat.Vector) *mat.Dense {
 		return moved.Term(x, r)
 	}
 	var d mat.Dense
-	d.Apply(func(i, j int, w float64) float64 { return (at(i, j, w+step) - at(i, j, w-step)) / (2 * step) }, b.W)
+	d.Apply(func(i, j int, w float64) float64 { return (at(i, j, w+nudge) - at(i, j, w-nudge)) / (2 * nudge) }, b.W)
 	return &d
 }
 

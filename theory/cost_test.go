@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/torch"
 	"github.com/locus-learn/locus/zoo"
 )
 
@@ -51,9 +52,13 @@ func TestCostsAreThoseOfPyTorch(t *testing.T) {
 // One module is back-propagation.
 func TestOneModuleCostsBP(t *testing.T) {
 	n := net{model: zoo.Options{Name: "resnet32", Depth: 8}, in: nn.Shape{C: 3, H: 8, W: 8}, classes: 10}
+	tensors := torch.LiveTensors()
 	work, err := n.count(1)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if left := torch.LiveTensors() - tensors; left != 0 {
+		t.Errorf("counting leaves %d tensors", left)
 	}
 	if c := price(work); c.LayerWise != c.BP || c.SGR != c.BP {
 		t.Errorf("%+v: want the same for every method", c)
