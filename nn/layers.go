@@ -20,6 +20,7 @@ func NewConv2d(i Init, in, out, k, stride int) *Conv2d {
 func (l *Conv2d) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	w := p.weight(l.Weight)
 	y := p.Conv2d(x, w, torch.Tensor{}, int64(l.Stride), int64(l.Padding))
+	p.list(l.Weight, y)
 	w.Free()
 	x.Free()
 	return y
@@ -43,6 +44,7 @@ func NewLinear(i Init, in, out int) *Linear {
 func (l *Linear) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	w, b := p.weight(l.Weight), p.weight(l.Bias)
 	y := p.Linear(x, w, b)
+	p.list(l.Weight, y)
 	w.Free()
 	b.Free()
 	x.Free()
