@@ -15,6 +15,7 @@ func Evaluate(ctx context.Context, m *Model, images data.Images, mean, std []flo
 	loader := data.NewLoader(images, data.LoaderOptions{Batch: m.Config.Data.Batch, Workers: m.Config.Data.Workers, KeepLast: true})
 	defer loader.Close()
 	var sum []Accuracy
+	seen := 0 // images, without those that cannot be read
 	for {
 		batch, err := loader.Next(ctx)
 		if errors.Is(err, io.EOF) {
@@ -23,6 +24,7 @@ func Evaluate(ctx context.Context, m *Model, images data.Images, mean, std []flo
 		if err != nil {
 			return nil, err
 		}
+		seen += batch.N
 		scores, err := m.Learner.Evaluate(toTensors(batch, mean, std, m.Config.dtype()))
 		if err != nil {
 			return nil, err
@@ -36,8 +38,8 @@ func Evaluate(ctx context.Context, m *Model, images data.Images, mean, std []flo
 		}
 	}
 	for i := range sum {
-		sum[i].Top1 *= 100 / float64(images.Len())
-		sum[i].Top5 *= 100 / float64(images.Len())
+		sum[i].Top1 *= 100 / float64(seen)
+		sum[i].Top5 *= 100 / float64(seen)
 	}
 	return sum, nil
 }

@@ -81,7 +81,7 @@ func (r *Run) drain() error {
 	return cmp.Or(r.report(left, began), err)
 }
 
-// stopped ends a run early. An interruption is saved; a loss that is not finite leaves the last checkpoint as it is.
+// stopped ends a run early. An interruption, or data that cannot be read, is saved; a loss that is not finite leaves the last checkpoint as it is.
 func (r *Run) stopped(cause error) (record.Summary, error) {
 	var diverged *local.Diverged
 	switch {
@@ -91,6 +91,12 @@ func (r *Run) stopped(cause error) (record.Summary, error) {
 		}
 		s, err := r.finish("interrupted")
 		return s, errors.Join(err, ErrInterrupted)
+	case errors.Is(cause, data.ErrBroken):
+		if err := r.save(); err != nil {
+			return record.Summary{}, err
+		}
+		s, err := r.finish(cause.Error())
+		return s, errors.Join(err, fault.New("%w; the run is saved and goes on with --resume", cause))
 	case errors.As(cause, &diverged):
 		s, err := r.finish(diverged.Error())
 		cause = fault.New("%w; %s keeps the last good checkpoint; a lower optim.lr, now %g, is the usual cure",
@@ -108,7 +114,7 @@ func (r *Run) rate(step int) float64 {
 func (r *Run) loader() *data.Loader {
 	o := r.model.Config.Data
 	return data.NewLoader(r.set.Train, data.LoaderOptions{
-		Batch: o.Batch, Workers: o.Workers, Augment: o.Augment, Shuffle: o.Shuffle,
+		Batch: o.Batch, Workers: o.Workers, Transform: o.Transform(r.set.Mean), Shuffle: o.Shuffle,
 		Seed: r.model.Config.Seed, Epoch: r.at.Epoch, Start: r.at.Batch,
 	})
 }

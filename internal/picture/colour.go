@@ -63,6 +63,15 @@ func (p Picture) Saturation(factor float64) {
 	}
 }
 
+// Luma returns the lightness of each pixel of a picture of 3 channels.
+func (p Picture) Luma() []byte {
+	out := make([]byte, 0, p.W*p.H)
+	for i := 0; i+3 <= len(p.Pix); i += 3 {
+		out = append(out, luma(p.Pix[i], p.Pix[i+1], p.Pix[i+2]))
+	}
+	return out
+}
+
 // Grey replaces each colour by its lightness.
 func (p Picture) Grey() { p.Saturation(0) }
 

@@ -27,6 +27,9 @@ type Header struct {
 	inverted bool // with 255 for no ink, as Adobe writes them
 }
 
+// Shrinks reports whether the format can be decoded at less than its size.
+func (h Header) Shrinks() bool { return h.Format == "jpeg" }
+
 // Inspect reads the header of an image file. Its errors are faults that go on after the file's name.
 func Inspect(file []byte) (Header, error) {
 	var h Header

@@ -192,3 +192,8 @@ func Centre(w, h, short, cropW, cropH int) Box {
 	unitX, unitY := float64(w)/float64(scaledW), float64(h)/float64(scaledH)
 	return Box{x * unitX, y * unitY, (x + float64(cropW)) * unitX, (y + float64(cropH)) * unitY}
 }
+
+// Over returns the same box of a picture that is smaller by a factor.
+func (b Box) Over(shrink float64) Box {
+	return Box{b.X0 / shrink, b.Y0 / shrink, b.X1 / shrink, b.Y1 / shrink}
+}
