@@ -9,14 +9,14 @@ import (
 type Classify struct{}
 
 // Loss implements [Objective].
-func (Classify) Loss(p *nn.Pass, m *Module, x, y torch.Tensor) torch.Tensor {
-	logits := m.Head.Forward(p, p.Alias(x))
+func (Classify) Loss(p *nn.Pass, m *Module, xk torch.Tensor, in Signal) torch.Tensor {
+	logits := m.Head.Forward(p, p.Alias(xk))
 	if logits.DType() == torch.BFloat16 {
 		half := logits
 		logits = p.Cast(half, torch.Float32)
 		half.Free()
 	}
-	loss := p.CrossEntropy(logits, y)
+	loss := p.CrossEntropy(logits, in.Y)
 	logits.Free()
 	return loss
 }
@@ -25,10 +25,10 @@ func (Classify) Loss(p *nn.Pass, m *Module, x, y torch.Tensor) torch.Tensor {
 type Autograd struct{}
 
 // Gradients implements [Credit].
-func (Autograd) Gradients(p *nn.Pass, m *Module, o Objective, x, y torch.Tensor, want Want) Gradients {
-	x0 := p.Detach(x).SetRequiresGrad(want.In)
+func (Autograd) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, want Want) Gradients {
+	x0 := p.Detach(in.X).SetRequiresGrad(want.In)
 	xk := m.Body.Forward(p, p.Cast(x0, p.Compute))
-	loss := o.Loss(p, m, xk, y)
+	loss := o.Loss(p, m, xk, in)
 	wrt := append([]torch.Tensor{}, m.Theta()...)
 	if want.In {
 		wrt = append(wrt, x0)

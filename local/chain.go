@@ -21,6 +21,8 @@ const (
 type Schedule interface {
 	// Phase of module k of K at a time given as the fraction of the training that is done, in [0, 1).
 	Phase(k, K int, done float64) Phase
+	// Cycles tells how often the training of K modules runs through the schedule of the learning rate, one after the other.
+	Cycles(K int) int
 }
 
 // Together trains all modules on every batch.
@@ -28,6 +30,9 @@ type Together struct{}
 
 // Phase implements [Schedule].
 func (Together) Phase(int, int, float64) Phase { return Trains }
+
+// Cycles implements [Schedule].
+func (Together) Cycles(int) int { return 1 }
 
 // Tick is the place of a step in the training.
 type Tick struct {
@@ -80,15 +85,49 @@ func (c *Chain) Modules() []*Module { return c.modules }
 
 // Step implements [Learner].
 func (c *Chain) Step(x, y torch.Tensor, at Tick) ([]Outcome, error) {
-	signal, stats := Signal{X: x, Y: y}, make([]Stats, len(c.modules))
+	signal, err := c.enter(x, y)
+	if err != nil {
+		return nil, err
+	}
+	stats := make([]Stats, len(c.modules))
 	for i := range c.modules {
-		var err error
 		if signal, stats[i], err = c.advance(i, signal, at); err != nil {
 			return nil, err
 		}
 	}
 	signal.Free()
 	return []Outcome{{at, stats}}, nil
+}
+
+// enter makes the signal in front of the first module. It consumes x and y.
+func (c *Chain) enter(x, y torch.Tensor) (in Signal, err error) {
+	defer catch(&err)
+	s := torch.NewScope(torch.NoGrad)
+	defer s.Close()
+	in = Signal{X: x, Y: y}
+	adopt(s, &in)
+	if c.Rule.Needs.Input {
+		in.Input = s.Alias(x)
+	}
+	if c.Rule.Needs.Error {
+		in.Error = c.error(s, in)
+	}
+	for _, t := range in.tensors() {
+		t.Keep()
+	}
+	return in, nil
+}
+
+// error returns softmax(logits) − onehot(y) of the whole network, by a pass that leaves no trace in it.
+func (c *Chain) error(s *torch.Scope, in Signal) torch.Tensor {
+	p := &nn.Pass{Scope: s, Train: true, Still: true, Compute: c.DType}
+	x := s.Cast(in.X, c.DType)
+	for _, m := range c.modules {
+		x = m.Body.Forward(p, x)
+	}
+	logits := c.modules[len(c.modules)-1].Head.Forward(p, x)
+	classes := int(logits.Shape()[1])
+	return s.Add(s.Softmax(s.Cast(logits, torch.Float32)), s.OneHot(in.Y, classes), -1)
 }
 
 // Drain implements [Learner]: between steps the network is empty.
@@ -123,7 +162,12 @@ func (c *Chain) pass(m *Module, in Signal) Signal {
 	defer s.Close()
 	adopt(s, &in)
 	p := &nn.Pass{Scope: s, Compute: c.DType}
-	return Signal{X: m.Body.Forward(p, in.X).Keep(), Y: in.Y.Keep()}
+	out := in
+	out.X, out.Delta, out.Mod = m.Body.Forward(p, in.X), torch.Tensor{}, torch.Tensor{}
+	for _, t := range out.tensors() {
+		t.Keep()
+	}
+	return out
 }
 
 // Evaluate implements [Learner].

@@ -11,20 +11,20 @@ import (
 type Checkpointed struct{}
 
 // Gradients implements [Credit].
-func (Checkpointed) Gradients(p *nn.Pass, m *Module, o Objective, x, y torch.Tensor, want Want) Gradients {
+func (Checkpointed) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, want Want) Gradients {
 	last := len(m.blocks) - 1
 	if last == 0 || want.Graph {
-		return Autograd{}.Gradients(p, m, o, x, y, want)
+		return Autograd{}.Gradients(p, m, o, in, want)
 	}
 	quiet := torch.NewScope(torch.NoGrad)
 	defer quiet.Close()
-	inputs, marks := keepInputs(quiet, p, m.blocks[:last], x)
+	inputs, marks := keepInputs(quiet, p, m.blocks[:last], in.X)
 
 	// The last block goes with the head, on a graph of their own.
 	ends := m.blocks[last:]
 	leaf := p.Detach(inputs[last]).SetRequiresGrad(true)
 	xk := ends[0].Forward(p, p.Alias(leaf))
-	loss := o.Loss(p, m, xk, y)
+	loss := o.Loss(p, m, xk, in)
 	g := Gradients{Loss: loss.Item(), X: p.Detach(xk)}
 	wrt := append(nn.Trainable(append(ends[0].Params(), m.Head.Params()...)), leaf)
 	if want.Out {

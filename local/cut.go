@@ -38,6 +38,14 @@ func Cuts(blocks []nn.Block, published map[int][]string, k int, explicit []strin
 	return append(ends, len(blocks)), nil
 }
 
+// Ends returns the number of blocks in front of each module's end, as the method and its options cut the network.
+func (m Method) Ends(blocks []nn.Block, published map[int][]string, o Options) ([]int, error) {
+	if m.Cut == Everywhere {
+		return even(len(blocks), len(blocks)), nil
+	}
+	return Cuts(blocks, published, o.Modules, o.Cuts)
+}
+
 func even(n, k int) []int {
 	ends := make([]int, k)
 	for i := range ends {

@@ -20,7 +20,7 @@ type bench struct {
 
 func newBench(t *testing.T, s *torch.Scope, dtype torch.DType, body, head nn.Layer) *bench {
 	t.Helper()
-	m := local.NewModule(2, true, []nn.Block{{Name: "body", Layer: body}}, head, sgd)
+	m := local.NewModule(2, true, []nn.Block{{Name: "body", Layer: body}}, head, nil, sgd)
 	t.Cleanup(m.Free)
 	for _, p := range m.Params {
 		p.Convert(dtype)

@@ -34,8 +34,8 @@ func Example_ownNet() {
 		return optim.New(optim.Options{Name: "sgd", Momentum: 0.9}, params)
 	}
 	modules := []*local.Module{
-		local.NewModule(1, false, hidden("fc1", 2), nn.NewLinear(init.In("heads.1.fc"), 16, 4), sgd),
-		local.NewModule(2, true, hidden("fc2", 16), nn.NewLinear(init.In("fc"), 16, 4), sgd),
+		local.NewModule(1, false, hidden("fc1", 2), nn.NewLinear(init.In("heads.1.fc"), 16, 4), nil, sgd),
+		local.NewModule(2, true, hidden("fc2", 16), nn.NewLinear(init.In("fc"), 16, 4), nil, sgd),
 	}
 	rule := local.Rule{
 		Objective: local.Classify{},
@@ -78,12 +78,14 @@ func (freezeOut) Phase(k, K int, done float64) local.Phase {
 	return local.Frozen
 }
 
+func (freezeOut) Cycles(int) int { return 1 }
+
 // confidence is an objective of one's own: cross-entropy that spares samples which are right already, by scaling the
 // module's logits before the loss.
 type confidence struct{ scale float64 }
 
-func (c confidence) Loss(p *nn.Pass, m *local.Module, x, y torch.Tensor) torch.Tensor {
-	return p.CrossEntropy(p.Scale(m.Head.Forward(p, p.Alias(x)), c.scale), y)
+func (c confidence) Loss(p *nn.Pass, m *local.Module, x torch.Tensor, in local.Signal) torch.Tensor {
+	return p.CrossEntropy(p.Scale(m.Head.Forward(p, p.Alias(x)), c.scale), in.Y)
 }
 
 // A method of one's own is a composition: any part that local has can be replaced by another of the same kind.
@@ -95,7 +97,7 @@ func Example_ownMethod() {
 	for k := 1; k <= 3; k++ {
 		name := fmt.Sprintf("fc%d", k)
 		body := []nn.Block{{Name: name, Layer: nn.Sequential{nn.NewLinear(init.In(name), in, 16), nn.ReLU{}}, Out: nn.Shape{C: 16}}}
-		modules = append(modules, local.NewModule(k, k == 3, body, nn.NewLinear(init.In(name+".head"), 16, 4), sgd))
+		modules = append(modules, local.NewModule(k, k == 3, body, nn.NewLinear(init.In(name+".head"), 16, 4), nil, sgd))
 		in = 16
 	}
 	rule := local.Rule{Objective: confidence{2}, Term: local.None{}, Credit: local.Autograd{}}

@@ -56,7 +56,7 @@ func modules(t testing.TB, net zoo.Options, k int) []*local.Module {
 				t.Fatal(err)
 			}
 		}
-		m := local.NewModule(i+1, last, n.Blocks[from:end], head, sgd)
+		m := local.NewModule(i+1, last, n.Blocks[from:end], head, nil, sgd)
 		t.Cleanup(m.Free)
 		all = append(all, m)
 		from = end

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/nn"
 )
 
 // Options is the `method` section of a recipe.
@@ -24,9 +25,39 @@ type Options struct {
 // Method is a named point in the space of compositions.
 type Method struct {
 	Name, Doc string
-	Global    bool // one module: the gradient crosses the whole network
+	Claims    Claims
+	Cut       Cut
+	Head      string                        // the local head that the method prescribes; "" leaves the choice to the recipe
+	Aux       string                        // what else each module but the last needs, by its name in zoo; "" for nothing
+	Fits      func(blocks []nn.Block) error // a fault if the method cannot train such blocks; nil where it trains any
 	Compose   func(Options) (Rule, Schedule)
 }
+
+// Cut says where a method cuts the network.
+type Cut int
+
+const (
+	Anywhere   Cut = iota // into method.modules or at method.cuts
+	Nowhere               // one module: the gradient crosses the whole network
+	Everywhere            // each block is a module
+)
+
+// Claims are the columns of Table 1, as a method declares them; package localtest checks them.
+type Claims struct {
+	Backward  Extent // how far back-propagation goes
+	Locking   Extent // whether an update waits for modules behind: for their forward and backward passes (Whole), for the forward ones (Inside: "partly"), or for none
+	Transport Extent // where a backward pass needs the transposes of the forward weights
+	Trains    string // what is trained when
+}
+
+// Extent is how far something reaches: through the whole network, inside a module, or nowhere.
+type Extent int
+
+const (
+	Never Extent = iota
+	Inside
+	Whole
+)
 
 var methods = []Method{bp, layerwise, sgr}
 
@@ -51,7 +82,7 @@ func Lookup(o Options) (Method, Options, error) {
 		}
 		return Method{}, o, fault.New("method.name is %q: must be one of %s", o.Name, strings.Join(names, ", "))
 	}
-	if methods[i].Global {
+	if methods[i].Cut == Nowhere {
 		o.Modules, o.Cuts = 1, nil
 	}
 	if o.Pipeline > 0 && o.Modules == 1 && len(o.Cuts) == 0 {

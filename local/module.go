@@ -26,6 +26,7 @@ type Module struct {
 	Blocks []string // names of the blocks in Body
 	Body   nn.Layer // x_{k−1} → x_k
 	Head   nn.Layer // x_k → logits
+	Aux    nn.Layer // what the objective or the credit has besides, a decoder for instance; nil in most methods
 	Params []*nn.Param
 	Optim  optim.Optimizer // nil in a module that only infers
 
@@ -33,17 +34,20 @@ type Module struct {
 	theta  []torch.Tensor // the trainable ones among Params
 }
 
-// NewModule wires a body and a head. The optimizer is made by build over the module's parameters, its own for good;
-// build is nil for a module that only infers.
-func NewModule(index int, last bool, blocks []nn.Block, head nn.Layer, build func([]*nn.Param) optim.Optimizer) *Module {
+// NewModule wires a body, a head and what the method has besides, or nil. The optimizer is made by build over the
+// module's parameters, its own for good; build is nil for a module that only infers.
+func NewModule(index int, last bool, blocks []nn.Block, head, aux nn.Layer, build func([]*nn.Param) optim.Optimizer) *Module {
 	var body nn.Sequential
-	m := &Module{Index: index, Last: last, Head: head}
+	m := &Module{Index: index, Last: last, Head: head, Aux: aux}
 	for _, b := range blocks {
 		body = append(body, b.Layer)
 		m.Blocks = append(m.Blocks, b.Name)
 	}
 	m.Body, m.blocks = body, body
 	m.Params = append(body.Params(), head.Params()...)
+	if aux != nil {
+		m.Params = append(m.Params, aux.Params()...)
+	}
 	m.Refresh(build)
 	return m
 }
@@ -59,7 +63,7 @@ func (m *Module) Refresh(build func([]*nn.Param) optim.Optimizer) {
 	}
 }
 
-// Theta returns the trainable parameters θ_k, body before head. The module owns them.
+// Theta returns the trainable parameters θ_k: body, head, and the rest. The module owns them.
 func (m *Module) Theta() []torch.Tensor { return m.theta }
 
 // RestingBytes returns what the module keeps between steps, computed from shapes: parameters, buffers and optimizer
@@ -90,11 +94,21 @@ type Signal struct {
 	X     torch.Tensor // features x_{k−1}, cut from their graph: [N, …]
 	Y     torch.Tensor // labels [N], int64
 	Delta torch.Tensor // ∂L_{k−1}/∂x_{k−1}, a constant, shaped as X; no tensor where no term reads it
+
+	// What a rule's [Needs] ask for, the same in front of every module; no tensor elsewhere.
+	Input torch.Tensor // x_0, as the network gets it
+	Error torch.Tensor // softmax of the network's logits less the one-hot labels, [N, classes] float32
+
+	Mod torch.Tensor // features of a second pass, on a modulated input, shaped as X; where the credit makes one
+}
+
+func (s Signal) tensors() []torch.Tensor {
+	return []torch.Tensor{s.X, s.Y, s.Delta, s.Input, s.Error, s.Mod}
 }
 
 // Free releases what the signal still holds.
 func (s Signal) Free() {
-	s.X.Free()
-	s.Y.Free()
-	s.Delta.Free()
+	for _, t := range s.tensors() {
+		t.Free()
+	}
 }

@@ -102,10 +102,13 @@ func (p *Pipeline) work(i, threads int, in <-chan batch, out chan<- batch) {
 // modules have learned from all batches before it, and those in front of the module that failed from it and from the
 // batches that were in flight behind it, too; so go on from a checkpoint, not from these modules.
 func (p *Pipeline) Step(x, y torch.Tensor, at Tick) ([]Outcome, error) {
-	signal := Signal{X: x, Y: y}
 	left, err := p.wait(p.capacity - 1)
 	if err != nil {
-		signal.Free()
+		Signal{X: x, Y: y}.Free()
+		return left, err
+	}
+	signal, err := p.chain.enter(x, y)
+	if err != nil {
 		return left, err
 	}
 	p.entry <- batch{Outcome: Outcome{at, make([]Stats, len(p.chain.modules))}, signal: signal}

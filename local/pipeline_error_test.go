@@ -15,8 +15,8 @@ import (
 // poison makes the loss of a module NaN on batches of so many images: size → module.
 type poison map[int]int
 
-func (o poison) Loss(p *nn.Pass, m *local.Module, x, y torch.Tensor) torch.Tensor {
-	return scaled{o[int(y.Shape()[0])], math.NaN()}.Loss(p, m, x, y)
+func (o poison) Loss(p *nn.Pass, m *local.Module, x torch.Tensor, in local.Signal) torch.Tensor {
+	return scaled{o[int(in.Y.Shape()[0])], math.NaN()}.Loss(p, m, x, in)
 }
 
 // Batch 3 fails in module 2. The batches before it count, those behind it reach module 1 only.

@@ -149,6 +149,8 @@ func (steps) Phase(k, _ int, done float64) local.Phase {
 	return local.Trains
 }
 
+func (steps) Cycles(int) int { return 1 }
+
 func TestPipelineKeepsTheSchedule(t *testing.T) {
 	oneThread(t)
 	build := func() *local.Chain {

@@ -54,8 +54,8 @@ type scaled struct {
 	factor float64
 }
 
-func (o scaled) Loss(p *nn.Pass, m *local.Module, x, y torch.Tensor) torch.Tensor {
-	loss := local.Classify{}.Loss(p, m, x, y)
+func (o scaled) Loss(p *nn.Pass, m *local.Module, x torch.Tensor, in local.Signal) torch.Tensor {
+	loss := local.Classify{}.Loss(p, m, x, in)
 	if m.Index != o.module {
 		return loss
 	}

@@ -11,15 +11,15 @@ import (
 
 // Objective is the loss that a module minimises on its own.
 type Objective interface {
-	// Loss returns L_k, a scalar in float32 or better, from the module's features x and the labels y. It consumes
-	// neither.
-	Loss(p *nn.Pass, m *Module, x, y torch.Tensor) torch.Tensor
+	// Loss returns L_k, a scalar in float32 or better, from the module's features x_k, labels and whatever else the
+	// signal carries. It consumes nothing.
+	Loss(p *nn.Pass, m *Module, xk torch.Tensor, in Signal) torch.Tensor
 }
 
 // Credit finds gradients of a module's objective.
 type Credit interface {
-	// Gradients runs the module on x under pass p. It does not consume x.
-	Gradients(p *nn.Pass, m *Module, o Objective, x, y torch.Tensor, want Want) Gradients
+	// Gradients runs the module on signal in under pass p. It consumes nothing.
+	Gradients(p *nn.Pass, m *Module, o Objective, in Signal, want Want) Gradients
 }
 
 // Term is what a method adds to the modules' objectives.
@@ -41,6 +41,7 @@ type Want struct {
 type Gradients struct {
 	Loss  float64        // L_k
 	X     torch.Tensor   // the features x_k, cut from their graph
+	Mod   torch.Tensor   // those of a second, modulated pass, where the credit makes one: see Signal
 	Theta []torch.Tensor // ∂L_k/∂θ_k in the order of Module.Theta
 	In    torch.Tensor   // δ = ∂L_k/∂x_{k−1}, where wanted
 	Out   torch.Tensor   // ∂L_k/∂x_k, where wanted
@@ -72,6 +73,14 @@ type Rule struct {
 	Objective Objective
 	Term      Term
 	Credit    Credit
+	Needs     Needs
+	Reforward bool // hand on the features of the updated module, at the price of one more forward pass
+}
+
+// Needs says what signals carry besides features and labels.
+type Needs struct {
+	Input bool // the network's input
+	Error bool // the network's error, from a forward pass through all modules before the first one trains
 }
 
 // Work is one module's share of a step: what a [Term] builds its gradients from.
@@ -90,7 +99,9 @@ type Work struct {
 func (w *Work) Gradients(x torch.Tensor, dtype torch.DType, gates *nn.Gates, want Want) Gradients {
 	p := &nn.Pass{Scope: w.Scope, Train: true, Compute: dtype, Gates: gates}
 	want.Out = w.out && !gates.Replaying()
-	return w.Rule.Credit.Gradients(p, w.Module, w.Rule.Objective, x, w.In.Y, want)
+	in := w.In
+	in.X = x
+	return w.Rule.Credit.Gradients(p, w.Module, w.Rule.Objective, in, want)
 }
 
 // Train updates module m on signal in, which it consumes, and returns what the next module gets; after the last
@@ -100,6 +111,10 @@ func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, step int, lr float
 	s := torch.NewScope(torch.Grad)
 	defer s.Close()
 	adopt(s, &in)
+	var again torch.Tensor
+	if r.Reforward && !m.Last {
+		again = s.Alias(in.X)
+	}
 	w := &Work{Rule: r, Module: m, In: in, Scope: s, DType: dtype, Step: step, out: r.Term.Reads(step) && !m.Last}
 	g, agreement := r.Term.Gradients(w)
 	if math.IsNaN(g.Loss) || math.IsInf(g.Loss, 0) || !torch.AllFinite(g.Theta) {
@@ -110,16 +125,28 @@ func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, step int, lr float
 	if m.Last {
 		return Signal{}, stats
 	}
-	out := Signal{X: g.X.Keep(), Y: in.Y.Keep()}
-	if w.out {
-		out.Delta = g.Out.Keep()
+	if again.Defined() {
+		g.X.Free()
+		g.X = m.reforward(again, dtype)
 	}
-	return out, stats
+	return Signal{
+		X: g.X.Keep(), Y: in.Y.Keep(), Delta: g.Out.Keep(),
+		Input: in.Input.Keep(), Error: in.Error.Keep(), Mod: g.Mod.Keep(),
+	}, stats
+}
+
+// reforward returns the features of the module as it is now, by the statistics of the batch. It consumes x; the caller
+// owns the result.
+func (m *Module) reforward(x torch.Tensor, dtype torch.DType) torch.Tensor {
+	s := torch.NewScope(torch.NoGrad)
+	defer s.Close()
+	p := &nn.Pass{Scope: s, Train: true, Still: true, Compute: dtype}
+	return m.Body.Forward(p, s.Cast(x, dtype)).Keep()
 }
 
 // adopt makes the scope responsible for a signal, so that nothing leaks when a step panics.
 func adopt(s *torch.Scope, in *Signal) {
-	for _, t := range []torch.Tensor{in.X, in.Y, in.Delta} {
+	for _, t := range in.tensors() {
 		if t.Defined() {
 			s.Adopt(t)
 		}

@@ -18,14 +18,14 @@ type meeting struct {
 	met, gate     chan struct{}
 }
 
-func (o meeting) Loss(p *nn.Pass, m *local.Module, x, y torch.Tensor) torch.Tensor {
+func (o meeting) Loss(p *nn.Pass, m *local.Module, x torch.Tensor, in local.Signal) torch.Tensor {
 	switch {
 	case m.Index == 2:
 		o.second.Do(func() { close(o.met); <-o.gate })
-	case int(y.Shape()[0]) != batch:
+	case int(in.Y.Shape()[0]) != batch:
 		o.first.Do(func() { <-o.met })
 	}
-	return local.Classify{}.Loss(p, m, x, y)
+	return local.Classify{}.Loss(p, m, x, in)
 }
 
 func TestModulesWorkAtTheSameTimeOnSoManyBatches(t *testing.T) {
@@ -72,9 +72,9 @@ func TestModulesWorkAtTheSameTimeOnSoManyBatches(t *testing.T) {
 // threads notes how many threads each module computes with.
 type threads struct{ of *sync.Map }
 
-func (o threads) Loss(p *nn.Pass, m *local.Module, x, y torch.Tensor) torch.Tensor {
+func (o threads) Loss(p *nn.Pass, m *local.Module, x torch.Tensor, in local.Signal) torch.Tensor {
 	o.of.Store(m.Index, torch.Threads())
-	return local.Classify{}.Loss(p, m, x, y)
+	return local.Classify{}.Loss(p, m, x, in)
 }
 
 func TestWorkersShareTheThreads(t *testing.T) {

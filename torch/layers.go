@@ -62,6 +62,13 @@ func (s *Scope) Softmax(x Tensor) Tensor {
 	return s.unary("softmax", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_softmax(g, x.c(), out) })
 }
 
+// OneHot returns float32 rows [N, classes] with a one at each label; labels [N] int64.
+func (s *Scope) OneHot(labels Tensor, classes int) Tensor {
+	return s.unary("one-hot", func(g C.bool, out *C.lt_tensor) *C.char {
+		return C.lt_one_hot(g, labels.c(), C.int64_t(classes), out)
+	})
+}
+
 // TopK counts the rows of logits whose label is among the k highest scores. Ties count against the label.
 func TopK(logits, labels Tensor, k int) int {
 	var n C.int64_t

@@ -235,6 +235,9 @@ char* lt_cross_entropy(bool grad, lt_tensor logits, lt_tensor labels, lt_tensor*
 char* lt_softmax(bool grad, lt_tensor x, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(at::softmax(T(x), -1)); });
 }
+char* lt_one_hot(bool grad, lt_tensor labels, int64_t classes, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::one_hot(T(labels), classes).to(at::kFloat)); });
+}
 char* lt_topk_correct(lt_tensor logits, lt_tensor labels, int64_t k, int64_t* out) {
   return call(false, [&] {
     // Counted by rank, so that classes that tie with the label count against it: a constant output scores nothing.

@@ -70,6 +70,7 @@ char* lt_gelu(bool grad, lt_tensor x, lt_tensor* out);
 char* lt_flatten(bool grad, lt_tensor x, int64_t start, lt_tensor* out);
 char* lt_cross_entropy(bool grad, lt_tensor logits, lt_tensor labels, lt_tensor* out);
 char* lt_softmax(bool grad, lt_tensor x, lt_tensor* out);
+char* lt_one_hot(bool grad, lt_tensor labels, int64_t classes, lt_tensor* out);
 char* lt_topk_correct(lt_tensor logits, lt_tensor labels, int64_t k, int64_t* out);
 
 // norm.go

@@ -96,9 +96,11 @@ func (t Tensor) Free() {
 	t.h.drop()
 }
 
-// Keep takes the tensor out of its scope: from here on the caller frees it.
+// Keep takes the tensor out of its scope: from here on the caller frees it. Keeping no tensor does nothing.
 func (t Tensor) Keep() Tensor {
-	t.h.leave()
+	if t.h != nil {
+		t.h.leave()
+	}
 	return t
 }
 

@@ -74,6 +74,7 @@ type Model struct {
 	Config  Config
 	Net     *zoo.Network
 	Learner local.Learner
+	Cycles  int // runs through the schedule of the learning rate
 }
 
 // NewModel builds the network of a recipe for images of shape in, cuts it and hands it to its method. For inference no
@@ -94,13 +95,13 @@ func NewModel(c Config, in nn.Shape, classes int, inference bool) (*Model, error
 	if inference {
 		build = nil
 	}
-	modules, err := cut(c, net, options, init, build)
+	modules, err := cut(c, net, method, options, init, build)
 	if err != nil {
 		nn.Free(net.Params())
 		return nil, err
 	}
 	rule, schedule := method.Compose(options)
-	m := &Model{Config: c, Net: net}
+	m := &Model{Config: c, Net: net, Cycles: schedule.Cycles(len(modules))}
 	chain := local.NewChain(modules, rule, schedule, c.dtype())
 	if m.Learner = chain; options.Pipeline > 0 && !inference {
 		m.Learner = local.NewPipeline(chain, options.Pipeline, threads)
@@ -109,36 +110,52 @@ func NewModel(c Config, in nn.Shape, classes int, inference bool) (*Model, error
 }
 
 // cut divides a network into modules with local heads; the last module gets the network's own classifier.
-func cut(c Config, net *zoo.Network, o local.Options, init nn.Init, build func([]*nn.Param) optim.Optimizer) ([]*local.Module, error) {
-	ends, err := local.Cuts(net.Blocks, net.Cuts, o.Modules, o.Cuts)
+func cut(c Config, net *zoo.Network, method local.Method, o local.Options, init nn.Init, build func([]*nn.Param) optim.Optimizer) (modules []*local.Module, err error) {
+	if method.Fits != nil {
+		if err := method.Fits(net.Blocks); err != nil {
+			return nil, err
+		}
+	}
+	ends, err := method.Ends(net.Blocks, net.Cuts, o)
 	if err != nil {
 		return nil, err
 	}
-	var modules []*local.Module
-	from := 0
-	for i, end := range ends {
-		last := i == len(ends)-1
-		head := net.Classifier
-		if !last {
-			if head, err = zoo.NewHead(c.Head, i+1, net.Blocks[end-1].Out, net.Classes, init); err != nil {
-				for _, m := range modules {
-					m.Free()
-				}
-				return nil, err
+	defer func() {
+		if err != nil {
+			for _, m := range modules {
+				m.Free()
 			}
 		}
-		modules = append(modules, local.NewModule(i+1, last, net.Blocks[from:end], head, build))
+	}()
+	c.Head.Name = cmp.Or(method.Head, c.Head.Name)
+	from := 0
+	for i, end := range ends {
+		head, last := net.Classifier, i == len(ends)-1
+		var aux nn.Layer
+		if !last {
+			out := net.Blocks[end-1].Out
+			if head, err = zoo.NewHead(c.Head, i+1, out, net.Classes, init); err != nil {
+				return modules, err
+			}
+			if aux, err = zoo.NewAux(method.Aux, i+1, net, out, init); err != nil {
+				return modules, err
+			}
+		}
+		modules = append(modules, local.NewModule(i+1, last, net.Blocks[from:end], head, aux, build))
 		from = end
 	}
 	return modules, nil
 }
 
-// Params lists the parameters of the uncut network, then those of the local heads in order.
+// Params lists the parameters of the uncut network, then those of the local heads, and of what modules have besides.
 func (m *Model) Params() []*nn.Param {
 	all := m.Net.Params()
 	for _, module := range m.Learner.Modules() {
 		if !module.Last {
 			all = append(all, module.Head.Params()...)
+		}
+		if module.Aux != nil {
+			all = append(all, module.Aux.Params()...)
 		}
 	}
 	return all

@@ -106,9 +106,12 @@ func (r *Run) stopped(cause error) (record.Summary, error) {
 	return record.Summary{}, cause
 }
 
+// rate is the learning rate at a step: each cycle of the training goes through the whole schedule.
 func (r *Run) rate(step int) float64 {
 	c := r.model.Config
-	return c.Schedule.Rate(c.Optim.LR, step, r.at.Total, r.perEpoch)
+	cycle := step * r.model.Cycles / r.at.Total
+	start := func(cycle int) int { return (cycle*r.at.Total + r.model.Cycles - 1) / r.model.Cycles }
+	return c.Schedule.Rate(c.Optim.LR, step-start(cycle), start(cycle+1)-start(cycle), r.perEpoch)
 }
 
 func (r *Run) loader() *data.Loader {

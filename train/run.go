@@ -91,7 +91,7 @@ func (r *Run) start(o Options) error {
 	if side := r.model.Net.Input.H; side != r.set.Train.Shape.H {
 		return fault.New("model.image is %d: %s has images of side %d", side, r.set.Name, r.set.Train.Shape.H)
 	}
-	r.at.Total = c.Schedule.Epochs * r.perEpoch
+	r.at.Total = c.Schedule.Epochs * r.perEpoch * r.model.Cycles
 	resumed := -1
 	switch {
 	case o.Resume:
