@@ -79,36 +79,46 @@ func (s *studio) barlow(p picture.Picture, v barlowView, r *rand.Rand) {
 // magnitudes is how many strengths RandAugment has, from 0 on.
 const magnitudes = 31
 
-// randAugment applies one of torchvision's 14 operations, each equally likely, at a strength of 0 to magnitudes-1.
+const (
+	ops          = 14 // of RandAugment
+	lastSignedOp = 9  // 1 to this have a strength with a sign
+)
+
+// randAugment applies one of torchvision's operations, each equally likely, at a strength of 0 to magnitudes-1.
 func (s *studio) randAugment(p picture.Picture, magnitude int, r *rand.Rand) {
-	part := float64(magnitude) / (magnitudes - 1)
-	op := r.IntN(14)
-	sign := float64(1)
-	if op >= 1 && op <= 9 && r.IntN(2) == 1 {
+	op, sign := r.IntN(ops), 1.0
+	if op >= 1 && op <= lastSignedOp && r.IntN(2) == 1 {
 		sign = -1
 	}
+	s.operate(p, op, sign, magnitude)
+}
+
+// operate applies an operation by its number in torchvision's list.
+func (s *studio) operate(p picture.Picture, op int, sign float64, magnitude int) {
+	part := float64(magnitude) / (magnitudes - 1)
+	signed := sign * part
 	switch op {
 	case 0: // identity
 	case 1:
-		s.warp(p, picture.ShearX(sign*0.3*part))
+		s.warp(p, picture.ShearX(0.3*signed))
 	case 2:
-		s.warp(p, picture.ShearY(sign*0.3*part))
+		s.warp(p, picture.ShearY(0.3*signed))
 	case 3:
-		s.warp(p, picture.Translate(int(sign*150.0/331*float64(p.W)*part), 0))
+		s.warp(p, picture.Translate(int(150.0/331*float64(p.W)*signed), 0))
 	case 4:
-		s.warp(p, picture.Translate(0, int(sign*150.0/331*float64(p.H)*part)))
+		s.warp(p, picture.Translate(0, int(150.0/331*float64(p.H)*signed)))
 	case 5:
-		s.warp(p, p.Rotation(sign*30*part))
+		s.warp(p, p.Rotation(30*signed))
 	case 6:
-		p.Brightness(1 + sign*0.9*part)
+		p.Brightness(1 + 0.9*signed)
 	case 7:
-		p.Saturation(1 + sign*0.9*part)
+		p.Saturation(1 + 0.9*signed)
 	case 8:
-		p.Contrast(1 + sign*0.9*part)
-	case 9:
-		s.smoother.Sharpness(p, 1+sign*0.9*part)
+		p.Contrast(1 + 0.9*signed)
+	case lastSignedOp:
+		s.smoother.Sharpness(p, 1+0.9*signed)
 	case 10:
-		p.Posterize(8 - int(math.RoundToEven(float64(magnitude)/((magnitudes-1)/4.0))))
+		p.Posterize(8 - int(math.RoundToEven(4*part)))
 	case 11:
 		p.Solarize(int(math.Ceil(255 * (1 - part))))
 	case 12:

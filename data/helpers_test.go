@@ -24,7 +24,10 @@ func isolate(t *testing.T) {
 
 // options returns valid options for a set of at least one image.
 func options(set string) Options {
-	return Options{Set: set, Batch: 1, Augment: AugmentNone, Shuffle: true, Workers: 2}
+	return Options{
+		Set: set, Batch: 1, Augment: AugmentNone, Shuffle: true, Workers: 2, Broken: 0.01, Flip: 0.5,
+		Crop: CropOptions{Scale: []float64{0.08, 1}, Ratio: []float64{0.75, 4.0 / 3}},
+	}
 }
 
 // fakeImages returns n images whose bytes and labels are told by their position.

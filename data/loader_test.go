@@ -28,6 +28,7 @@ func drain(t testing.TB, images Images, o LoaderOptions) []Batch {
 			t.Fatal(err)
 		}
 		b.Images, b.Labels = bytes.Clone(b.Images), slices.Clone(b.Labels)
+		b.Second, b.Partners = bytes.Clone(b.Second), slices.Clone(b.Partners)
 		all = append(all, b)
 	}
 }
