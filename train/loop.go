@@ -122,9 +122,21 @@ func (r *Run) loader() *data.Loader {
 	})
 }
 
-// tensors moves a batch to the device.
+// tensors moves a batch to the device. Where images were mixed, the targets are soft: [N, classes].
 func (r *Run) tensors(b data.Batch) (x, y torch.Tensor) {
-	return toTensors(b, r.set.Mean, r.set.Std, r.model.Config.dtype())
+	x, y = toTensors(b, r.set.Mean, r.set.Std, r.model.Config.dtype())
+	if len(b.Partners) == 0 {
+		return x, y
+	}
+	y.Free()
+	classes := len(r.set.Classes)
+	soft := make([]float32, b.N*classes)
+	for i := range b.N {
+		row := soft[i*classes : (i+1)*classes]
+		row[b.Labels[i]] += float32(b.Weight)
+		row[b.Partners[i]] += float32(1 - b.Weight)
+	}
+	return x, torch.NewScope(torch.NoGrad).FromFloats(soft, int64(b.N), int64(classes)).Keep()
 }
 
 func toTensors(b data.Batch, mean, std []float64, dtype torch.DType) (x, y torch.Tensor) {
