@@ -16,6 +16,7 @@ type filler struct {
 	lens   lens
 	studio studio
 	whole  []byte // an image before it is padded and cropped
+	paints bool   // the transform recolours
 }
 
 // fill makes b batch i. All its random choices come from streams that seed, epoch and i determine.
@@ -48,7 +49,7 @@ func (f *filler) add(b *Batch, at int, random *rand.Rand) {
 	}
 	for try := range min(mostTries, len(f.order)) {
 		pick := f.order[(at+try)%len(f.order)]
-		err := f.render(views, pick, random)
+		err := f.render(&views, pick, random)
 		if err == nil {
 			b.N++
 			b.Labels = append(b.Labels, int64(f.images.Labels[pick]))
@@ -67,7 +68,7 @@ func (f *filler) add(b *Batch, at int, random *rand.Rand) {
 }
 
 // render writes an image to the views that are not nil.
-func (f *filler) render(views [2][]byte, pick int, r *rand.Rand) error {
+func (f *filler) render(views *[2][]byte, pick int, r *rand.Rand) error {
 	if f.images.photos != nil {
 		if err := f.renderPhoto(views, pick, r); err != nil {
 			return err
@@ -75,7 +76,7 @@ func (f *filler) render(views [2][]byte, pick int, r *rand.Rand) error {
 	} else {
 		f.renderStored(views, f.images.Image(pick), r)
 	}
-	if !f.o.Transform.colours() {
+	if !f.paints {
 		return nil
 	}
 	for v, out := range views {
@@ -93,7 +94,7 @@ func (f *filler) canvas(out []byte) picture.Picture {
 }
 
 // renderStored crops an image in memory.
-func (f *filler) renderStored(views [2][]byte, src []byte, r *rand.Rand) {
+func (f *filler) renderStored(views *[2][]byte, src []byte, r *rand.Rand) {
 	s, t := f.images.Shape, &f.o.Transform
 	for _, out := range views {
 		switch {
@@ -110,7 +111,7 @@ func (f *filler) renderStored(views [2][]byte, src []byte, r *rand.Rand) {
 }
 
 // renderPhoto decodes an image, no larger than its parts need, and crops it.
-func (f *filler) renderPhoto(views [2][]byte, pick int, r *rand.Rand) error {
+func (f *filler) renderPhoto(views *[2][]byte, pick int, r *rand.Rand) error {
 	t, photos := &f.o.Transform, f.images.photos
 	w, h, err := f.lens.focus(photos, pick)
 	if err != nil {
@@ -141,7 +142,7 @@ func (f *filler) renderPhoto(views [2][]byte, pick int, r *rand.Rand) error {
 }
 
 // renderCentre crops the image as evaluation does; with crop-flip, each view differently.
-func (f *filler) renderCentre(views [2][]byte, w, h int, r *rand.Rand) error {
+func (f *filler) renderCentre(views *[2][]byte, w, h int, r *rand.Rand) error {
 	s := f.images.Shape
 	if f.o.Transform.Augment != AugmentCropFlip {
 		if err := f.lens.centre(f.canvas(views[0]), w, h, f.images.photos.resize); err != nil {

@@ -18,6 +18,9 @@ const (
 	valPart   = "val"
 )
 
+// mostClasses is what Images.Labels can number.
+const mostClasses = 1 << 16
+
 // holdsFolders reports whether dir has a folder for each part.
 func holdsFolders(dir string) bool {
 	for _, part := range []string{trainPart, valPart} {
@@ -73,8 +76,8 @@ func (s *spec) openPhotos(set *Set, o Options) error {
 		return err
 	}
 	set.Classes = slices.Sorted(maps.Keys(perClass))
-	if len(set.Classes) == 0 {
-		return fault.New("%s: has no training images: must hold %s", dir, s.layout)
+	if n := len(set.Classes); n < 1 || n > mostClasses {
+		return fault.New("%s: has training images of %d classes: must be 1 to %d; it must hold %s", dir, n, mostClasses, s.layout)
 	}
 	for _, class := range set.Classes {
 		if perClass[class] == 0 {
@@ -110,10 +113,11 @@ func isJPEG(name string) bool {
 func (p *photos) images(classes []string, shape Shape, o Options) Images {
 	slices.SortFunc(p.files, func(a, b file) int { return strings.Compare(a.name, b.name) })
 	p.resize = o.shorter()
-	m := Images{Shape: shape, photos: p, Labels: make([]int, len(p.files))}
+	m := Images{Shape: shape, photos: p, Labels: make([]uint16, len(p.files))}
 	for i, f := range p.files {
 		class, _, _ := strings.Cut(f.name, "/")
-		m.Labels[i], _ = slices.BinarySearch(classes, class)
+		label, _ := slices.BinarySearch(classes, class)
+		m.Labels[i] = uint16(label)
 	}
 	return m
 }

@@ -32,9 +32,9 @@ func options(set string) Options {
 
 // fakeImages returns n images whose bytes and labels are told by their position.
 func fakeImages(n, classes int, s Shape) Images {
-	m := Images{Shape: s, Pixels: make([]byte, n*s.Size()), Labels: make([]int, n)}
+	m := Images{Shape: s, Pixels: make([]byte, n*s.Size()), Labels: make([]uint16, n)}
 	for i := range m.Labels {
-		m.Labels[i] = i % classes
+		m.Labels[i] = uint16(i % classes)
 	}
 	for i := range m.Pixels {
 		m.Pixels[i] = byte(i*7 + i/s.Size()*31)
@@ -99,7 +99,7 @@ func cifar(m Images, labels int) []byte {
 	return out
 }
 
-func bytesOf(labels []int) []byte {
+func bytesOf(labels []uint16) []byte {
 	var out []byte
 	for _, label := range labels {
 		out = append(out, byte(label))

@@ -28,12 +28,12 @@ func (s *spec) readIDX(dir string, part split) (Images, error) {
 		if got, want := len(labels), len(m.Pixels)/s.shape.Size(); got != want {
 			return fault.New("has %d labels: %s has %d images", got, part.files[0], want)
 		}
-		m.Labels = make([]int, len(labels))
+		m.Labels = make([]uint16, len(labels))
 		for i, label := range labels {
 			if err := s.checkLabel(i, label); err != nil {
 				return err
 			}
-			m.Labels[i] = int(label)
+			m.Labels[i] = uint16(label)
 		}
 		return s.checkOpening(labels)
 	})

@@ -16,9 +16,9 @@ func (s Shape) Size() int { return s.C * s.H * s.W }
 // writes to one that Open has returned, so several loaders may read it at a time; whoever else holds it should treat it
 // the same.
 type Images struct {
-	Shape  Shape  // of an image as a Loader delivers it
-	Labels []int  // Len classes
-	Pixels []byte // Len × H × W × C, channels last; nil if the images are in files
+	Shape  Shape    // of an image as a Loader delivers it
+	Labels []uint16 // Len classes; small, because a shuffled epoch hops through them
+	Pixels []byte   // Len × H × W × C, channels last; nil if the images are in files
 	photos *photos
 }
 
@@ -47,7 +47,7 @@ func (m Images) Head(n int) Images {
 
 // Select returns a copy of the images at the given positions, in that order.
 func (m Images) Select(positions []int) Images {
-	out := Images{Shape: m.Shape, Labels: make([]int, 0, len(positions))}
+	out := Images{Shape: m.Shape, Labels: make([]uint16, 0, len(positions))}
 	for _, i := range positions {
 		out.Labels = append(out.Labels, m.Labels[i])
 	}

@@ -30,7 +30,7 @@ func TestSplitIsAPartition(t *testing.T) {
 			t.Errorf("the order is lost: %v", part.Labels)
 		}
 		for i, label := range part.Labels {
-			if !bytes.Equal(part.Image(i), m.Image(label)) {
+			if !bytes.Equal(part.Image(i), m.Image(int(label))) {
 				t.Errorf("image %d lost its label", label)
 			}
 		}

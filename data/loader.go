@@ -106,7 +106,7 @@ func NewLoader(images Images, o LoaderOptions) *Loader {
 
 // work fills every batch of worker w.
 func (l *Loader) work(w int) {
-	f := filler{o: &l.o, images: l.images, order: l.order}
+	f := filler{o: &l.o, images: l.images, order: l.order, paints: l.o.Transform.colours()}
 	defer f.lens.close()
 	for i := l.o.Start + w; i < l.batches; i += len(l.lanes) {
 		select {

@@ -264,7 +264,7 @@ func TestOpenPhotosRefuses(t *testing.T) {
 		{"device", "tar", tars(good, link(tar.TypeChar)), []string{"is a link, a device or sparse"}},
 		{"no class", "tar", tars(good, plain("x.png", nil)), []string{`"x.png": must be CLASS/NAME`}},
 		{"too deep", "tar", tars(good, plain("train/ant/x.png", nil)), []string{"must be CLASS/NAME"}},
-		{"no images", "tar", tars(plain("ant/x.txt", nil)), []string{"no training images"}},
+		{"no images", "tar", tars(plain("ant/x.txt", nil)), []string{"training images of 0 classes"}},
 		{"truncated", "tar", packed, []string{"train-000.tar", "truncated"}},
 		{"gzip", "tar", map[string][]byte{"train.tar": gzipped(tars(good)["train.tar"]), "val.tar": nil}, []string{"uncompressed"}},
 	} {

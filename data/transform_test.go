@@ -227,7 +227,7 @@ func TestBeta(t *testing.T) {
 // CutMix takes each pixel from the image or from the one before it, and its weight is the image's share.
 func TestCutMix(t *testing.T) {
 	s := Shape{C: 3, H: 16, W: 12}
-	images := Images{Shape: s, Labels: []int{0, 1, 2}}
+	images := Images{Shape: s, Labels: []uint16{0, 1, 2}}
 	for k := range 3 {
 		images.Pixels = append(images.Pixels, bytes.Repeat([]byte{byte(10 + k)}, s.Size())...)
 	}
