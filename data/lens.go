@@ -1,8 +1,6 @@
 package data
 
 import (
-	"os"
-
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/picture"
 )
@@ -54,13 +52,6 @@ func JPEG() error { return picture.JPEG() }
 func (o Options) Read(path string, shape Shape) ([]byte, error) {
 	if shape.C != 1 && shape.C != 3 {
 		return nil, fault.New("images have %d channels: only those of 1 or 3 can be read from files", shape.C)
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fault.New("%s: %w", path, cause(err))
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fault.New("%s: is no file", path)
 	}
 	var l lens
 	defer l.close()

@@ -8,7 +8,8 @@
 // A small set is held in memory. Of an image folder or tar shards, only the places of the images are; each is read and
 // decoded anew, by the loader's goroutines, whenever a batch needs it.
 //
-// All goroutines of the package belong to a [Loader], which documents them; [Loader.Close] ends them.
+// The goroutines of the package belong to a [Loader], which documents them, and which [Loader.Close] ends; and to [Check],
+// which waits for its own.
 package data
 
 import (

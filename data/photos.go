@@ -66,23 +66,25 @@ func (p *photos) read(i int, buf []byte) ([]byte, error) {
 	if f.shard != standalone {
 		name = p.shards[f.shard]
 	}
-	r, err := os.Open(filepath.Join(p.dir, filepath.FromSlash(name)))
+	path := filepath.Join(p.dir, filepath.FromSlash(name))
+	info, err := os.Stat(path) // before it is opened: to open a pipe can take for ever
 	if err != nil {
 		return nil, fault.New("cannot be opened: %w", cause(err))
 	}
-	defer r.Close()
+	if !info.Mode().IsRegular() {
+		return nil, fault.New("is no regular file")
+	}
 	if f.shard == standalone {
-		info, err := r.Stat()
-		if err != nil {
-			return nil, fault.New("cannot be read: %w", cause(err))
-		}
-		if size = info.Size(); !info.Mode().IsRegular() {
-			return nil, fault.New("is no regular file")
-		}
+		size = info.Size()
 	}
 	if size > maxFile {
 		return nil, fault.New("has %d bytes: must be at most %d", size, maxFile)
 	}
+	r, err := os.Open(path)
+	if err != nil {
+		return nil, fault.New("cannot be opened: %w", cause(err))
+	}
+	defer r.Close()
 	buf = slices.Grow(buf[:0], int(size))[:size]
 	if n, err := io.ReadFull(io.NewSectionReader(r, f.offset, size), buf); err != nil {
 		return nil, unreadable(err, n, fmt.Sprint(size))

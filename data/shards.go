@@ -18,11 +18,16 @@ func findShards(dir, part string) []string {
 	entries, _ := os.ReadDir(dir) // a folder that cannot be read holds none
 	var names []string
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), part) && strings.HasSuffix(e.Name(), ".tar") && !e.IsDir() {
+		if strings.HasPrefix(e.Name(), part) && strings.HasSuffix(e.Name(), ".tar") && isRegular(dir, e.Name()) {
 			names = append(names, e.Name())
 		}
 	}
 	return slices.Sorted(slices.Values(names))
+}
+
+func isRegular(dir, name string) bool {
+	info, err := os.Stat(filepath.Join(dir, name))
+	return err == nil && info.Mode().IsRegular()
 }
 
 // holdsShards reports whether dir has a shard of each part.

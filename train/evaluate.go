@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/torch"
 )
 
@@ -36,6 +37,9 @@ func Evaluate(ctx context.Context, m *Model, images data.Images, mean, std []flo
 			sum[i].Top1 += float64(s.Top1)
 			sum[i].Top5 += float64(s.Top5)
 		}
+	}
+	if seen == 0 {
+		return nil, fault.New("%w: none of %d to evaluate on", data.ErrBroken, images.Len())
 	}
 	for i := range sum {
 		sum[i].Top1 *= 100 / float64(seen)
