@@ -26,7 +26,8 @@ type Set struct {
 // one of the set's files is used.
 //
 // The validation images are chosen by root from the whole training set; then the limits keep the first images of what
-// is left, or, of images in files, some of all classes. Missing, truncated and broken files and impossible options are faults; a missing file wraps fs.ErrNotExist.
+// is left, or, of images in files, some of all classes. Missing, truncated and broken files and impossible options are
+// faults; a missing file wraps fs.ErrNotExist. Images in files are not read yet: a [Loader] tells of broken ones.
 func Open(o Options, root uint64, dirs []string) (*Set, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fault.New("data: %w", err)

@@ -274,6 +274,15 @@ func TestBarlowViews(t *testing.T) {
 	}
 }
 
+// A rectangle that rounds to nothing erases nothing, wherever it falls.
+func TestEraseOfTinyImages(t *testing.T) {
+	e := EraseOptions{P: 1, Scale: []float64{0.001, 0.01}, Ratio: []float64{0.01, 100}}
+	r := random()
+	for range 2000 {
+		e.apply(picture.New(5, 4, 3), []float64{0.5, 0.5, 0.5}, r)
+	}
+}
+
 func TestTransformCheck(t *testing.T) {
 	for _, tt := range []struct {
 		change func(*Options)

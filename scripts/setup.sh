@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that what Locus needs beyond Go modules is on this machine: a C++ compiler, libtorch with a fast BLAS,
-# libjpeg-turbo for photographs, and Fashion-MNIST for the quickstart. Silent and quick when nothing is missing; otherwise it installs with apt-get.
+# libjpeg-turbo for photographs, and Fashion-MNIST for the quickstart. Silent and quick when nothing is missing; otherwise
+# it installs with apt-get.
 # LIBTORCH=/path (an unpacked zip of pytorch.org, or the torch folder of a Python package) stands in for the libtorch
 # of the distribution.
 set -euo pipefail

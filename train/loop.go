@@ -81,7 +81,8 @@ func (r *Run) drain() error {
 	return cmp.Or(r.report(left, began), err)
 }
 
-// stopped ends a run early. An interruption, or data that cannot be read, is saved; a loss that is not finite leaves the last checkpoint as it is.
+// stopped ends a run early. It is saved when interrupted, or when data cannot be read; a loss that is not finite leaves
+// the last checkpoint as it is.
 func (r *Run) stopped(cause error) (record.Summary, error) {
 	var diverged *local.Diverged
 	switch {

@@ -22,8 +22,8 @@ type ClassProbability struct {
 }
 
 // Predict classifies the image in a JPEG, PNG, GIF or WebP file, cropped and scaled to the network's input as the images
-// are that the model is evaluated on. The first head whose best class reaches confidence answers, the last one otherwise; at confidence 0 or below,
-// always the last. Classes are sorted, most probable first.
+// are that the model is evaluated on. The first head whose best class reaches confidence answers, the last one otherwise;
+// at confidence 0 or below, always the last. Classes are sorted, most probable first.
 func (t *Trained) Predict(path string, confidence float64) (Prediction, error) {
 	defer torch.Pin()()
 	in := t.Net.Input

@@ -89,8 +89,11 @@ func (p Picture) FlipH() {
 	}
 }
 
-// Fill sets the rectangle at x, y to colour, one byte a channel.
+// Fill sets the rectangle at x, y to colour, one byte a channel. An empty one may lie at the edge.
 func (p Picture) Fill(x, y, w, h int, colour []byte) {
+	if w < 1 || h < 1 {
+		return
+	}
 	part := p.Crop(x, y, w, h)
 	for r := range h {
 		for row := part.row(r); len(row) > 0; row = row[p.C:] {
