@@ -49,16 +49,17 @@ func (f *filler) add(b *Batch, at int, random *rand.Rand) {
 	}
 	for try := range min(mostTries, len(f.order)) {
 		pick := f.order[(at+try)%len(f.order)]
+		b.Labels = append(b.Labels[:b.N], int64(f.images.Labels[pick])) // early, so that nothing waits for the memory
 		err := f.render(&views, pick, random)
 		if err == nil {
 			b.N++
-			b.Labels = append(b.Labels, int64(f.images.Labels[pick]))
 			b.Images = b.Images[:end]
 			if b.Second != nil {
 				b.Second = b.Second[:end]
 			}
 			return
 		}
+		b.Labels = b.Labels[:b.N]
 		b.broken = append(b.broken, broken{f.images.photos.title(pick), err})
 		if f.o.KeepLast {
 			return

@@ -99,6 +99,14 @@ func TestDecodeSixteenBits(t *testing.T) {
 	}
 }
 
+// Without the library the message says how to get it.
+func TestLibraryIsMissing(t *testing.T) {
+	err := loadTurbo("libnone.so.0", "libnone.so")
+	if !fault.Is(err) || !strings.Contains(err.Error(), "apt-get install libturbojpeg0-dev (looked for libnone.so.0, libnone.so)") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // pngOf returns a PNG that promises a size, with as little data as a bomb has.
 func pngOf(w, h uint32) []byte {
 	head := binary.BigEndian.AppendUint32([]byte("IHDR"), w)

@@ -33,10 +33,14 @@ var harmless = []string{"extraneous bytes", "Adobe color transform", "JFIF revis
 
 // JPEG loads the library that decodes JPEG. Its error is a fault that says how to get it.
 var JPEG = sync.OnceValue(func() error {
-	names := []string{"libturbojpeg.so.0", "libturbojpeg.so"}
 	if runtime.GOOS == "darwin" {
-		names = []string{"libturbojpeg.0.dylib", "/opt/homebrew/lib/libturbojpeg.dylib", "/usr/local/lib/libturbojpeg.dylib"}
+		return loadTurbo("libturbojpeg.0.dylib", "/opt/homebrew/lib/libturbojpeg.dylib", "/usr/local/lib/libturbojpeg.dylib")
 	}
+	return loadTurbo("libturbojpeg.so.0", "libturbojpeg.so")
+})
+
+// loadTurbo takes the first of the libraries that is there.
+func loadTurbo(names ...string) error {
 	for _, name := range names {
 		library, err := purego.Dlopen(name, purego.RTLD_NOW|purego.RTLD_LOCAL)
 		if err != nil {
@@ -50,7 +54,7 @@ var JPEG = sync.OnceValue(func() error {
 	}
 	return fault.New("libjpeg-turbo is not installed, and JPEG needs it: apt-get install libturbojpeg0-dev (looked for %s)",
 		strings.Join(names, ", "))
-})
+}
 
 // turboHandle is one decompressor of the library, for one goroutine at a time.
 type turboHandle uintptr
