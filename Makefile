@@ -27,13 +27,13 @@ endif
 # Every file that is not a product of running, with its content: what `go generate` must leave as it finds it.
 SNAPSHOT = find . \( -path ./.git -o -path ./bin -o -path ./runs -o -path ./demo \) -prune -o -type f -exec sha256sum {} + | sort -k 2
 
-.PHONY: help setup build demo test test-libtorch2 check race race-fast fuzz golden peers
+.PHONY: help setup build demo test test-libtorch2 check race race-fast fuzz golden peers peers-loader
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-15s %s\n", $$1, $$2}'
 
-setup: ## install what is missing: compiler, libtorch, Fashion-MNIST
+setup: ## install what is missing: compiler, libtorch, libjpeg-turbo, Fashion-MNIST
 	@scripts/setup.sh
 
 build: setup ## build bin/locus
@@ -78,3 +78,7 @@ golden: ## make the golden values again with the scripts in testdata (PYTHON=/us
 peers: build ## steps beside those of PyTorch, in turns (MODEL K BATCH IMAGE HEAD PRECISION ROUNDS PYTHON)
 	$(PYTHON) -B bench/peers/run.py --model $(MODEL) --modules $(K) --batch $(BATCH) --image $(IMAGE) --head $(HEAD) \
 		--precision $(PRECISION) --rounds $(ROUNDS) --out runs/peers-$(MODEL)-k$(K)-$(PRECISION).json
+
+peers-loader: setup ## the loader beside torchvision's, in turns, on PHOTOS=folder with train/ and val/ (ROUNDS PYTHON)
+	@test -n "$(PHOTOS)" || { echo "PHOTOS is not set: give an image folder with train/ and val/, as in make $@ PHOTOS=~/imagenette" >&2; exit 1; }
+	OMP_NUM_THREADS=1 $(PYTHON) -B bench/peers/loader.py --rounds $(ROUNDS) $(PHOTOS)

@@ -1,13 +1,16 @@
 package data
 
-import "os"
+import (
+	"context"
+	"os"
+)
 
 // Status is the verdict of [Check] on a set.
 type Status string
 
 // The verdicts.
 const (
-	Complete Status = "complete" // as many images as the official set has
+	Complete Status = "complete" // as many images as the official set has, or as the folder or the shards hold
 	Subset   Status = "subset"   // whole, but fewer images
 	Broken   Status = "broken"   // a file is missing, truncated or wrong
 )
@@ -19,7 +22,8 @@ type Report struct {
 	Classes     []string
 	Files       []File
 	Train, Test Part
-	Problem     error // with the file of class names; nil if there is none
+	Problem     error    // with the file of class names; nil if there is none
+	Unreadable  []string // images in files that cannot be decoded, each with the reason, in the order of the set
 }
 
 // File is one file of a set on disk.
@@ -31,15 +35,15 @@ type File struct {
 
 // Part is the training or the test half of a set.
 type Part struct {
-	Official int   // images that the official set has
+	Official int   // images that the official set has, or that are there
 	Images   int   // images found, 0 if the part is broken
 	PerClass []int // images of each class found, by label
 	Problem  error // what is broken, a fault; nil if nothing is
 }
 
-// Check reads all of a set, looked for as by [Open], and says whether it is whole. A broken set is reported, not an
-// error; an unknown or missing set is a fault.
-func Check(name string, dirs []string) (Report, error) {
+// Check reads all of a set, looked for as by [Open], and says whether it is whole; images in files are decoded. A broken
+// set is reported, not an error; an unknown or missing set is a fault. When ctx ends, the error is its own.
+func Check(ctx context.Context, name string, dirs []string) (Report, error) {
 	s, err := lookup(name)
 	if err != nil {
 		return Report{}, err
@@ -47,6 +51,9 @@ func Check(name string, dirs []string) (Report, error) {
 	dir, _, err := s.mustLocate(dirs)
 	if err != nil {
 		return Report{}, err
+	}
+	if s.scan != nil {
+		return s.checkPhotos(ctx, dir)
 	}
 	r := Report{Name: name, Dir: dir, Train: s.checkPart(dir, s.train), Test: s.checkPart(dir, s.test)}
 	if r.Classes, r.Problem = s.readClasses(dir); r.Problem != nil {

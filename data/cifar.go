@@ -57,7 +57,7 @@ func (s *spec) decodeCIFAR(r io.Reader, most int, m *Images) error {
 		if err := s.checkLabel(i, label); err != nil {
 			return err
 		}
-		m.Labels = append(m.Labels, label)
+		m.Labels = append(m.Labels, uint16(label))
 		m.Pixels = appendInterleaved(m.Pixels, record[s.labels:])
 	}
 }

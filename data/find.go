@@ -24,6 +24,9 @@ var shareDirs = []string{"/usr/local/share", "/usr/share"}
 // roots returns the folders to look in: dirs, those of $LOCUS_DATA, then where distributions install the set.
 func (s *spec) roots(dirs []string) []string {
 	roots := slices.Concat(dirs, filepath.SplitList(os.Getenv(EnvDir)))
+	if s.scan != nil {
+		return roots // no distribution has them
+	}
 	for _, share := range shareDirs {
 		for _, sub := range []string{"datasets", s.name, "dataset-" + s.name} {
 			roots = append(roots, filepath.Join(share, sub))
@@ -32,12 +35,37 @@ func (s *spec) roots(dirs []string) []string {
 	return roots
 }
 
+// searchDirs returns dirs and then dir, the recipe's. A relative dir is also looked for in each of dirs and of $LOCUS_DATA,
+// so that a recipe works wherever the sets are; if it is nowhere, it stands as it is, for the message to come.
+func searchDirs(dirs []string, dir string) []string {
+	if dir == "" {
+		return dirs
+	}
+	found := slices.Clone(dirs)
+	places := []string{""}
+	if !filepath.IsAbs(dir) {
+		places = slices.Concat(places, dirs, filepath.SplitList(os.Getenv(EnvDir)))
+	}
+	for _, place := range places {
+		if info, err := os.Stat(filepath.Join(place, dir)); err == nil && info.IsDir() {
+			found = append(found, filepath.Join(place, dir))
+		}
+	}
+	if len(found) == len(dirs) {
+		found = append(found, dir)
+	}
+	return found
+}
+
 // locate returns the first folder that holds one of the set's files, and the root it was found under. A root's usual
 // sub-folders go before the root itself: their name says which set they hold, where the files' names may not.
 func (s *spec) locate(roots []string) (dir, root string) {
 	for _, root := range roots {
 		for _, sub := range append(slices.Clone(s.folders), ".") {
 			dir := filepath.Join(root, sub)
+			if s.scan != nil && s.holds(dir) {
+				return dir, root
+			}
 			for _, name := range s.files() {
 				if _, err := find(dir, name); err == nil {
 					return dir, root
@@ -61,6 +89,9 @@ func (s *spec) mustLocate(dirs []string) (dir, root string, err error) {
 	roots := s.roots(dirs)
 	if dir, root = s.locate(roots); dir != "" {
 		return dir, root, nil
+	}
+	if s.scan != nil {
+		return "", "", fault.New("%s: %s: %w in %q: name the folder with --data or data.dir", s.name, s.layout, fs.ErrNotExist, roots)
 	}
 	return "", "", fault.New("%s: %s: %w in %s, nor in their folders %s; to get it: %s", s.name, s.files()[0],
 		fs.ErrNotExist, strings.Join(roots, ", "), strings.Join(s.folders, ", "), s.get)

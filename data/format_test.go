@@ -109,7 +109,7 @@ func TestDecodeCIFAR(t *testing.T) {
 			}
 			n := len(tt.input) / 14
 			want := fakeImages(4, 3, tinyCIFAR.shape).Head(n)
-			if err != nil || !bytes.Equal(m.Pixels, want.Pixels) || !bytes.Equal(m.Labels, want.Labels) {
+			if err != nil || !bytes.Equal(m.Pixels, want.Pixels) || !slices.Equal(m.Labels, want.Labels) {
 				t.Errorf("got %v, %v, want %v", m, err, want)
 			}
 		})

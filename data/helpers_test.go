@@ -24,14 +24,17 @@ func isolate(t *testing.T) {
 
 // options returns valid options for a set of at least one image.
 func options(set string) Options {
-	return Options{Set: set, Batch: 1, Augment: AugmentNone, Shuffle: true, Workers: 2}
+	return Options{
+		Set: set, Batch: 1, Augment: AugmentNone, Shuffle: true, Workers: 2, Broken: 0.01, Flip: 0.5,
+		Crop: CropOptions{Scale: []float64{0.08, 1}, Ratio: []float64{0.75, 4.0 / 3}},
+	}
 }
 
 // fakeImages returns n images whose bytes and labels are told by their position.
 func fakeImages(n, classes int, s Shape) Images {
-	m := Images{Shape: s, Pixels: make([]byte, n*s.Size()), Labels: make([]uint8, n)}
+	m := Images{Shape: s, Pixels: make([]byte, n*s.Size()), Labels: make([]uint16, n)}
 	for i := range m.Labels {
-		m.Labels[i] = uint8(i % classes)
+		m.Labels[i] = uint16(i % classes)
 	}
 	for i := range m.Pixels {
 		m.Pixels[i] = byte(i*7 + i/s.Size()*31)
@@ -51,7 +54,7 @@ func writeSet(t *testing.T, name string, train, test int) string {
 		if s.labels == 0 {
 			m := fakeImages(n, len(s.classes), s.shape)
 			write(t, dir, part.files[0], idx(m.Pixels, n, s.shape.H, s.shape.W))
-			write(t, dir, part.files[1], idx(m.Labels, n))
+			write(t, dir, part.files[1], idx(bytesOf(m.Labels), n))
 			continue
 		}
 		for _, file := range part.files {
@@ -86,12 +89,20 @@ func cifar(m Images, labels int) []byte {
 	var out []byte
 	for i, label := range m.Labels {
 		out = append(out, slices.Repeat([]byte{99}, labels-1)...) // a coarse label must be ignored
-		out = append(out, label)
+		out = append(out, byte(label))
 		for c := range m.Shape.C {
 			for p := range m.Shape.H * m.Shape.W {
 				out = append(out, m.Image(i)[p*m.Shape.C+c])
 			}
 		}
+	}
+	return out
+}
+
+func bytesOf(labels []uint16) []byte {
+	var out []byte
+	for _, label := range labels {
+		out = append(out, byte(label))
 	}
 	return out
 }

@@ -20,19 +20,22 @@ func (s *spec) readIDX(dir string, part split) (Images, error) {
 	if err != nil {
 		return Images{}, err
 	}
-	err = s.decodeFile(dir, part.files[1], func(r io.Reader) (err error) {
-		if m.Labels, err = decodeIDX(r, part.images); err != nil {
+	err = s.decodeFile(dir, part.files[1], func(r io.Reader) error {
+		labels, err := decodeIDX(r, part.images)
+		if err != nil {
 			return err
 		}
-		if got, want := len(m.Labels), len(m.Pixels)/s.shape.Size(); got != want {
+		if got, want := len(labels), len(m.Pixels)/s.shape.Size(); got != want {
 			return fault.New("has %d labels: %s has %d images", got, part.files[0], want)
 		}
-		for i, label := range m.Labels {
+		m.Labels = make([]uint16, len(labels))
+		for i, label := range labels {
 			if err := s.checkLabel(i, label); err != nil {
 				return err
 			}
+			m.Labels[i] = uint16(label)
 		}
-		return s.checkOpening(m.Labels)
+		return s.checkOpening(labels)
 	})
 	if err != nil {
 		return Images{}, err

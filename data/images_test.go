@@ -36,12 +36,12 @@ func TestSplitIsAPartition(t *testing.T) {
 		}
 	}
 	all := slices.Sorted(slices.Values(slices.Concat(rest.Labels, taken.Labels)))
-	if !bytes.Equal(all, m.Labels) {
+	if !slices.Equal(all, m.Labels) {
 		t.Errorf("the parts hold %v", all)
 	}
 	_, again := m.Split(20, 1)
 	_, other := m.Split(20, 2)
-	if !bytes.Equal(again.Labels, taken.Labels) || bytes.Equal(other.Labels, taken.Labels) {
+	if !slices.Equal(again.Labels, taken.Labels) || slices.Equal(other.Labels, taken.Labels) {
 		t.Error("the seed does not decide the split")
 	}
 }

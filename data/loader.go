@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,8 +9,6 @@ import (
 	"runtime/pprof"
 	"strconv"
 	"sync"
-
-	"github.com/locus-learn/locus/internal/seed"
 )
 
 // ErrClosed is what Next returns after Close.
@@ -17,24 +16,31 @@ var ErrClosed = errors.New("data: loader is closed")
 
 // Batch is some images in the order that the epoch visits them. It is on loan; see [Loader.Next].
 type Batch struct {
-	Images []byte  // N × H × W × C, channels last
-	Labels []int64 // N classes
-	N      int
-	Shape  Shape // of one image
-	Epoch  int
-	Index  int // of the batch in its epoch, from 0
+	Images   []byte  // N × H × W × C, channels last
+	Second   []byte  // the same images, augmented anew; nil unless two views were asked for
+	Labels   []int64 // N classes
+	Partners []int64 // classes of the images that were mixed in; nil unless Mixup or CutMix was asked for
+	Weight   float64 // of Labels in a soft target, where Partners have 1−Weight; 1 without mixing
+	N        int
+	Shape    Shape // of one image
+	Epoch    int
+	Index    int // of the batch in its epoch, from 0
+
+	broken []broken // images that had to be left out
+	err    error    // why there is no batch
 }
 
 // LoaderOptions says which batches a Loader makes. Batch must be at least 1, Epoch and Start must not be negative.
 type LoaderOptions struct {
-	Batch    int    // images a batch
-	Workers  int    // goroutines; below 1 counts as 1; the batches do not depend on it
-	Augment  string // AugmentNone, which "" means too, or AugmentCropFlip
-	Shuffle  bool
-	Seed     uint64 // the root that order and augmentation derive from, with Epoch and the batch's index
-	Epoch    int
-	Start    int  // index of the first batch to deliver: where a resumed epoch goes on
-	KeepLast bool // deliver a last batch that is not full: for evaluation
+	Batch     int // images a batch
+	Workers   int // goroutines; below 1 counts as 1; the batches do not depend on it
+	Transform Transform
+	Views     int // 2 for a second view of each image in Batch.Second; 0 and 1 for none
+	Shuffle   bool
+	Seed      uint64 // the root that order and augmentation derive from, with Epoch and the batch's index
+	Epoch     int
+	Start     int  // index of the first batch to deliver: where a resumed epoch goes on
+	KeepLast  bool // for evaluation: deliver a last batch that is not full, and no images in place of broken ones
 }
 
 // Loader prepares the batches of one epoch in the background and delivers them in order.
@@ -63,12 +69,15 @@ const buffers = 2
 
 // NewLoader starts to prepare the batches of epoch o.Epoch of images. The caller calls Close when done, at the end of
 // the epoch too. It panics on options that are not allowed.
+//
+// An image in a file that cannot be read is named once, through [Set.OnBroken]. In training the next one in the epoch's
+// order that can be read stands in for it, so that the batches are the same however often they are made.
 func NewLoader(images Images, o LoaderOptions) *Loader {
-	if o.Batch < 1 || o.Epoch < 0 || o.Start < 0 {
-		panic(fmt.Sprintf("data: loader of batch %d, epoch %d, start %d", o.Batch, o.Epoch, o.Start))
+	if o.Batch < 1 || o.Epoch < 0 || o.Start < 0 || o.Views < 0 || o.Views > 2 {
+		panic(fmt.Sprintf("data: loader of batch %d, epoch %d, start %d, %d views", o.Batch, o.Epoch, o.Start, o.Views))
 	}
-	if o.Augment != "" && o.Augment != AugmentNone && o.Augment != AugmentCropFlip {
-		panic(fmt.Sprintf("data: loader with unknown augment %q", o.Augment))
+	if err := o.Transform.check(); err != nil {
+		panic("data: loader whose " + err.Error())
 	}
 	l := &Loader{
 		o: o, images: images,
@@ -82,7 +91,11 @@ func NewLoader(images Images, o LoaderOptions) *Loader {
 	for w := range l.lanes {
 		l.lanes[w] = lane{make(chan *Batch, buffers), make(chan *Batch, buffers)}
 		for range buffers {
-			l.lanes[w].free <- &Batch{Images: make([]byte, n*images.Shape.Size()), Labels: make([]int64, n)}
+			b := &Batch{Images: make([]byte, n*images.Shape.Size()), Labels: make([]int64, n)}
+			if o.Views == 2 {
+				b.Second = make([]byte, len(b.Images))
+			}
+			l.lanes[w].free <- b
 		}
 		l.workers.Go(func() {
 			pprof.Do(context.Background(), pprof.Labels("data/loader", strconv.Itoa(w)), func(context.Context) { l.work(w) })
@@ -93,10 +106,12 @@ func NewLoader(images Images, o LoaderOptions) *Loader {
 
 // work fills every batch of worker w.
 func (l *Loader) work(w int) {
+	f := filler{o: &l.o, images: l.images, order: l.order, paints: l.o.Transform.colours()}
+	defer f.lens.close()
 	for i := l.o.Start + w; i < l.batches; i += len(l.lanes) {
 		select {
 		case b := <-l.lanes[w].free:
-			l.fill(b, i)
+			f.fill(b, i)
 			l.lanes[w].full <- b
 		case <-l.done:
 			return
@@ -104,31 +119,26 @@ func (l *Loader) work(w int) {
 	}
 }
 
-// fill makes b batch i. All its random choices come from one stream that seed, epoch and i determine.
-func (l *Loader) fill(b *Batch, i int) {
-	picks := l.order[i*l.o.Batch : min((i+1)*l.o.Batch, len(l.order))]
-	shape := l.images.Shape
-	size := shape.Size()
-	*b = Batch{
-		Images: b.Images[:len(picks)*size], Labels: b.Labels[:len(picks)], N: len(picks),
-		Shape: shape, Epoch: l.o.Epoch, Index: i,
-	}
-	random := seed.Rand(l.o.Seed, "data/augment", uint64(l.o.Epoch), uint64(i))
-	for k, pick := range picks {
-		b.Labels[k] = int64(l.images.Labels[pick])
-		dst, src := b.Images[k*size:(k+1)*size], l.images.Image(pick)
-		if l.o.Augment == AugmentCropFlip {
-			cropFlip(dst, src, shape, random)
-		} else {
-			copy(dst, src)
+// Next waits for the next batch. Its slices belong to the caller until the following call of Next, which takes them
+// back to be filled anew. After the last batch the error is io.EOF, after Close it is ErrClosed; if ctx ends first, it
+// is ctx's, no batch is lost and Next may be called again. With more broken images than the set allows it is a fault that
+// wraps ErrBroken. Next is for one goroutine at a time.
+func (l *Loader) Next(ctx context.Context) (Batch, error) {
+	for {
+		b, err := l.receive(ctx)
+		if err == nil && len(b.broken) > 0 { // here, and not in the workers, so that it is told in order
+			err = l.images.photos.health.report(b.broken)
+		}
+		if err = cmp.Or(err, b.err); err != nil {
+			return Batch{}, err
+		}
+		if b.N > 0 { // otherwise none of its images could be read
+			return b, nil
 		}
 	}
 }
 
-// Next waits for the next batch. Its slices belong to the caller until the following call of Next, which takes them
-// back to be filled anew. After the last batch the error is io.EOF, after Close it is ErrClosed; if ctx ends first, it
-// is ctx's, no batch is lost and Next may be called again. Next is for one goroutine at a time.
-func (l *Loader) Next(ctx context.Context) (Batch, error) {
+func (l *Loader) receive(ctx context.Context) (Batch, error) {
 	if l.lent != nil {
 		l.lane(l.next - 1).free <- l.lent
 		l.lent = nil

@@ -28,6 +28,7 @@ func drain(t testing.TB, images Images, o LoaderOptions) []Batch {
 			t.Fatal(err)
 		}
 		b.Images, b.Labels = bytes.Clone(b.Images), slices.Clone(b.Labels)
+		b.Second, b.Partners = bytes.Clone(b.Second), slices.Clone(b.Partners)
 		all = append(all, b)
 	}
 }
@@ -73,7 +74,7 @@ func TestLoaderVisitsEachImageOnce(t *testing.T) {
 // What a run sees depends on seed and epoch only: not on the workers, and not on where it was interrupted.
 func TestLoaderRepeats(t *testing.T) {
 	images := fakeImages(83, 10, Shape{C: 3, H: 8, W: 8})
-	o := LoaderOptions{Batch: 8, Workers: 1, Augment: AugmentCropFlip, Shuffle: true, Seed: 5, Epoch: 3, KeepLast: true}
+	o := LoaderOptions{Batch: 8, Workers: 1, Transform: Transform{Augment: AugmentCropFlip}, Shuffle: true, Seed: 5, Epoch: 3, KeepLast: true}
 	want := drain(t, images, o)
 	for workers := range 5 {
 		for start := range len(want) + 2 {
@@ -96,7 +97,7 @@ func TestLoaderRepeats(t *testing.T) {
 		}
 	}
 	other := o
-	other.Augment = AugmentNone
+	other.Transform.Augment = AugmentNone
 	if got := drain(t, images, other); bytes.Equal(got[0].Images, want[0].Images) || !slices.Equal(got[0].Labels, want[0].Labels) {
 		t.Error("augmentation must change pixels and not the order")
 	}
@@ -159,7 +160,8 @@ func TestLoaderCloseWakesNext(t *testing.T) {
 }
 
 func TestNewLoaderPanics(t *testing.T) {
-	for _, o := range []LoaderOptions{{}, {Batch: 1, Start: -1}, {Batch: 1, Epoch: -1}, {Batch: 1, Augment: "mixup"}} {
+	for _, o := range []LoaderOptions{{}, {Batch: 1, Start: -1}, {Batch: 1, Epoch: -1}, {Batch: 1, Transform: Transform{Augment: "mixup"}},
+		{Batch: 1, Views: 3}, {Batch: 1, Transform: Transform{Augment: AugmentResizedCrop}}} {
 		func() {
 			defer func() {
 				if recover() == nil {
@@ -177,7 +179,7 @@ func BenchmarkLoader(b *testing.B) {
 		b.Run(augment, func(b *testing.B) {
 			n := 0
 			for b.Loop() {
-				l := NewLoader(images, LoaderOptions{Batch: 128, Workers: 2, Augment: augment, Shuffle: true})
+				l := NewLoader(images, LoaderOptions{Batch: 128, Workers: 2, Transform: Transform{Augment: augment}, Shuffle: true})
 				for batch, err := l.Next(b.Context()); err == nil; batch, err = l.Next(b.Context()) {
 					n += batch.N
 				}

@@ -23,7 +23,7 @@ func TestValidate(t *testing.T) {
 		{"limit", func(o *Options) { o.Limit = -1 }, []string{"limit is -1", "at least 0"}},
 		{"test limit", func(o *Options) { o.TestLimit = -2 }, []string{"test_limit is -2"}},
 		{"workers", func(o *Options) { o.Workers = 0 }, []string{"workers is 0"}},
-		{"augment", func(o *Options) { o.Augment = "mixup" }, []string{"augment is", `"mixup"`, "none, crop-flip"}},
+		{"augment", func(o *Options) { o.Augment = "mixup" }, []string{"augment is", `"mixup"`, "none, crop-flip, resized-crop, barlow"}},
 		{"validation", func(o *Options) { o.Validation = 1.5 }, []string{"validation is 1.5", "whole number"}},
 		{"mean channels", func(o *Options) { o.Mean = []float64{0.5} }, []string{"mean has 1", "cifar10 has 3"}},
 		{"mean range", func(o *Options) { o.Mean = []float64{0, 0, 125} }, []string{"mean holds 125", "between 0 and 1"}},

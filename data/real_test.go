@@ -86,7 +86,7 @@ func moments(m Images, c int) (mean, std float64) {
 
 // checkResume wants an epoch that goes on at its last batch to yield that batch.
 func checkResume(t *testing.T, train Images) {
-	o := LoaderOptions{Batch: 128, Workers: 2, Augment: AugmentCropFlip, Shuffle: true, Seed: 1}
+	o := LoaderOptions{Batch: 128, Workers: 2, Transform: Transform{Augment: AugmentCropFlip}, Shuffle: true, Seed: 1}
 	all := drain(t, train.Head(2000), o)
 	o.Start = len(all) - 1
 	rest := drain(t, train.Head(2000), o)

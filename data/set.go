@@ -7,7 +7,7 @@ import (
 	"github.com/locus-learn/locus/internal/fault"
 )
 
-// Set is an image set in memory, limited and split as Options asked.
+// Set is an open image set, limited and split as Options asked.
 type Set struct {
 	Name       string   // as in Options.Set
 	Dir        string   // the folder that the files came from
@@ -15,6 +15,7 @@ type Set struct {
 	Train      Images
 	Validation Images // empty unless Options.Validation asks for it
 	Test       Images
+	Photos     bool      // images are in files of the user's, and classes have the names of their folders
 	Subset     bool      // the files have fewer images than the official set; Options.Limit does not count
 	Mean, Std  []float64 // one value a channel, of pixels in [0, 1]
 	Warnings   []string  // lines for the user, such as that the set is a subset
@@ -25,7 +26,8 @@ type Set struct {
 // one of the set's files is used.
 //
 // The validation images are chosen by root from the whole training set; then the limits keep the first images of what
-// is left. Missing, truncated and broken files and impossible options are faults; a missing file wraps fs.ErrNotExist.
+// is left, or, of images in files, some of all classes. Missing, truncated and broken files and impossible options are
+// faults; a missing file wraps fs.ErrNotExist. Images in files are not read yet: a [Loader] tells of broken ones.
 func Open(o Options, root uint64, dirs []string) (*Set, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fault.New("data: %w", err)
@@ -34,10 +36,7 @@ func Open(o Options, root uint64, dirs []string) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Dir != "" {
-		dirs = append(slices.Clone(dirs), o.Dir)
-	}
-	set, err := s.open(dirs)
+	set, err := s.open(o, searchDirs(dirs, o.Dir))
 	if err != nil {
 		return nil, err
 	}
@@ -54,8 +53,11 @@ func Open(o Options, root uint64, dirs []string) (*Set, error) {
 			o.Validation, all, s.name)
 	}
 	set.Train, set.Validation = set.Train.Split(held, root)
-	set.Train = set.Train.Head(o.Limit)
-	set.Test = set.Test.Head(o.TestLimit)
+	set.Train = set.Train.limit(o.Limit)
+	set.Test = set.Test.limit(o.TestLimit)
+	s.watch(&set.Train, "training", o)
+	s.watch(&set.Validation, "validation", o)
+	s.watch(&set.Test, "test", o)
 	if n := set.Train.Len(); o.Batch > n {
 		return nil, fault.New("data.batch is %d: must be at most %d, the number of training images", o.Batch, n)
 	}
@@ -63,14 +65,17 @@ func Open(o Options, root uint64, dirs []string) (*Set, error) {
 }
 
 // open reads the whole set.
-func (s *spec) open(dirs []string) (*Set, error) {
+func (s *spec) open(o Options, dirs []string) (*Set, error) {
 	dir, root, err := s.mustLocate(dirs)
 	if err != nil {
 		return nil, err
 	}
-	set := &Set{Name: s.name, Dir: dir, Mean: slices.Clone(s.mean), Std: slices.Clone(s.std)}
+	set := &Set{Name: s.name, Dir: dir, Mean: slices.Clone(s.mean), Std: slices.Clone(s.std), Photos: s.scan != nil}
 	if len(dirs) > 0 && !slices.Contains(dirs, root) {
 		set.Warnings = append(set.Warnings, fmt.Sprintf("%s is not in %q: using %s", s.name, dirs, dir))
+	}
+	if s.scan != nil {
+		return set, s.openPhotos(set, o)
 	}
 	if set.Classes, err = s.readClasses(dir); err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,11 @@ type spec struct {
 	labels    int    // CIFAR: label bytes before the pixels of a record, the last of which counts; 0 for IDX
 	opening   string // IDX: the first ten labels, because MNIST and Fashion-MNIST share their file names
 	get       string // how to get the set
+
+	// Of image folders and shards only, whose classes and sizes are known when they are open:
+	holds  func(dir string) bool // whether the set may be in dir
+	scan   func(dir, part string) (p *photos, perClass map[string]int, err error)
+	layout string // what dir must hold
 }
 
 // split is the official size and the files of a training or test set.
@@ -79,7 +85,25 @@ var specs = []*spec{
 		labels:  2, // coarse, then fine
 		get:     "unpack \"CIFAR-100 binary version\" from " + cifarHome,
 	},
+	{
+		name: "folder", shape: Shape{C: 3}, mean: imageNetMean, std: imageNetStd,
+		holds: holdsFolders, scan: func(dir, part string) (*photos, map[string]int, error) { return scanFolder(filepath.Join(dir, part)) },
+		layout: "train/CLASS/* and val/CLASS/*, images in JPEG, PNG or WebP",
+		get:    "put your images into train/CLASS/ and val/CLASS/ of a folder; ImageNet's are at https://image-net.org",
+	},
+	{
+		name: "tar", shape: Shape{C: 3}, mean: imageNetMean, std: imageNetStd,
+		holds: holdsShards, scan: scanShards,
+		layout: "shards train*.tar and val*.tar, uncompressed, with entries CLASS/NAME, images in JPEG, PNG or WebP",
+		get:    "pack a folder's parts: cd DIR/train && tar -cf ../train-000.tar *; cd ../val && tar -cf ../val-000.tar *",
+	},
 }
+
+// ImageNet's, which networks for photographs are usually trained with.
+var (
+	imageNetMean = []float64{0.485, 0.456, 0.406}
+	imageNetStd  = []float64{0.229, 0.224, 0.225}
+)
 
 var (
 	idxTrain = split{60_000, []string{"train-images-idx3-ubyte", "train-labels-idx1-ubyte"}}
@@ -96,6 +120,7 @@ type Info struct {
 	Dir         string   // where at least one of the files is; "" if nowhere
 	Looked      []string // the folders that were tried, each with the set's usual sub-folders, in order
 	Get         string   // how to get the set
+	Photos      bool     // whatever the user has: classes, counts and sizes are not known before the set is open
 }
 
 // Known lists the sets, each looked for in dirs, $LOCUS_DATA and where distributions install them. It reads no contents;
@@ -108,7 +133,7 @@ func Known(dirs []string) []Info {
 		infos[i] = Info{
 			Name: s.name, Shape: s.shape, Classes: len(s.classes),
 			Train: s.train.images, Test: s.test.images, Files: s.files(),
-			Dir: dir, Looked: roots, Get: s.get,
+			Dir: dir, Looked: roots, Get: s.get, Photos: s.scan != nil,
 		}
 	}
 	return infos

@@ -92,7 +92,7 @@ func (m *Module) Free() {
 // Signal is what a module hands to the next one. The receiver owns it.
 type Signal struct {
 	X     torch.Tensor // features x_{k−1}, cut from their graph: [N, …]
-	Y     torch.Tensor // labels [N], int64
+	Y     torch.Tensor // labels [N], int64; for Classify also soft targets [N, classes], float32
 	Delta torch.Tensor // ∂L_{k−1}/∂x_{k−1}, a constant, shaped as X; no tensor where no term reads it
 
 	// What a rule's [Needs] ask for, the same in front of every module; no tensor elsewhere.

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes sure that what Locus needs beyond Go modules is on this machine: a C++ compiler, libtorch with a fast BLAS, and
-# Fashion-MNIST for the quickstart. Silent and quick when nothing is missing; otherwise it installs with apt-get.
+# Makes sure that what Locus needs beyond Go modules is on this machine: a C++ compiler, libtorch with a fast BLAS,
+# libjpeg-turbo for photographs, and Fashion-MNIST for the quickstart. Silent and quick when nothing is missing; otherwise
+# it installs with apt-get.
 # LIBTORCH=/path (an unpacked zip of pytorch.org, or the torch folder of a Python package) stands in for the libtorch
 # of the distribution.
 set -euo pipefail
@@ -32,7 +33,8 @@ installed() {
 }
 
 missing_packages() {
-    local packages=(dataset-fashion-mnist) package
+    # The library itself is libturbojpeg0 in Debian and libturbojpeg in Ubuntu; the package for developers has one name.
+    local packages=(dataset-fashion-mnist libturbojpeg0-dev) package
     [ -n "${LIBTORCH:-}" ] || packages+=(libtorch-dev libopenblas0-pthread)
     command -v g++ >/dev/null || echo g++
     command -v make >/dev/null || echo make
@@ -57,6 +59,7 @@ check_without_apt() {
     command -v g++ >/dev/null || missing+=(g++)
     [ ${#missing[@]} = 0 ] || fail "this machine has no apt-get; install by hand what is missing: ${missing[*]}" \
         "a C++17 compiler named g++, from your distribution, and libtorch 1.13 or newer, from https://pytorch.org/get-started/locally/" \
+        "for image folders also libjpeg-turbo (libturbojpeg.so.0), from your distribution" \
         "then run again with LIBTORCH=/path/to/libtorch; for the quickstart put Fashion-MNIST's four .gz files where LOCUS_DATA points"
 }
 

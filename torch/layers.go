@@ -50,8 +50,9 @@ func (s *Scope) Flatten(x Tensor, start int64) Tensor {
 	return s.unary("flatten", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_flatten(g, x.c(), C.int64_t(start), out) })
 }
 
-// CrossEntropy returns the mean over the batch of −log softmax(logits)[label]; logits [N, classes], labels [N] int64. Its
-// gradient keeps its relative accuracy however small the loss is.
+// CrossEntropy returns the mean over the batch of −log softmax(logits)[label]; logits [N, classes], labels [N] int64, or
+// soft ones: [N, classes] probabilities in the type of the logits. With labels proper, the gradient keeps its relative
+// accuracy however small the loss is.
 func (s *Scope) CrossEntropy(logits, labels Tensor) Tensor {
 	return s.unary("cross_entropy", func(g C.bool, out *C.lt_tensor) *C.char {
 		return C.lt_cross_entropy(g, logits.c(), labels.c(), out)

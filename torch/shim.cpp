@@ -230,9 +230,13 @@ char* lt_flatten(bool grad, lt_tensor x, int64_t start, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(T(x).flatten(start)); });
 }
 char* lt_cross_entropy(bool grad, lt_tensor logits, lt_tensor labels, lt_tensor* out) {
-  // log Σⱼ exp(zⱼ − z_y), the label's own term a constant: where p_y is nearly 1, the gradient p_y − 1 of the usual form
-  // is all rounding, and −Σ p_j over the others is not.
   return call(grad, [&] {
+    if (T(labels).is_floating_point()) {
+      *out = wrap(at::cross_entropy_loss(T(logits), T(labels)));
+      return;
+    }
+    // log Σⱼ exp(zⱼ − z_y), the label's own term a constant: where p_y is nearly 1, the gradient p_y − 1 of the usual
+    // form is all rounding, and −Σ p_j over the others is not.
     auto y = T(labels).unsqueeze(1);
     auto margins = (T(logits) - T(logits).gather(1, y)).scatter(1, y, 0);
     *out = wrap(margins.logsumexp(1).mean());

@@ -7,6 +7,7 @@ import (
 	"runtime"
 
 	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/optim"
@@ -83,30 +84,42 @@ func NewModel(c Config, in nn.Shape, classes int, inference bool) (*Model, error
 	threads := cmp.Or(c.Threads, runtime.GOMAXPROCS(0))
 	torch.SetThreads(threads)
 	init := nn.Init{Seed: c.Seed, Device: torch.CPU}
-	net, err := zoo.New(c.Model, in, classes, init)
+	method, options, err := local.Lookup(c.Method)
 	if err != nil {
 		return nil, err
 	}
-	method, options, err := local.Lookup(c.Method)
-	if err != nil {
+	rule, schedule := method.Compose(options)
+	if err := mixes(c.Data, method, rule); err != nil {
 		return nil, err
 	}
 	build := func(params []*nn.Param) optim.Optimizer { return optim.New(c.Optim, params) }
 	if inference {
 		build = nil
 	}
+	net, err := zoo.New(c.Model, in, classes, init)
+	if err != nil {
+		return nil, err
+	}
 	modules, err := cut(c, net, method, options, init, build)
 	if err != nil {
 		nn.Free(net.Params())
 		return nil, err
 	}
-	rule, schedule := method.Compose(options)
 	m := &Model{Config: c, Net: net, Cycles: schedule.Cycles(len(modules))}
 	chain := local.NewChain(modules, rule, schedule, c.dtype())
 	if m.Learner = chain; options.Pipeline > 0 && !inference {
 		m.Learner = local.NewPipeline(chain, options.Pipeline, threads)
 	}
 	return m, nil
+}
+
+// mixes returns a fault where images are mixed, whose targets are soft, and the method needs the class of each.
+func mixes(o data.Options, method local.Method, rule local.Rule) error {
+	if _, soft := rule.Objective.(local.Classify); o.Mixup == 0 && o.CutMix == 0 || soft && !rule.Needs.Error {
+		return nil
+	}
+	return fault.New("data.mixup is %g and data.cutmix %g: both must be 0 with method %s, which needs one class an image",
+		o.Mixup, o.CutMix, method.Name)
 }
 
 // cut divides a network into modules with local heads; the last module gets the network's own classifier.

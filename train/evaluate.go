@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/torch"
 )
 
@@ -15,6 +16,7 @@ func Evaluate(ctx context.Context, m *Model, images data.Images, mean, std []flo
 	loader := data.NewLoader(images, data.LoaderOptions{Batch: m.Config.Data.Batch, Workers: m.Config.Data.Workers, KeepLast: true})
 	defer loader.Close()
 	var sum []Accuracy
+	seen := 0 // images, without those that cannot be read
 	for {
 		batch, err := loader.Next(ctx)
 		if errors.Is(err, io.EOF) {
@@ -23,6 +25,7 @@ func Evaluate(ctx context.Context, m *Model, images data.Images, mean, std []flo
 		if err != nil {
 			return nil, err
 		}
+		seen += batch.N
 		scores, err := m.Learner.Evaluate(toTensors(batch, mean, std, m.Config.dtype()))
 		if err != nil {
 			return nil, err
@@ -35,9 +38,12 @@ func Evaluate(ctx context.Context, m *Model, images data.Images, mean, std []flo
 			sum[i].Top5 += float64(s.Top5)
 		}
 	}
+	if seen == 0 {
+		return nil, fault.New("%w: none of %d to evaluate on", data.ErrBroken, images.Len())
+	}
 	for i := range sum {
-		sum[i].Top1 *= 100 / float64(images.Len())
-		sum[i].Top5 *= 100 / float64(images.Len())
+		sum[i].Top1 *= 100 / float64(seen)
+		sum[i].Top5 *= 100 / float64(seen)
 	}
 	return sum, nil
 }

@@ -81,7 +81,8 @@ func (r *Run) drain() error {
 	return cmp.Or(r.report(left, began), err)
 }
 
-// stopped ends a run early. An interruption is saved; a loss that is not finite leaves the last checkpoint as it is.
+// stopped ends a run early. It is saved when interrupted, or when data cannot be read; a loss that is not finite leaves
+// the last checkpoint as it is.
 func (r *Run) stopped(cause error) (record.Summary, error) {
 	var diverged *local.Diverged
 	switch {
@@ -91,6 +92,12 @@ func (r *Run) stopped(cause error) (record.Summary, error) {
 		}
 		s, err := r.finish("interrupted")
 		return s, errors.Join(err, ErrInterrupted)
+	case errors.Is(cause, data.ErrBroken):
+		if err := r.save(); err != nil {
+			return record.Summary{}, err
+		}
+		s, err := r.finish(cause.Error())
+		return s, errors.Join(err, fault.New("%w; the run is saved and goes on with --resume", cause))
 	case errors.As(cause, &diverged):
 		s, err := r.finish(diverged.Error())
 		cause = fault.New("%w; %s keeps the last good checkpoint; a lower optim.lr, now %g, is the usual cure",
@@ -111,14 +118,26 @@ func (r *Run) rate(step int) float64 {
 func (r *Run) loader() *data.Loader {
 	o := r.model.Config.Data
 	return data.NewLoader(r.set.Train, data.LoaderOptions{
-		Batch: o.Batch, Workers: o.Workers, Augment: o.Augment, Shuffle: o.Shuffle,
+		Batch: o.Batch, Workers: o.Workers, Transform: o.Transform(r.set.Mean), Shuffle: o.Shuffle,
 		Seed: r.model.Config.Seed, Epoch: r.at.Epoch, Start: r.at.Batch,
 	})
 }
 
-// tensors moves a batch to the device.
+// tensors moves a batch to the device. Where images were mixed, the targets are soft: [N, classes].
 func (r *Run) tensors(b data.Batch) (x, y torch.Tensor) {
-	return toTensors(b, r.set.Mean, r.set.Std, r.model.Config.dtype())
+	x, y = toTensors(b, r.set.Mean, r.set.Std, r.model.Config.dtype())
+	if len(b.Partners) == 0 {
+		return x, y
+	}
+	y.Free()
+	classes := len(r.set.Classes)
+	soft := make([]float32, b.N*classes)
+	for i := range b.N {
+		row := soft[i*classes : (i+1)*classes]
+		row[b.Labels[i]] += float32(b.Weight)
+		row[b.Partners[i]] += float32(1 - b.Weight)
+	}
+	return x, torch.NewScope(torch.NoGrad).FromFloats(soft, int64(b.N), int64(classes)).Keep()
 }
 
 func toTensors(b data.Batch, mean, std []float64, dtype torch.DType) (x, y torch.Tensor) {

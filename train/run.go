@@ -61,6 +61,7 @@ func New(c Config, o Options) (*Run, error) {
 	for _, w := range set.Warnings {
 		o.Notice(w)
 	}
+	set.OnBroken(o.Notice)
 	if !o.Resume && !o.Force && holdsRun(o.Out) {
 		return nil, fault.New("%s holds a run already: give --resume to go on with it, --force to replace it, or another --out", o.Out)
 	}

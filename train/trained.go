@@ -86,6 +86,15 @@ func (t *Trained) Evaluate(ctx context.Context, part Split, dir string, notice f
 	for _, w := range set.Warnings {
 		notice(w)
 	}
+	set.OnBroken(notice)
+	if len(set.Classes) != len(t.Classes) {
+		return Evaluation{}, fault.New("%s has %d classes: %s was trained on %d", set.Dir, len(set.Classes), t.Path, len(t.Classes))
+	}
+	for i, class := range set.Classes {
+		if set.Photos && class != t.Classes[i] {
+			return Evaluation{}, fault.New("class %d of %s is %s: %s was trained with %s", i, set.Dir, class, t.Path, t.Classes[i])
+		}
+	}
 	images := set.Test
 	if part == Validation {
 		if images = set.Validation; images.Len() == 0 {

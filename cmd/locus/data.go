@@ -34,8 +34,14 @@ func newDataList() *cobra.Command {
 			var rows []table.Row
 			for _, s := range data.Known(folders(dir)) {
 				status, where := "missing", "'locus data get "+s.Name+"' says how to get it"
+				if s.Photos {
+					if s.Dir != "" {
+						rows = append(rows, table.Row{s.Name, "", "", "", "not checked", s.Dir})
+					}
+					continue
+				}
 				if s.Dir != "" {
-					r, err := data.Check(s.Name, folders(dir))
+					r, err := data.Check(cmd.Context(), s.Name, folders(dir))
 					if err != nil {
 						return err
 					}
@@ -54,11 +60,11 @@ func newDataCheck() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use:               "check SET",
-		Short:             "Read all of a set and count its classes",
+		Short:             "Read all of a set, name what is broken and count its classes",
 		Args:              takes(1, 1),
 		ValidArgsFunction: completeSets,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := data.Check(args[0], folders(dir))
+			r, err := data.Check(cmd.Context(), args[0], folders(dir))
 			if err != nil {
 				return err
 			}
@@ -86,6 +92,9 @@ func printReport(w io.Writer, r data.Report) error {
 	if err := printColumns(w, files); err != nil {
 		return err
 	}
+	for _, line := range r.Unreadable {
+		fmt.Fprintln(w, "broken: "+line)
+	}
 	var rows []table.Row
 	for label, class := range r.Classes {
 		rows = append(rows, table.Row{label, class, r.Train.PerClass[label], r.Test.PerClass[label]})
@@ -110,6 +119,13 @@ func newDataGet() *cobra.Command {
 				return fault.New("set is %q: must be one of %s", args[0], strings.Join(names, ", "))
 			}
 			s := sets[i]
+			if s.Photos {
+				return printColumns(cmd.OutOrStdout(), []string{
+					"here\t" + cmp.Or(s.Dir, "not found: name the folder with --data or data.dir"),
+					"put\t" + s.Get,
+					"check\tlocus data check " + s.Name + " --data DIR",
+				})
+			}
 			return printColumns(cmd.OutOrStdout(), []string{
 				"here\t" + cmp.Or(s.Dir, "not found"),
 				"get\t" + s.Get,

@@ -128,11 +128,18 @@ func examineData() []finding {
 			}
 		}
 	}
+	jpeg := finding{"JPEG", "libjpeg-turbo", ""}
+	if err := data.JPEG(); err != nil {
+		jpeg = finding{"JPEG", "missing", err.Error()}
+	}
 	sets := data.Known(nil)
 	looked := strings.ReplaceAll(strings.Join(sets[0].Looked, ", "), sets[0].Name, "SET")
-	found := []finding{env, {"data", "looked for in " + looked, ""}}
+	found := []finding{env, jpeg, {"data", "looked for in " + looked, ""}}
 	for _, s := range sets {
 		f := finding{s.Name, s.Dir, ""}
+		if s.Photos && s.Dir == "" {
+			continue // what a machine need not have
+		}
 		if s.Dir == "" {
 			f.text, f.hint = "not found", "'locus data get "+s.Name+"' says how to get it and where to put it"
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -84,6 +85,10 @@ func listRecipes() (rows []string, err error) {
 
 func listSets() (rows []string, err error) {
 	for _, s := range data.Known(nil) {
+		if s.Photos {
+			rows = append(rows, s.Name+"\tphotographs of your own\t"+cmp.Or(s.Dir, "where --data or data.dir says: 'locus data get "+s.Name+"' says how"))
+			continue
+		}
 		where := "not found: 'locus data get " + s.Name + "' says how to get it"
 		if s.Dir != "" {
 			where = s.Dir

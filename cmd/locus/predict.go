@@ -33,7 +33,7 @@ func newPredict() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "predict RUN|CHECKPOINT IMAGE...",
 		Short: "Classify images",
-		Long: `Classify images in JPEG, PNG, GIF or WebP files: their largest centred square, resized to the network's input.
+		Long: `Classify images in JPEG, PNG, GIF or WebP files: the centre that evaluation takes, resized to the network's input.
 
 The last head answers or, with --confidence, the first one that is sure enough: the modules behind it are not run.`,
 		Example: `  locus predict runs/mine cat.jpg dog.png

@@ -1,0 +1,67 @@
+package data
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/pprof"
+	"strconv"
+	"sync"
+
+	"github.com/locus-learn/locus/internal/fault"
+)
+
+// checkPhotos decodes every image of the set in dir once.
+func (s *spec) checkPhotos(ctx context.Context, dir string) (Report, error) {
+	set := &Set{Name: s.name, Dir: dir}
+	if err := s.openPhotos(set, Options{Set: s.name}); err != nil {
+		return Report{}, err
+	}
+	r := Report{Name: s.name, Dir: dir, Classes: set.Classes, Status: Complete}
+	for _, p := range []struct {
+		part   *Part
+		images Images
+	}{{&r.Train, set.Train}, {&r.Test, set.Test}} {
+		problems, err := decodeAll(ctx, p.images.photos)
+		if err != nil {
+			return Report{}, err
+		}
+		*p.part = Part{Official: p.images.Len(), PerClass: make([]int, len(set.Classes))}
+		for i, problem := range problems {
+			if problem != nil {
+				r.Unreadable = append(r.Unreadable, fmt.Sprintf("%s %v", p.images.photos.title(i), problem))
+				continue
+			}
+			p.part.Images++
+			p.part.PerClass[p.images.Labels[i]]++
+		}
+		if n := p.part.Official - p.part.Images; n > 0 {
+			r.Status = Broken
+			p.part.Problem = fault.New("%d of %d images cannot be decoded", n, p.part.Official)
+		}
+	}
+	return r, nil
+}
+
+// decodeAll returns why each image cannot be decoded; nil where it can. It runs a goroutine a core, labelled
+// data/check=0, 1, … for pprof, and waits for them.
+func decodeAll(ctx context.Context, p *photos) ([]error, error) {
+	problems := make([]error, len(p.files))
+	workers := runtime.GOMAXPROCS(0)
+	var group sync.WaitGroup
+	for w := range workers {
+		group.Go(func() {
+			pprof.Do(ctx, pprof.Labels("data/check", strconv.Itoa(w)), func(ctx context.Context) {
+				var l lens
+				defer l.close()
+				for i := w; i < len(p.files) && ctx.Err() == nil; i += workers {
+					if _, _, problems[i] = l.focus(p, i); problems[i] == nil {
+						_, _, problems[i] = l.expose(1)
+					}
+				}
+			})
+		})
+	}
+	group.Wait()
+	return problems, ctx.Err()
+}

@@ -1,0 +1,147 @@
+package picture
+
+import (
+	"bytes"
+	"image"
+	"image/color"
+
+	"github.com/locus-learn/locus/internal/fault"
+)
+
+// Decoder decodes image files. It keeps its buffers between calls, and is for one goroutine at a time.
+type Decoder struct {
+	jpeg           turboHandle
+	pix, cmyk, raw []byte
+}
+
+// Close frees what the decoder holds outside of Go's memory.
+func (d *Decoder) Close() {
+	if d.jpeg != 0 {
+		d.jpeg.free()
+		d.jpeg = 0
+	}
+}
+
+// Decode returns the picture in a file upright and in RGB, whatever it is stored as; transparency is dropped. A JPEG is
+// decoded at 1/shrink of its size, rounded up, which takes much less time; shrink is 1, 2, 4 or 8, and has no effect on
+// other formats. The picture is on loan until the next call. Errors are faults that go on after the file's name.
+func (d *Decoder) Decode(file []byte, h Header, shrink int) (Picture, error) {
+	var p Picture
+	var err error
+	if h.Format == "jpeg" {
+		p, err = d.decodeJPEG(file, h, shrink)
+	} else {
+		p, err = d.decodeOther(file)
+	}
+	if err != nil || h.Orientation <= 1 {
+		return p, err
+	}
+	w, ht := p.W, p.H
+	if h.Orientation.swaps() {
+		w, ht = ht, w
+	}
+	up := Of(grow(&d.raw, w*ht*p.C), w, ht, p.C)
+	h.Orientation.upright(up, p)
+	return up, nil
+}
+
+func (d *Decoder) decodeJPEG(file []byte, h Header, shrink int) (Picture, error) {
+	if d.jpeg == 0 {
+		var err error
+		if d.jpeg, err = newTurbo(); err != nil {
+			return Picture{}, err
+		}
+	}
+	w, ht := h.W, h.H
+	if h.Orientation.swaps() {
+		w, ht = ht, w
+	}
+	w, ht = (w+shrink-1)/shrink, (ht+shrink-1)/shrink
+	p := Of(grow(&d.pix, 3*w*ht), w, ht, 3)
+	if !h.cmyk {
+		return p, d.jpeg.decode(file, p.Pix, w, ht, formatRGB)
+	}
+	ink := grow(&d.cmyk, 4*w*ht)
+	err := d.jpeg.decode(file, ink, w, ht, formatCMYK)
+	fromCMYK(p.Pix, ink, h.inverted)
+	return p, err
+}
+
+// fromCMYK multiplies what each ink lets through: without a colour profile nobody knows better.
+func fromCMYK(rgb, cmyk []byte, inverted bool) {
+	for i := 0; i+3 <= len(rgb); i, cmyk = i+3, cmyk[4:] {
+		for c := range 3 {
+			light, key := int(cmyk[c]), int(cmyk[3])
+			if !inverted {
+				light, key = 255-light, 255-key
+			}
+			rgb[i+c] = byte((light*key + 127) / 255)
+		}
+	}
+}
+
+func (d *Decoder) decodeOther(file []byte) (Picture, error) {
+	img, _, err := image.Decode(bytes.NewReader(file))
+	if err != nil {
+		return Picture{}, fault.New("cannot be decoded: %w", err)
+	}
+	b := img.Bounds()
+	p := Of(grow(&d.pix, 3*b.Dx()*b.Dy()), b.Dx(), b.Dy(), 3)
+	for y := range p.H {
+		readRow(p.row(y), img, b.Min.X, b.Min.Y+y)
+	}
+	return p, nil
+}
+
+// readRow writes the row of img that starts at x, y to rgb. Colours are those without transparency.
+func readRow(rgb []byte, img image.Image, x, y int) {
+	n := len(rgb) / 3
+	switch m := img.(type) {
+	case *image.Gray:
+		for i, v := range m.Pix[m.PixOffset(x, y):][:n] {
+			rgb[3*i], rgb[3*i+1], rgb[3*i+2] = v, v, v
+		}
+	case *image.NRGBA:
+		dropAlpha(rgb, m.Pix[m.PixOffset(x, y):])
+	case *image.RGBA: // of a PNG without alpha
+		dropAlpha(rgb, m.Pix[m.PixOffset(x, y):])
+	case *image.YCbCr:
+		yuvRow(rgb, m, x, y)
+	case *image.NYCbCrA:
+		yuvRow(rgb, &m.YCbCr, x, y)
+	default: // 16 bits, palettes
+		for i := range n {
+			v := color.NRGBAModel.Convert(img.At(x+i, y)).(color.NRGBA)
+			rgb[3*i], rgb[3*i+1], rgb[3*i+2] = v.R, v.G, v.B
+		}
+	}
+}
+
+func dropAlpha(rgb, rgba []byte) {
+	for i := 0; i+3 <= len(rgb); i, rgba = i+3, rgba[4:] {
+		rgb[i], rgb[i+1], rgb[i+2] = rgba[0], rgba[1], rgba[2]
+	}
+}
+
+// yuvRow converts a row of a lossy WebP, whose luma is 16 to 235 (RFC 6386, section 9.2: ITU-R BT.601), where Go's
+// colour model takes it for JPEG's 0 to 255. Colours between samples are weighed by distance, as in libwebp.
+func yuvRow(rgb []byte, m *image.YCbCr, x, y int) {
+	last := image.Pt((m.Rect.Dx()-1)/2, (m.Rect.Dy()-1)/2) // WebP halves colours both ways, and its pictures start at 0, 0
+	cy := y / 2
+	ny := max(0, min(last.Y, cy-1+y%2*2))
+	for i := range len(rgb) / 3 {
+		cx := (x + i) / 2
+		nx := max(0, min(last.X, cx-1+(x+i)%2*2))
+		a, b, c, d := cy*m.CStride+cx, cy*m.CStride+nx, ny*m.CStride+cx, ny*m.CStride+nx
+		between := func(s []byte) int {
+			return (9*int(s[a])+3*int(s[b])+3*int(s[c])+int(s[d])+8)>>4 - 128
+		}
+		u, v := between(m.Cb), between(m.Cr)
+		luma := 76309 * (int(m.Y[y*m.YStride+x+i]) - 16) // 255/219 in 16 bits
+		rgb[3*i] = clip16(luma + 104597*v)
+		rgb[3*i+1] = clip16(luma - 25675*u - 53279*v)
+		rgb[3*i+2] = clip16(luma + 132201*u)
+	}
+}
+
+func clip16(v int) byte { return byte(max(0, min(255, (v+1<<15)>>16))) }
