@@ -10,15 +10,19 @@ type Classify struct{}
 
 // Loss implements [Objective].
 func (Classify) Loss(p *nn.Pass, m *Module, xk torch.Tensor, in Signal) torch.Tensor {
-	logits := m.Head.Forward(p, p.Alias(xk))
-	if logits.DType() == torch.BFloat16 {
-		half := logits
-		logits = p.Cast(half, torch.Float32)
-		half.Free()
-	}
+	logits := float(p, m.Head.Forward(p, p.Alias(xk)))
 	loss := p.CrossEntropy(logits, in.Y)
 	logits.Free()
 	return loss
+}
+
+// float returns x in float32 or better. It consumes x.
+func float(p *nn.Pass, x torch.Tensor) torch.Tensor {
+	if x.DType() != torch.BFloat16 {
+		return x
+	}
+	defer x.Free()
+	return p.Cast(x, torch.Float32)
 }
 
 // Autograd is back-propagation inside a module.

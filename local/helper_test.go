@@ -52,7 +52,11 @@ func modules(t testing.TB, net zoo.Options, k int) []*local.Module {
 	for i, end := range ends {
 		head, last := n.Classifier, i == len(ends)-1
 		if !last {
-			if head, err = zoo.NewHead(o, i+1, n.Blocks[end-1].Out, classes, init); err != nil {
+			kind, err := zoo.LookupHead(o.Name, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if head, err = kind.New(o, zoo.Cut{Net: n, Module: i + 1, Modules: len(ends), End: end}, init); err != nil {
 				t.Fatal(err)
 			}
 		}

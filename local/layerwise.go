@@ -10,4 +10,4 @@ var layerwise = Method{
 }
 
 // isolated is what methods claim whose modules learn by back-propagation, each on its own.
-var isolated = Claims{Backward: Inside, Locking: Never, Transport: Inside, Trains: "all modules on each batch"}
+var isolated = Claims{Backward: Inside, Locking: Never, Transport: Inside, Descends: true, Trains: "all modules on each batch"}

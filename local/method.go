@@ -19,7 +19,11 @@ type Options struct {
 	Normalize  bool     `recipe:"normalize" default:"true" doc:"divide gradients by their norms (Algorithm 1) or compare them raw (Eq. 6)"`
 	Gradient   string   `recipe:"gradient" default:"directional" oneof:"directional double" doc:"of the term: by one replayed pass, or by double backward"`
 	Every      int      `recipe:"every" default:"1" min:"1" doc:"apply the term on every n-th step"`
+	SGR        bool     `recipe:"sgr" default:"false" doc:"add the reconciliation term to a method of local losses; its gradients are those of the modules' whole objectives"`
 	Checkpoint string   `recipe:"checkpoint" default:"none" oneof:"none blocks" doc:"inside a module: keep all activations, or the blocks' inputs only and run each block forward twice"`
+
+	Reconstruction []float64 `recipe:"reconstruction" default:"" min:"0" doc:"infopro: weight of the image's reconstruction in the first module and in the last but one; empty = published for K = 2, 4, 8, 16, linear in between"`
+	Task           []float64 `recipe:"task" default:"" min:"0" doc:"infopro: weight of the module's own task, likewise"`
 }
 
 // Method is a named point in the space of compositions.
@@ -30,6 +34,7 @@ type Method struct {
 	Head      string                        // the local head that the method prescribes; "" leaves the choice to the recipe
 	Aux       string                        // what else each module but the last needs, by its name in zoo; "" for nothing
 	Fits      func(blocks []nn.Block) error // a fault if the method cannot train such blocks; nil where it trains any
+	Check     func(Options) error           // a fault if the method has no use for such options; nil where any will do
 	Compose   func(Options) (Rule, Schedule)
 }
 
@@ -48,6 +53,7 @@ type Claims struct {
 	Locking   Extent // whether an update waits for modules behind: for their forward and backward passes (Whole), for the forward ones (Inside: "partly"), or for none
 	Transport Extent // where a backward pass needs the transposes of the forward weights
 	Trains    string // what is trained when
+	Descends  bool   // updates follow the gradients of the modules' objectives and terms
 }
 
 // Extent is how far something reaches: through the whole network, inside a module, or nowhere.
@@ -59,7 +65,7 @@ const (
 	Whole
 )
 
-var methods = []Method{bp, layerwise, sgr}
+var methods = []Method{bp, layerwise, sgr, greedy, dgl, infopro, infoproContrast, reforward}
 
 // Methods lists the methods by name.
 func Methods() []Method { return slices.Clone(methods) }
@@ -82,11 +88,23 @@ func Lookup(o Options) (Method, Options, error) {
 		}
 		return Method{}, o, fault.New("method.name is %q: must be one of %s", o.Name, strings.Join(names, ", "))
 	}
-	if methods[i].Cut == Nowhere {
+	m := methods[i]
+	if m.Cut == Nowhere {
 		o.Modules, o.Cuts = 1, nil
 	}
 	if o.Pipeline > 0 && o.Modules == 1 && len(o.Cuts) == 0 {
 		return Method{}, o, fault.New("method.pipeline is %d: must be 0 for a network of one module, which has nobody to work beside (method.name %s)", o.Pipeline, o.Name)
 	}
-	return methods[i], o, nil
+	if m.Check != nil {
+		if err := m.Check(o); err != nil {
+			return Method{}, o, err
+		}
+	}
+	if o.SGR {
+		var err error
+		if m, err = m.withSGR(); err != nil {
+			return Method{}, o, err
+		}
+	}
+	return m, o, nil
 }

@@ -79,7 +79,7 @@ type Rule struct {
 
 // Needs says what signals carry besides features and labels.
 type Needs struct {
-	Input bool // the network's input
+	Image bool // the network's input before it was normalised
 	Error bool // the network's error, from a forward pass through all modules before the first one trains
 }
 
@@ -131,7 +131,7 @@ func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, step int, lr float
 	}
 	return Signal{
 		X: g.X.Keep(), Y: in.Y.Keep(), Delta: g.Out.Keep(),
-		Input: in.Input.Keep(), Error: in.Error.Keep(), Mod: g.Mod.Keep(),
+		Image: in.Image.Keep(), Error: in.Error.Keep(), Mod: g.Mod.Keep(),
 	}, stats
 }
 

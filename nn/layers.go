@@ -2,13 +2,13 @@ package nn
 
 import "github.com/locus-learn/locus/torch"
 
-// Conv2d is a square convolution without bias: weight [out, in, k, k].
+// Conv2d is a square convolution: weight [out, in, k, k], bias [out] or nil.
 type Conv2d struct {
-	Weight          *Param
+	Weight, Bias    *Param
 	Stride, Padding int
 }
 
-// NewConv2d returns a k×k convolution, padded to keep the size at stride 1, He-normal by fan-out.
+// NewConv2d returns a k×k convolution without bias, padded to keep the size at stride 1, He-normal by fan-out.
 func NewConv2d(i Init, in, out, k, stride int) *Conv2d {
 	return &Conv2d{
 		Weight: i.heNormal("weight", out*k*k, int64(out), int64(in), int64(k), int64(k)),
@@ -16,17 +16,30 @@ func NewConv2d(i Init, in, out, k, stride int) *Conv2d {
 	}
 }
 
+// NewConv2dBias returns the same convolution with a bias, which starts as PyTorch's does.
+func NewConv2dBias(i Init, in, out, k, stride int) *Conv2d {
+	l := NewConv2d(i, in, out, k, stride)
+	l.Bias = i.uniform("bias", in*k*k, int64(out))
+	return l
+}
+
 // Forward implements [Layer]; x is [N, in, H, W].
 func (l *Conv2d) Forward(p *Pass, x torch.Tensor) torch.Tensor {
-	w := p.weight(l.Weight)
-	y := p.Conv2d(x, w, torch.Tensor{}, int64(l.Stride), int64(l.Padding))
+	w, b := p.weight(l.Weight), p.weight(l.Bias)
+	y := p.Conv2d(x, w, b, int64(l.Stride), int64(l.Padding))
 	w.Free()
+	b.Free()
 	x.Free()
 	return y
 }
 
 // Params implements [Layer].
-func (l *Conv2d) Params() []*Param { return []*Param{l.Weight} }
+func (l *Conv2d) Params() []*Param {
+	if l.Bias == nil {
+		return []*Param{l.Weight}
+	}
+	return []*Param{l.Weight, l.Bias}
+}
 
 // Linear is x Wᵀ + b: weight [out, in], bias [out].
 type Linear struct{ Weight, Bias *Param }

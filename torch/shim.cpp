@@ -375,6 +375,8 @@ char* lt_add_rows(lt_tensor xt, lt_tensor at_, lt_tensor bt, const double* p, co
 
 // ---- autograd.go
 
+int64_t lt_recorded(void) { return recorded.load(); }
+
 char* lt_set_requires_grad(lt_tensor t, bool on) {
   return call(false, [&] { T(t).set_requires_grad(on); });
 }

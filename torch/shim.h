@@ -83,6 +83,12 @@ char* lt_max_pool2d(bool grad, lt_tensor x, int64_t k, int64_t stride, int64_t p
                     lt_tensor* made);
 char* lt_adaptive_avg_pool2d(bool grad, lt_tensor x, int64_t side, lt_tensor* out);
 
+// loss.go
+char* lt_upsample_bilinear(bool grad, lt_tensor x, int64_t h, int64_t w, lt_tensor* out);
+char* lt_binary_cross_entropy(bool grad, lt_tensor logits, lt_tensor target, lt_tensor* out);
+char* lt_normalize_rows(bool grad, lt_tensor x, double floor, lt_tensor* out);
+char* lt_supervised_contrast(bool grad, lt_tensor z, lt_tensor labels, double temperature, lt_tensor* out);
+
 // math.go
 char* lt_add(bool grad, lt_tensor a, lt_tensor b, double alpha, lt_tensor* out);
 char* lt_mul(bool grad, lt_tensor a, lt_tensor b, lt_tensor* out);
@@ -101,6 +107,7 @@ char* lt_row_dots(lt_tensor a, lt_tensor b, double* out);
 char* lt_add_rows(lt_tensor x, lt_tensor a, lt_tensor b, const double* p, const double* q, lt_tensor* out);
 
 // autograd.go
+int64_t lt_recorded(void);
 char* lt_set_requires_grad(lt_tensor t, bool on);
 char* lt_grad(lt_tensor y, lt_tensor grad_output, const lt_tensor* inputs, int n, bool create_graph, bool retain_graph, lt_tensor* outs);
 

@@ -77,13 +77,20 @@ type Model struct {
 	Cycles  int // runs through the schedule of the learning rate
 }
 
-// NewModel builds the network of a recipe for images of shape in, cuts it and hands it to its method. For inference no
-// optimizer is made. The caller frees the model.
-func NewModel(c Config, in nn.Shape, classes int, inference bool) (*Model, error) {
+// Images is what a model must know of the images that it gets.
+type Images struct {
+	Shape   nn.Shape
+	Classes int
+	Pixels  local.Pixels // how they were normalised; inference does not ask
+}
+
+// NewModel builds the network of a recipe, cuts it and hands it to its method. For inference no optimizer is made. The
+// caller frees the model.
+func NewModel(c Config, in Images, inference bool) (*Model, error) {
 	threads := cmp.Or(c.Threads, runtime.GOMAXPROCS(0))
 	torch.SetThreads(threads)
 	init := nn.Init{Seed: c.Seed, Device: torch.CPU}
-	net, err := zoo.New(c.Model, in, classes, init)
+	net, err := zoo.New(c.Model, in.Shape, in.Classes, init)
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +110,7 @@ func NewModel(c Config, in nn.Shape, classes int, inference bool) (*Model, error
 	rule, schedule := method.Compose(options)
 	m := &Model{Config: c, Net: net, Cycles: schedule.Cycles(len(modules))}
 	chain := local.NewChain(modules, rule, schedule, c.dtype())
+	chain.Pixels = in.Pixels
 	if m.Learner = chain; options.Pipeline > 0 && !inference {
 		m.Learner = local.NewPipeline(chain, options.Pipeline, threads)
 	}
@@ -127,21 +135,27 @@ func cut(c Config, net *zoo.Network, method local.Method, o local.Options, init 
 			}
 		}
 	}()
-	c.Head.Name = cmp.Or(method.Head, c.Head.Name)
+	kind, err := zoo.LookupHead(cmp.Or(method.Head, c.Head.Name), method.Head != "")
+	if err != nil {
+		return nil, err
+	}
 	from := 0
 	for i, end := range ends {
 		head, last := net.Classifier, i == len(ends)-1
 		var aux nn.Layer
 		if !last {
-			out := net.Blocks[end-1].Out
-			if head, err = zoo.NewHead(c.Head, i+1, out, net.Classes, init); err != nil {
+			at := zoo.Cut{Net: net, Module: i + 1, Modules: len(ends), End: end}
+			if head, err = kind.New(c.Head, at, init); err != nil {
 				return modules, err
 			}
-			if aux, err = zoo.NewAux(method.Aux, i+1, net, out, init); err != nil {
+			if aux, err = zoo.NewAux(method.Aux, at, init); err != nil {
+				nn.Free(head.Params())
 				return modules, err
 			}
 		}
-		modules = append(modules, local.NewModule(i+1, last, net.Blocks[from:end], head, aux, build))
+		m := local.NewModule(i+1, last, net.Blocks[from:end], head, aux, build)
+		m.Embeds = kind.Embeds && !last
+		modules = append(modules, m)
 		from = end
 	}
 	return modules, nil

@@ -18,7 +18,7 @@ func TestEmbeddedRecipesBuild(t *testing.T) {
 		if c.Name != e.Name {
 			t.Errorf("%s is named %q", e.Name, c.Name)
 		}
-		m, err := NewModel(c, nn.Shape{C: 3, H: 32, W: 32}, 10, true)
+		m, err := NewModel(c, Images{Shape: nn.Shape{C: 3, H: 32, W: 32}, Classes: 10}, true)
 		if err != nil {
 			t.Error(err)
 			continue

@@ -8,6 +8,7 @@ import (
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/record"
 )
@@ -64,8 +65,7 @@ func New(c Config, o Options) (*Run, error) {
 	if !o.Resume && !o.Force && holdsRun(o.Out) {
 		return nil, fault.New("%s holds a run already: give --resume to go on with it, --force to replace it, or another --out", o.Out)
 	}
-	s := set.Train.Shape
-	model, err := NewModel(c, nn.Shape{C: s.C, H: s.H, W: s.W}, len(set.Classes), false)
+	model, err := NewModel(c, imagesOf(set), false)
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +75,11 @@ func New(c Config, o Options) (*Run, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+func imagesOf(set *data.Set) Images {
+	s := set.Train.Shape
+	return Images{nn.Shape{C: s.C, H: s.H, W: s.W}, len(set.Classes), local.Pixels{Mean: set.Mean, Std: set.Std}}
 }
 
 func dirs(first string) []string {

@@ -9,15 +9,15 @@ import (
 
 // aux is what a method needs in its modules besides bodies and heads.
 type aux struct {
-	name  string
-	build func(k int, net *Network, out nn.Shape, init nn.Init) (nn.Layer, error)
+	name, prefix string // parameters are named <prefix>.<k>.…
+	build        func(at Cut, init nn.Init) (nn.Layer, error)
 }
 
-var auxes = []aux{}
+var auxes = []aux{{"decoder", "decoders", newDecoder}}
 
-// NewAux builds what a method asks for under a name for module k (from 1), whose features are of shape out; nil for "".
-// It panics on a name that is not listed: methods name it, not users.
-func NewAux(name string, k int, net *Network, out nn.Shape, init nn.Init) (nn.Layer, error) {
+// NewAux builds what a method asks for under a name for the module in front of a cut; nil for "". It panics on a name
+// that is not listed: methods name it, not users.
+func NewAux(name string, at Cut, init nn.Init) (nn.Layer, error) {
 	if name == "" {
 		return nil, nil
 	}
@@ -25,5 +25,5 @@ func NewAux(name string, k int, net *Network, out nn.Shape, init nn.Init) (nn.La
 	if i < 0 {
 		panic(fmt.Sprintf("zoo: no %q", name))
 	}
-	return auxes[i].build(k, net, out, init)
+	return auxes[i].build(at, init.In(fmt.Sprintf("%s.%d", auxes[i].prefix, at.Module)))
 }

@@ -32,10 +32,7 @@ func TestBlocksAndHeadsAgreeWithPyTorch(t *testing.T) {
 		{"heads.1", 1, zoo.HeadOptions{Name: "conv", Width: 8}, nn.Shape{C: 4, H: 8, W: 8}},
 		{"heads.2", 2, zoo.HeadOptions{Name: "linear"}, nn.Shape{C: 8, H: 4, W: 4}},
 	} {
-		head, err := zoo.NewHead(h.o, h.k, h.in, 10, init)
-		if err != nil {
-			t.Fatal(err)
-		}
+		head := newHead(t, h.o, h.k, h.in, 10, init)
 		defer nn.Free(head.Params())
 		layers[h.name] = head
 	}
@@ -45,4 +42,23 @@ func TestBlocksAndHeadsAgreeWithPyTorch(t *testing.T) {
 			g.Check(t, nntest.Case{Name: name + "_eval", Layer: layers[name], Eval: true})
 		})
 	}
+}
+
+// newHead builds a head on features of shape in, as if a network of one block put them out.
+func newHead(t *testing.T, o zoo.HeadOptions, k int, in nn.Shape, classes int, init nn.Init) nn.Layer {
+	t.Helper()
+	head, err := tryHead(o, k, in, classes, init)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return head
+}
+
+func tryHead(o zoo.HeadOptions, k int, in nn.Shape, classes int, init nn.Init) (nn.Layer, error) {
+	h, err := zoo.LookupHead(o.Name, false)
+	if err != nil {
+		return nil, err
+	}
+	net := &zoo.Network{Classes: classes, Blocks: []nn.Block{{Out: in}}}
+	return h.New(o, zoo.Cut{Net: net, Module: k, Modules: k + 1, End: 1}, init)
 }

@@ -15,34 +15,54 @@ import (
 type HeadOptions struct {
 	Name  string `recipe:"name" default:"conv" doc:"local head; 'locus list heads' shows them"`
 	Width int    `recipe:"width" default:"128" min:"0" doc:"channels inside the conv head; 0 = as many as its features have, the light choice"`
+
+	Depth    int `recipe:"depth" default:"5" min:"1" doc:"auglocal: blocks in the first module's head"`
+	DepthMin int `recipe:"depth_min" default:"0" min:"0" doc:"auglocal: blocks in the head of the last module but one, linear in between; 0 = half of depth"`
 }
 
 // Head is an entry in the list of local heads.
 type Head struct {
 	Name, Doc string
-	build     func(o HeadOptions, in nn.Shape, classes int, init nn.Init) (nn.Layer, error)
+	Embeds    bool // it puts out an embedding instead of logits: only methods that ask for it can train it
+	build     func(o HeadOptions, at Cut, init nn.Init) (nn.Layer, error)
+}
+
+// onShape is the builder of a head that needs no more of the network than the features' shape and the classes.
+func onShape(build func(o HeadOptions, in nn.Shape, classes int, init nn.Init) (nn.Layer, error)) func(HeadOptions, Cut, nn.Init) (nn.Layer, error) {
+	return func(o HeadOptions, at Cut, init nn.Init) (nn.Layer, error) {
+		return build(o, at.Out(), at.Net.Classes, init)
+	}
 }
 
 var heads = []Head{
-	{"linear", "global average pooling and a linear layer", newLinearHead},
-	{"conv", "3×3 convolution to `width` channels, BN, ReLU, 2×2 average pool, BN, linear (Belilovsky et al. 2019, k=2)", newConvHead},
-	{"infopro", "for ImageNet: 1×1, two or more 3×3 and 1×1 convolutions to 2048 channels, pooling, linear (Wang et al. 2021)", newInfoProHead},
+	{Name: "linear", Doc: "global average pooling and a linear layer", build: onShape(newLinearHead)},
+	{Name: "conv", Doc: "3×3 convolution to `width` channels, BN, ReLU, 2×2 average pool, BN, linear (Belilovsky et al. 2019, k=2)", build: onShape(newConvHead)},
+	{Name: "auglocal", Doc: "`depth` blocks like those behind the module, sampled evenly, fewer towards the output, pooling, linear (Ma et al. 2024)", build: newAugLocalHead},
+	{Name: "contrast", Doc: "infopro's with an embedding of 128 in place of the classes; infopro-contrast has it", Embeds: true, build: onShape(newContrastHead)},
+	{Name: "infopro", Doc: "for ImageNet: 1×1, two or more 3×3 and 1×1 convolutions to 2048 channels, pooling, linear (Wang et al. 2021)", build: onShape(newInfoProHead)},
 }
 
 // Heads lists the local heads.
 func Heads() []Head { return slices.Clone(heads) }
 
-// NewHead builds the local head of module k (from 1) on features of shape in. Its parameters are named heads.<k>.….
-func NewHead(o HeadOptions, k int, in nn.Shape, classes int, init nn.Init) (nn.Layer, error) {
-	i := slices.IndexFunc(heads, func(h Head) bool { return h.Name == o.Name })
-	if i < 0 {
-		var names []string
-		for _, h := range heads {
+// LookupHead finds a head that gives logits, or, for a method that prescribes it, any.
+func LookupHead(name string, prescribed bool) (Head, error) {
+	var names []string
+	for _, h := range heads {
+		fits := prescribed || !h.Embeds
+		if fits && h.Name == name {
+			return h, nil
+		}
+		if fits {
 			names = append(names, h.Name)
 		}
-		return nil, fault.New("head.name is %q: must be one of %s", o.Name, strings.Join(names, ", "))
 	}
-	return heads[i].build(o, in, classes, init.In(fmt.Sprintf("heads.%d", k)))
+	return Head{}, fault.New("head.name is %q: must be one of %s", name, strings.Join(names, ", "))
+}
+
+// New builds the local head of the module in front of a cut. Its parameters are named heads.<k>.….
+func (h Head) New(o HeadOptions, at Cut, init nn.Init) (nn.Layer, error) {
+	return h.build(o, at, init.In(fmt.Sprintf("heads.%d", at.Module)))
 }
 
 func newLinearHead(_ HeadOptions, in nn.Shape, classes int, init nn.Init) (nn.Layer, error) {
@@ -102,4 +122,11 @@ func newInfoProHead(_ HeadOptions, in nn.Shape, classes int, init nn.Init) (nn.L
 	}
 	add(2048, 1, 1)
 	return append(head, nn.AvgPool{Side: 1}, nn.Flatten{}, nn.NewLinear(init.In("fc"), channels, classes)), nil
+}
+
+// contrastWidth is the length of the embedding that InfoPro contrasts.
+const contrastWidth = 128
+
+func newContrastHead(o HeadOptions, in nn.Shape, _ int, init nn.Init) (nn.Layer, error) {
+	return newInfoProHead(o, in, contrastWidth, init)
 }

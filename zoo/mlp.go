@@ -24,5 +24,8 @@ func newMLP(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error)
 		units = o.Width
 	}
 	net.Classifier = nn.NewLinear(init.In("fc"), units, classes)
+	net.again = func(init nn.Init, _ int, in nn.Shape, _ int) nn.Layer {
+		return nn.Sequential{nn.NewLinear(init, in.C, o.Width), nn.ReLU{}}
+	}
 	return net, nil
 }

@@ -27,7 +27,24 @@ type Network struct {
 	Blocks     []nn.Block
 	Classifier nn.Layer         // features of the last block → logits [N, classes]
 	Cuts       map[int][]string // published cuts: for K modules, the blocks that end modules 1 … K−1
+
+	// again builds a fresh block like block i, of its width but of another stride, on features of shape in; nil where
+	// blocks cannot be repeated. The stride is 1 for vectors.
+	again func(init nn.Init, i int, in nn.Shape, stride int) nn.Layer
 }
+
+// Cut is a place where a network is divided: behind module Module of Modules, which ends with block End−1.
+type Cut struct {
+	Net             *Network
+	Module, Modules int // k, from 1, and K
+	End             int
+}
+
+// Block is the last one in front of the cut.
+func (c Cut) Block() nn.Block { return c.Net.Blocks[c.End-1] }
+
+// Out is the shape of the features at the cut.
+func (c Cut) Out() nn.Shape { return c.Block().Out }
 
 // Params lists the parameters and buffers of the uncut network in PyTorch's order.
 func (n *Network) Params() []*nn.Param {

@@ -1,0 +1,58 @@
+package zoo
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/nn"
+)
+
+// newAugLocalHead builds blocks like those behind the cut, then global average pooling and a linear layer (AugLocal, Ma
+// et al., ICLR 2024). With n blocks behind the cut, block round(i·n/d) of them is taken for i = 1 … d, so that the last
+// one always is, or all where n ≤ d. A block has the width of the one it is like, and halves the resolution, once,
+// while that one's is lower. The authors' batch normalisation in front of the linear layer at d = 1 is left out.
+func newAugLocalHead(o HeadOptions, at Cut, init nn.Init) (nn.Layer, error) {
+	net := at.Net
+	if net.again == nil {
+		return nil, fault.New("head.name is auglocal: cannot repeat blocks of %s; use another head", net.Name)
+	}
+	if o.DepthMin > o.Depth {
+		return nil, fault.New("head.depth_min is %d: must be at most head.depth, %d", o.DepthMin, o.Depth)
+	}
+	var head nn.Sequential
+	in := at.Out()
+	for i, b := range sample(at.End, len(net.Blocks), augLocalDepth(o, at.Module, at.Modules)) {
+		like := net.Blocks[b].Out
+		stride := 1
+		if like.H < in.H {
+			stride = 2
+		}
+		out := nn.Shape{C: like.C, H: sideAfter(in.H, stride), W: sideAfter(in.W, stride)}
+		head = append(head, net.again(init.In(fmt.Sprint(i)), b, in, stride))
+		in = out
+	}
+	last, err := newLinearHead(o, in, net.Classes, init)
+	return append(head, last), err
+}
+
+// augLocalDepth is d of module k of K: linear in k from Depth at the first module to DepthMin at the last but one. A
+// DepthMin of 0 stands for half of Depth, the authors' pyramid.
+func augLocalDepth(o HeadOptions, k, K int) int {
+	low := float64(o.DepthMin)
+	if o.DepthMin == 0 {
+		low = float64(o.Depth) / 2
+	}
+	t := float64(k-1) / math.Max(1, float64(K-2))
+	return max(1, int(math.Round(float64(o.Depth)+t*(low-float64(o.Depth)))))
+}
+
+// sample picks d of the blocks from … n−1 evenly, the last one included.
+func sample(from, n, d int) []int {
+	d = min(d, n-from)
+	picked := make([]int, d)
+	for i := range picked {
+		picked[i] = from - 1 + int(math.RoundToEven(float64((i+1)*(n-from))/float64(d)))
+	}
+	return picked
+}

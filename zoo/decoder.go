@@ -1,0 +1,32 @@
+package zoo
+
+import (
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/nn"
+)
+
+// newDecoder builds InfoPro's decoder, features → logits of the image [N, C, H, W] (Wang et al. 2021). Small images come
+// from the features at full resolution in two convolutions; those of 112 pixels and more in four, at a quarter, half and
+// full resolution in turn, as for ImageNet.
+func newDecoder(at Cut, init nn.Init) (nn.Layer, error) {
+	out, image := at.Out(), at.Net.Input
+	if out.H == 0 {
+		return nil, fault.New("method.name is infopro: needs feature maps to rebuild images from, block %s puts out a vector; fits networks of convolutions", at.Block().Name)
+	}
+	if min(image.H, image.W) < 112 {
+		return nn.Sequential{
+			nn.Upsample{H: image.H, W: image.W},
+			nn.NewConvNormReLU(init, "conv1", "bn1", out.C, 12, 3, 1),
+			nn.NewConv2dBias(init.In("conv2"), 12, image.C, 3, 1),
+		}, nil
+	}
+	return nn.Sequential{
+		nn.NewConvNormReLU(init, "conv1", "bn1", out.C, 128, 1, 1),
+		nn.Upsample{H: sideAfter(image.H, 4), W: sideAfter(image.W, 4)},
+		nn.NewConvNormReLU(init, "conv2", "bn2", 128, 32, 3, 1),
+		nn.Upsample{H: sideAfter(image.H, 2), W: sideAfter(image.W, 2)},
+		nn.NewConvNormReLU(init, "conv3", "bn3", 32, 12, 3, 1),
+		nn.Upsample{H: image.H, W: image.W},
+		nn.NewConv2dBias(init.In("conv4"), 12, image.C, 3, 1),
+	}, nil
+}
