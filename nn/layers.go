@@ -27,6 +27,7 @@ func NewConv2dBias(i Init, in, out, k, stride int) *Conv2d {
 func (l *Conv2d) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	w, b := p.weight(l.Weight), p.weight(l.Bias)
 	y := p.Conv2d(x, w, b, int64(l.Stride), int64(l.Padding))
+	p.list(l.Weight, y)
 	w.Free()
 	b.Free()
 	x.Free()
@@ -56,6 +57,7 @@ func NewLinear(i Init, in, out int) *Linear {
 func (l *Linear) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	w, b := p.weight(l.Weight), p.weight(l.Bias)
 	y := p.Linear(x, w, b)
+	p.list(l.Weight, y)
 	w.Free()
 	b.Free()
 	x.Free()

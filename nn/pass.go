@@ -10,6 +10,22 @@ type Pass struct {
 	Compute torch.DType // of activations; weights are cast to it, statistics and losses stay in float32 or better
 	Gates   *Gates      // nil: discrete choices are made freely and forgotten
 	Still   bool        // leave running statistics alone: they have seen this batch
+	Work    *[]Product  // where products are listed; nil: they are not
+}
+
+// Product is a convolution or a matrix product that a pass has done, in multiply-adds. Its gradient with respect to the
+// input takes as many, and that with respect to the weight.
+type Product struct {
+	Weight string // name of the parameter
+	MACs   int64  // over the batch
+}
+
+// list notes the product of an input and w that made y: each element of y takes as many multiply-adds as w has elements
+// for one output channel.
+func (p *Pass) list(w *Param, y torch.Tensor) {
+	if p.Work != nil {
+		*p.Work = append(*p.Work, Product{w.Name, y.Numel() * w.Value.Numel() / w.Value.Shape()[0]})
+	}
 }
 
 // Gates holds the discrete choices of one pass over a module: which ReLU units were closed. A first pass records

@@ -146,7 +146,7 @@ func TestHelpVersionAndCompletion(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
 		{"", "locus train locus compare locus eval doctor"},
 		{"--version", "locus libtorch go1."},
-		{"help", "train eval predict export compare bench list data doctor completion"},
+		{"help", "train eval predict export compare bench list data verify doctor completion"},
 		{"help data check", "SET --data"},
 		{"train --help", "--resume --init Examples: cifar10"},
 		{"data", "list check get"},

@@ -45,6 +45,8 @@ func wanted(f *pflag.Flag) string {
 	switch f.Value.Type() {
 	case "int":
 		return "a whole number"
+	case "uint64":
+		return "a whole number of at least 0"
 	case "float64":
 		return "a number"
 	case "bool":

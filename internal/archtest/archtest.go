@@ -24,7 +24,7 @@ var edges = map[string][]string{
 	"cmd/locus":   {"recipe", "train", "bench", "theory", "record", "data", "zoo", "local", "torch"},
 	"bench":       {"train", "local", "zoo", "nn", "optim", "data", "record", "torch", "recipe"},
 	"train":       {"local", "zoo", "data", "nn", "optim", "record", "recipe", "safetensors", "torch"},
-	"theory":      {"nn", "torch", "local"},
+	"theory":      {"nn", "torch", "local", "zoo"},
 	"local":       {"nn", "optim", "torch"},
 	"zoo":         {"nn", "torch"},
 	"nn":          {"torch"},
