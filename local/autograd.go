@@ -6,17 +6,19 @@ import (
 )
 
 // Classify is the cross-entropy of the local head, the mean over the batch.
-type Classify struct{}
+type Classify struct {
+	Smoothing float64 // of the labels: what each of them gives away to all classes in equal parts (Szegedy et al. 2016)
+}
 
 // Loss implements [Objective].
-func (Classify) Loss(p *nn.Pass, m *Module, x, y torch.Tensor) torch.Tensor {
+func (c Classify) Loss(p *nn.Pass, m *Module, x, y torch.Tensor) torch.Tensor {
 	logits := m.Head.Forward(p, p.Alias(x))
 	if logits.DType() == torch.BFloat16 {
 		half := logits
 		logits = p.Cast(half, torch.Float32)
 		half.Free()
 	}
-	loss := p.CrossEntropy(logits, y)
+	loss := p.CrossEntropy(logits, y, c.Smoothing)
 	logits.Free()
 	return loss
 }

@@ -4,6 +4,6 @@ package local
 var bp = Method{
 	Name: "bp", Doc: "global back-propagation", Global: true,
 	Compose: func(o Options) (Rule, Schedule) {
-		return Rule{Objective: Classify{}, Term: None{}, Credit: o.credit()}, Together{}
+		return Rule{Objective: o.classify(), Term: None{}, Credit: o.credit()}, Together{}
 	},
 }

@@ -83,7 +83,7 @@ func (freezeOut) Phase(k, K int, done float64) local.Phase {
 type confidence struct{ scale float64 }
 
 func (c confidence) Loss(p *nn.Pass, m *local.Module, x, y torch.Tensor) torch.Tensor {
-	return p.CrossEntropy(p.Scale(m.Head.Forward(p, p.Alias(x)), c.scale), y)
+	return p.CrossEntropy(p.Scale(m.Head.Forward(p, p.Alias(x)), c.scale), y, 0)
 }
 
 // A method of one's own is a composition: any part that local has can be replaced by another of the same kind.

@@ -4,6 +4,6 @@ package local
 var layerwise = Method{
 	Name: "layerwise", Doc: "local learning, every module by its own loss",
 	Compose: func(o Options) (Rule, Schedule) {
-		return Rule{Objective: Classify{}, Term: None{}, Credit: o.credit()}, Together{}
+		return Rule{Objective: o.classify(), Term: None{}, Credit: o.credit()}, Together{}
 	},
 }

@@ -18,6 +18,7 @@ type Options struct {
 	Normalize  bool     `recipe:"normalize" default:"true" doc:"divide gradients by their norms (Algorithm 1) or compare them raw (Eq. 6)"`
 	Gradient   string   `recipe:"gradient" default:"directional" oneof:"directional double" doc:"of the term: by one replayed pass, or by double backward"`
 	Every      int      `recipe:"every" default:"1" min:"1" doc:"apply the term on every n-th step"`
+	Smoothing  float64  `recipe:"label_smoothing" default:"0" min:"0" max:"0.999" doc:"share of each label that is spread over all classes"`
 	Checkpoint string   `recipe:"checkpoint" default:"none" oneof:"none blocks" doc:"inside a module: keep all activations, or the blocks' inputs only and run each block forward twice"`
 }
 
@@ -40,6 +41,9 @@ func (o Options) credit() Credit {
 	}
 	return Autograd{}
 }
+
+// classify is the objective of every module.
+func (o Options) classify() Objective { return Classify{Smoothing: o.Smoothing} }
 
 // Lookup finds the method that o names and settles the options that it fixes.
 func Lookup(o Options) (Method, Options, error) {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/locus-learn/locus/internal/seed"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
 )
@@ -72,6 +73,7 @@ type Rule struct {
 	Objective Objective
 	Term      Term
 	Credit    Credit
+	Seed      uint64 // root of what layers draw in training: dropout, stochastic depth
 }
 
 // Work is one module's share of a step: what a [Term] builds its gradients from.
@@ -88,9 +90,14 @@ type Work struct {
 // Gradients evaluates the module's own objective at x, recording or replaying gates (nil: neither) and computing in
 // dtype. It does not consume x. ∂L_k/∂x_k is added to want when the next module reads it.
 func (w *Work) Gradients(x torch.Tensor, dtype torch.DType, gates *nn.Gates, want Want) Gradients {
-	p := &nn.Pass{Scope: w.Scope, Train: true, Compute: dtype, Gates: gates}
+	p := &nn.Pass{Scope: w.Scope, Train: true, Compute: dtype, Gates: gates, Draws: w.draws()}
 	want.Out = w.out && !gates.Replaying()
 	return w.Rule.Credit.Gradients(p, w.Module, w.Rule.Objective, x, w.In.Y, want)
+}
+
+// draws returns the stream of this module at this step. Every pass of a step begins it anew and so draws alike.
+func (w *Work) draws() *nn.Draws {
+	return nn.NewDraws(seed.Derive(w.Rule.Seed, "draw", uint64(w.Module.Index), uint64(w.Step)))
 }
 
 // Train updates module m on signal in, which it consumes, and returns what the next module gets; after the last

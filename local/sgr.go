@@ -8,6 +8,6 @@ var sgr = Method{
 			Lambda: o.Lambda, Normalize: o.Normalize, Reduction: Reduction(o.Reduction),
 			Double: o.Gradient == "double", Every: o.Every,
 		}
-		return Rule{Objective: Classify{}, Term: term, Credit: o.credit()}, Together{}
+		return Rule{Objective: o.classify(), Term: term, Credit: o.credit()}, Together{}
 	},
 }

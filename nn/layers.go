@@ -2,13 +2,13 @@ package nn
 
 import "github.com/locus-learn/locus/torch"
 
-// Conv2d is a square convolution without bias: weight [out, in, k, k].
+// Conv2d is a square convolution: weight [out, in, k, k], bias [out] or none.
 type Conv2d struct {
-	Weight          *Param
+	Weight, Bias    *Param
 	Stride, Padding int
 }
 
-// NewConv2d returns a k×k convolution, padded to keep the size at stride 1, He-normal by fan-out.
+// NewConv2d returns a k×k convolution without bias, padded to keep the size at stride 1, He-normal by fan-out.
 func NewConv2d(i Init, in, out, k, stride int) *Conv2d {
 	return &Conv2d{
 		Weight: i.heNormal("weight", out*k*k, int64(out), int64(in), int64(k), int64(k)),
@@ -16,19 +16,33 @@ func NewConv2d(i Init, in, out, k, stride int) *Conv2d {
 	}
 }
 
+// NewPatches returns the convolution with bias that embeds patches of side k, which do not overlap; PyTorch's default
+// initialisation.
+func NewPatches(i Init, in, out, k int) *Conv2d {
+	weight := i.uniform("weight", in*k*k, int64(out), int64(in), int64(k), int64(k))
+	return &Conv2d{Weight: weight, Bias: i.uniform("bias", in*k*k, int64(out)), Stride: k}
+}
+
+// WithBias adds a bias of zeros, under the place that i gives the convolution.
+func (l *Conv2d) WithBias(i Init) *Conv2d {
+	l.Bias = i.Bias(int(l.Weight.Value.Shape()[0]))
+	return l
+}
+
 // Forward implements [Layer]; x is [N, in, H, W].
 func (l *Conv2d) Forward(p *Pass, x torch.Tensor) torch.Tensor {
-	w := p.weight(l.Weight)
-	y := p.Conv2d(x, w, torch.Tensor{}, int64(l.Stride), int64(l.Padding))
+	w, b := p.Weight(l.Weight), p.Weight(l.Bias)
+	y := p.Conv2d(x, w, b, int64(l.Stride), int64(l.Padding))
 	w.Free()
+	b.Free()
 	x.Free()
 	return y
 }
 
 // Params implements [Layer].
-func (l *Conv2d) Params() []*Param { return []*Param{l.Weight} }
+func (l *Conv2d) Params() []*Param { return present(l.Weight, l.Bias) }
 
-// Linear is x Wᵀ + b: weight [out, in], bias [out].
+// Linear is x Wᵀ + b: weight [out, in], bias [out] or none.
 type Linear struct{ Weight, Bias *Param }
 
 // NewLinear returns a linear layer with PyTorch's default initialisation.
@@ -39,9 +53,19 @@ func NewLinear(i Init, in, out int) *Linear {
 	}
 }
 
-// Forward implements [Layer]; x is [N, in].
+// NewNormalLinear returns a linear layer as transformers start: weight N(0, std²), bias 0.
+func NewNormalLinear(i Init, in, out int, std float64) *Linear {
+	return &Linear{Weight: i.Normal("weight", std, int64(out), int64(in)), Bias: i.Bias(out)}
+}
+
+// NewUnbiasedLinear returns a linear layer without bias whose weight is PyTorch's default.
+func NewUnbiasedLinear(i Init, in, out int) *Linear {
+	return &Linear{Weight: i.uniform("weight", in, int64(out), int64(in))}
+}
+
+// Forward implements [Layer]; x is [N, …, in].
 func (l *Linear) Forward(p *Pass, x torch.Tensor) torch.Tensor {
-	w, b := p.weight(l.Weight), p.weight(l.Bias)
+	w, b := p.Weight(l.Weight), p.Weight(l.Bias)
 	y := p.Linear(x, w, b)
 	w.Free()
 	b.Free()
@@ -50,7 +74,7 @@ func (l *Linear) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 }
 
 // Params implements [Layer].
-func (l *Linear) Params() []*Param { return []*Param{l.Weight, l.Bias} }
+func (l *Linear) Params() []*Param { return present(l.Weight, l.Bias) }
 
 // ReLU is max(x, 0), a gate.
 type ReLU struct{}

@@ -100,6 +100,7 @@ func NewModel(c Config, in nn.Shape, classes int, inference bool) (*Model, error
 		return nil, err
 	}
 	rule, schedule := method.Compose(options)
+	rule.Seed = c.Seed
 	m := &Model{Config: c, Net: net}
 	chain := local.NewChain(modules, rule, schedule, c.dtype())
 	if m.Learner = chain; options.Pipeline > 0 && !inference {
