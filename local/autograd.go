@@ -6,12 +6,14 @@ import (
 )
 
 // Classify is the cross-entropy of the local head, the mean over the batch.
-type Classify struct{}
+type Classify struct {
+	Smoothing float64 // of the labels: what each of them gives away to all classes in equal parts (Szegedy et al. 2016)
+}
 
 // Loss implements [Objective].
-func (Classify) Loss(p *nn.Pass, m *Module, xk torch.Tensor, in Signal) torch.Tensor {
+func (c Classify) Loss(p *nn.Pass, m *Module, xk torch.Tensor, in Signal) torch.Tensor {
 	logits := float(p, m.Head.Forward(p, p.Alias(xk)))
-	loss := p.CrossEntropy(logits, in.Y)
+	loss := p.CrossEntropy(logits, in.Y, c.Smoothing)
 	logits.Free()
 	return loss
 }

@@ -42,8 +42,8 @@ func (Checkpointed) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, wan
 	again.Still = true
 	for i := last - 1; i >= 0; i-- {
 		inputs[i+1].Free()
+		p.Seek(marks[i])
 		if again.Gates = nil; p.Gates.Replaying() {
-			p.Gates.Seek(marks[i])
 			again.Gates = p.Gates
 		}
 		var theta []torch.Tensor
@@ -60,13 +60,13 @@ func (Checkpointed) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, wan
 }
 
 // keepInputs runs blocks forward unrecorded and returns the input of each, and of what follows, with the places where
-// their gates begin. The inputs belong to scope quiet.
-func keepInputs(quiet *torch.Scope, p *nn.Pass, blocks nn.Sequential, x torch.Tensor) (inputs []torch.Tensor, marks []int) {
+// their choices begin. The inputs belong to scope quiet.
+func keepInputs(quiet *torch.Scope, p *nn.Pass, blocks nn.Sequential, x torch.Tensor) (inputs []torch.Tensor, marks []nn.Place) {
 	q := *p
 	q.Scope = quiet
 	inputs = []torch.Tensor{quiet.Detach(x)}
 	for i, b := range blocks {
-		marks = append(marks, p.Gates.At())
+		marks = append(marks, p.At())
 		inputs = append(inputs, b.Forward(&q, quiet.Cast(inputs[i], p.Compute)))
 	}
 	return inputs, marks

@@ -5,7 +5,7 @@ var greedy = Method{
 	Name: "greedy", Doc: "one module after the other, earlier ones frozen in evaluation mode; schedule.epochs counts for each (Belilovsky et al. 2019)",
 	Claims: Claims{Backward: Inside, Locking: Never, Transport: Inside, Descends: true, Trains: "one module after the other"},
 	Compose: func(o Options) (Rule, Schedule) {
-		return Rule{Objective: Classify{}, Term: None{}, Credit: o.credit()}, OneByOne{}
+		return Rule{Objective: o.classify(), Term: None{}, Credit: o.credit()}, OneByOne{}
 	},
 }
 

@@ -12,7 +12,7 @@ import (
 var infopro = Method{
 	Name: "infopro", Doc: "information propagation: reconstruction of the image and cross-entropy (Wang et al. 2021)",
 	Claims: isolated, Head: "infopro", Aux: "decoder", Check: checkInfoPro,
-	Compose: func(o Options) (Rule, Schedule) { return composeInfoPro(o, Classify{}) },
+	Compose: func(o Options) (Rule, Schedule) { return composeInfoPro(o, o.classify()) },
 }
 
 // infoproContrast is its contrastive variant, in which a module's own task is to tell classes apart.
@@ -23,7 +23,7 @@ var infoproContrast = Method{
 }
 
 func composeInfoPro(o Options, task Objective) (Rule, Schedule) {
-	objective := InfoPro{Task: task, Reconstruction: o.Reconstruction, Weight: o.Task}
+	objective := InfoPro{Task: task, Last: o.classify(), Reconstruction: o.Reconstruction, Weight: o.Task}
 	return Rule{Objective: objective, Term: None{}, Credit: o.credit(), Needs: Needs{Image: true}}, Together{}
 }
 
@@ -46,14 +46,14 @@ func checkInfoPro(o Options) error {
 //
 // λ₁ and λ₂ linear in k from the first module to the last but one.
 type InfoPro struct {
-	Task                   Objective
+	Task, Last             Objective // of the modules, and of the last one
 	Reconstruction, Weight []float64 // λ₁ and λ₂ of the first module and of the last but one; empty: see [InfoProWeights]
 }
 
 // Loss implements [Objective]. The module's Aux is the decoder: x_k → logits of the image.
 func (o InfoPro) Loss(p *nn.Pass, m *Module, xk torch.Tensor, in Signal) torch.Tensor {
 	if m.Last {
-		return Classify{}.Loss(p, m, xk, in)
+		return o.Last.Loss(p, m, xk, in)
 	}
 	l1, l2 := o.weights(m.Index, m.Of)
 	image := float(p, m.Aux.Forward(p, p.Alias(xk)))

@@ -5,7 +5,7 @@ var layerwise = Method{
 	Name: "layerwise", Doc: "local learning, every module by its own loss",
 	Claims: isolated,
 	Compose: func(o Options) (Rule, Schedule) {
-		return Rule{Objective: Classify{}, Term: None{}, Credit: o.credit()}, Together{}
+		return Rule{Objective: o.classify(), Term: None{}, Credit: o.credit()}, Together{}
 	},
 }
 

@@ -20,6 +20,7 @@ type Options struct {
 	Gradient   string   `recipe:"gradient" default:"directional" oneof:"directional double" doc:"of the term: by one replayed pass, or by double backward"`
 	Every      int      `recipe:"every" default:"1" min:"1" doc:"apply the term on every n-th step"`
 	SGR        bool     `recipe:"sgr" default:"false" doc:"add the reconciliation term to a method of local losses; its gradients are those of the modules' whole objectives"`
+	Smoothing  float64  `recipe:"label_smoothing" default:"0" min:"0" max:"0.999" doc:"share of each label that is spread over all classes"`
 	Checkpoint string   `recipe:"checkpoint" default:"none" oneof:"none blocks" doc:"inside a module: keep all activations, or the blocks' inputs only and run each block forward twice"`
 
 	Reconstruction []float64 `recipe:"reconstruction" default:"" min:"0" doc:"infopro: weight of the image's reconstruction in the first module and in the last but one; empty = published for K = 2, 4, 8, 16, linear in between"`
@@ -77,6 +78,9 @@ func (o Options) credit() Credit {
 	}
 	return Autograd{}
 }
+
+// classify is the objective of every module.
+func (o Options) classify() Objective { return Classify{Smoothing: o.Smoothing} }
 
 // Lookup finds the method that o names and settles the options that it fixes.
 func Lookup(o Options) (Method, Options, error) {

@@ -5,6 +5,6 @@ var reforward = Method{
 	Name: "reforward", Doc: "layer-wise, features handed on after the update, by a second forward pass",
 	Claims: isolated,
 	Compose: func(o Options) (Rule, Schedule) {
-		return Rule{Objective: Classify{}, Term: None{}, Credit: o.credit(), Reforward: true}, Together{}
+		return Rule{Objective: o.classify(), Term: None{}, Credit: o.credit(), Reforward: true}, Together{}
 	},
 }

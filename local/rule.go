@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/locus-learn/locus/internal/seed"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
 )
@@ -73,6 +74,7 @@ type Rule struct {
 	Objective Objective
 	Term      Term
 	Credit    Credit
+	Seed      uint64 // root of what layers draw in training: dropout, stochastic depth
 	Needs     Needs
 	Reforward bool // hand on the features of the updated module, at the price of one more forward pass
 }
@@ -97,11 +99,16 @@ type Work struct {
 // Gradients evaluates the module's own objective at x, recording or replaying gates (nil: neither) and computing in
 // dtype. It does not consume x. ∂L_k/∂x_k is added to want when the next module reads it.
 func (w *Work) Gradients(x torch.Tensor, dtype torch.DType, gates *nn.Gates, want Want) Gradients {
-	p := &nn.Pass{Scope: w.Scope, Train: true, Compute: dtype, Gates: gates}
+	p := &nn.Pass{Scope: w.Scope, Train: true, Compute: dtype, Gates: gates, Draws: w.draws()}
 	want.Out = w.out && !gates.Replaying()
 	in := w.In
 	in.X = x
 	return w.Rule.Credit.Gradients(p, w.Module, w.Rule.Objective, in, want)
+}
+
+// draws returns the stream of this module at this step. Every pass of a step begins it anew and so draws alike.
+func (w *Work) draws() *nn.Draws {
+	return nn.NewDraws(seed.Derive(w.Rule.Seed, "draw", uint64(w.Module.Index), uint64(w.Step)))
 }
 
 // Train updates module m on signal in, which it consumes, and returns what the next module gets; after the last
@@ -127,7 +134,7 @@ func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, step int, lr float
 	}
 	if again.Defined() {
 		g.X.Free()
-		g.X = m.reforward(again, dtype)
+		g.X = w.reforward(again)
 	}
 	return Signal{
 		X: g.X.Keep(), Y: in.Y.Keep(), Delta: g.Out.Keep(),
@@ -135,13 +142,15 @@ func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, step int, lr float
 	}, stats
 }
 
-// reforward returns the features of the module as it is now, by the statistics of the batch. It consumes x; the caller
-// owns the result.
-func (m *Module) reforward(x torch.Tensor, dtype torch.DType) torch.Tensor {
+// reforward returns the features of the module as it is now, by the statistics and the draws of the step. It consumes x;
+// the caller owns the result.
+func (w *Work) reforward(x torch.Tensor) torch.Tensor {
 	s := torch.NewScope(torch.NoGrad)
 	defer s.Close()
-	p := &nn.Pass{Scope: s, Train: true, Still: true, Compute: dtype}
-	return m.Body.Forward(p, s.Cast(x, dtype)).Keep()
+	p := &nn.Pass{Scope: s, Train: true, Still: true, Compute: w.DType, Draws: w.draws()}
+	y := w.Module.Body.Forward(p, s.Cast(x, w.DType)).Keep()
+	x.Free()
+	return y
 }
 
 // adopt makes the scope responsible for a signal, so that nothing leaks when a step panics.

@@ -7,7 +7,7 @@ var sgr = Method{
 	Name: "sgr", Doc: "local learning with successive gradient reconciliation",
 	Claims: isolated,
 	Compose: func(o Options) (Rule, Schedule) {
-		return Rule{Objective: Classify{}, Term: o.reconcile(), Credit: o.credit()}, Together{}
+		return Rule{Objective: o.classify(), Term: o.reconcile(), Credit: o.credit()}, Together{}
 	},
 }
 

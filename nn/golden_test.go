@@ -26,7 +26,7 @@ func TestLayersAgreeWithPyTorch(t *testing.T) {
 	s := torch.NewScope(torch.NoGrad)
 	defer s.Close()
 	g := nntest.Open(t, s, "testdata/layers.safetensors")
-	crossEntropy := func(p *nn.Pass, x torch.Tensor) torch.Tensor { return p.CrossEntropy(x, g.Get(t, "labels")) }
+	crossEntropy := func(p *nn.Pass, x torch.Tensor) torch.Tensor { return p.CrossEntropy(x, g.Get(t, "labels"), 0) }
 	softmax := func(p *nn.Pass, x torch.Tensor) torch.Tensor { return p.Softmax(x) }
 	i := nn.Init{Seed: 1, Device: torch.CPU}
 	cases := []nntest.Case{

@@ -2,7 +2,7 @@ package nn
 
 import "github.com/locus-learn/locus/torch"
 
-// Conv2d is a square convolution: weight [out, in, k, k], bias [out] or nil.
+// Conv2d is a square convolution: weight [out, in, k, k], bias [out] or none.
 type Conv2d struct {
 	Weight, Bias    *Param
 	Stride, Padding int
@@ -16,16 +16,22 @@ func NewConv2d(i Init, in, out, k, stride int) *Conv2d {
 	}
 }
 
-// NewConv2dBias returns the same convolution with a bias, which starts as PyTorch's does.
-func NewConv2dBias(i Init, in, out, k, stride int) *Conv2d {
-	l := NewConv2d(i, in, out, k, stride)
-	l.Bias = i.uniform("bias", in*k*k, int64(out))
+// NewPatches returns the convolution with bias that embeds patches of side k, which do not overlap; PyTorch's default
+// initialisation.
+func NewPatches(i Init, in, out, k int) *Conv2d {
+	weight := i.uniform("weight", in*k*k, int64(out), int64(in), int64(k), int64(k))
+	return &Conv2d{Weight: weight, Bias: i.uniform("bias", in*k*k, int64(out)), Stride: k}
+}
+
+// WithBias adds a bias of zeros, under the place that i gives the convolution.
+func (l *Conv2d) WithBias(i Init) *Conv2d {
+	l.Bias = i.Bias(int(l.Weight.Value.Shape()[0]))
 	return l
 }
 
 // Forward implements [Layer]; x is [N, in, H, W].
 func (l *Conv2d) Forward(p *Pass, x torch.Tensor) torch.Tensor {
-	w, b := p.weight(l.Weight), p.weight(l.Bias)
+	w, b := p.Weight(l.Weight), p.Weight(l.Bias)
 	y := p.Conv2d(x, w, b, int64(l.Stride), int64(l.Padding))
 	p.list(l.Weight, y)
 	w.Free()
@@ -35,14 +41,9 @@ func (l *Conv2d) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 }
 
 // Params implements [Layer].
-func (l *Conv2d) Params() []*Param {
-	if l.Bias == nil {
-		return []*Param{l.Weight}
-	}
-	return []*Param{l.Weight, l.Bias}
-}
+func (l *Conv2d) Params() []*Param { return present(l.Weight, l.Bias) }
 
-// Linear is x Wᵀ + b: weight [out, in], bias [out].
+// Linear is x Wᵀ + b: weight [out, in], bias [out] or none.
 type Linear struct{ Weight, Bias *Param }
 
 // NewLinear returns a linear layer with PyTorch's default initialisation.
@@ -53,9 +54,19 @@ func NewLinear(i Init, in, out int) *Linear {
 	}
 }
 
-// Forward implements [Layer]; x is [N, in].
+// NewNormalLinear returns a linear layer as transformers start: weight N(0, std²), bias 0.
+func NewNormalLinear(i Init, in, out int, std float64) *Linear {
+	return &Linear{Weight: i.Normal("weight", std, int64(out), int64(in)), Bias: i.Bias(out)}
+}
+
+// NewUnbiasedLinear returns a linear layer without bias whose weight is PyTorch's default.
+func NewUnbiasedLinear(i Init, in, out int) *Linear {
+	return &Linear{Weight: i.uniform("weight", in, int64(out), int64(in))}
+}
+
+// Forward implements [Layer]; x is [N, …, in].
 func (l *Linear) Forward(p *Pass, x torch.Tensor) torch.Tensor {
-	w, b := p.weight(l.Weight), p.weight(l.Bias)
+	w, b := p.Weight(l.Weight), p.Weight(l.Bias)
 	y := p.Linear(x, w, b)
 	p.list(l.Weight, y)
 	w.Free()
@@ -65,7 +76,7 @@ func (l *Linear) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 }
 
 // Params implements [Layer].
-func (l *Linear) Params() []*Param { return []*Param{l.Weight, l.Bias} }
+func (l *Linear) Params() []*Param { return present(l.Weight, l.Bias) }
 
 // ReLU is max(x, 0), a gate.
 type ReLU struct{}

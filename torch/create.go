@@ -103,3 +103,11 @@ func (t Tensor) Normal(mean, std float64, seed uint64) {
 func (t Tensor) Uniform(low, high float64, seed uint64) {
 	check("uniform", C.lt_uniform_(t.c(), C.double(low), C.double(high), C.uint64_t(seed)))
 }
+
+// Chance returns a mask of t's shape, each element of which is true with probability p, by a generator seeded for this
+// call alone.
+func (s *Scope) Chance(t Tensor, p float64, seed uint64) Tensor {
+	var out C.lt_tensor
+	check("chance", C.lt_chance(t.c(), C.double(p), C.uint64_t(seed), &out))
+	return s.wrap(out)
+}

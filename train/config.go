@@ -108,6 +108,7 @@ func NewModel(c Config, in Images, inference bool) (*Model, error) {
 		return nil, err
 	}
 	rule, schedule := method.Compose(options)
+	rule.Seed = c.Seed
 	m := &Model{Config: c, Net: net, Cycles: schedule.Cycles(len(modules))}
 	chain := local.NewChain(modules, rule, schedule, c.dtype())
 	chain.Pixels = in.Pixels
