@@ -38,17 +38,21 @@ func TestTermGradientOnTransformers(t *testing.T) {
 	})
 }
 
-// In bfloat16 the whole computation is coarser, the term's included.
-func TestTransformersTrainInBFloat16(t *testing.T) {
+// bfloat16 is coarser, and says the same: of every layer's first and second derivatives.
+func TestTransformersInBFloat16(t *testing.T) {
 	eachTransformer(t, func(t *testing.T, net zoo.Options) {
+		full := chain(t, net, sgr("double"), torch.Float32)
+		want, losses := terms(t, full)
 		for _, gradient := range []string{"directional", "double"} {
-			half, full := chain(t, net, sgr(gradient), torch.BFloat16), chain(t, net, sgr(gradient), torch.Float32)
-			for k, got := range train(t, half, 1) {
-				if want := train(t, full, 1)[k]; math.Abs(got.Loss-want.Loss) > 0.05*want.Loss && k == 0 {
-					t.Errorf("%s: module %d's loss is %g, in float32 %g", gradient, k+1, got.Loss, want.Loss)
+			got, coarse := terms(t, chain(t, net, sgr(gradient), torch.BFloat16))
+			for k := range got {
+				c, ratio := cosine(got[k], want[k])
+				t.Logf("%s, module %d: loss %.4g, in float32 %.4g; cosine of the term %.4f, norms' ratio %.3f",
+					gradient, k+2, coarse[k], losses[k], c, ratio)
+				if math.Abs(coarse[k]-losses[k]) > 0.02*losses[k] || !(c > 0.9) || math.Abs(ratio-1) > 0.2 {
+					t.Errorf("%s, module %d is not what it is in float32", gradient, k+2)
 				}
 			}
-			nothingLeft(t, func() { train(t, half, 2) })
 		}
 	})
 }
