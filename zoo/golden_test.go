@@ -47,15 +47,15 @@ func TestBlocksAndHeadsAgreeWithPyTorch(t *testing.T) {
 // newHead builds a head on features of shape in, as if a network of one block put them out.
 func newHead(t *testing.T, o zoo.HeadOptions, k int, in nn.Shape, classes int, init nn.Init) nn.Layer {
 	t.Helper()
-	head, err := tryHead(o, k, in, classes, init)
+	head, err := tryHead(o, true, k, in, classes, init)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return head
 }
 
-func tryHead(o zoo.HeadOptions, k int, in nn.Shape, classes int, init nn.Init) (nn.Layer, error) {
-	h, err := zoo.LookupHead(o.Name, false)
+func tryHead(o zoo.HeadOptions, prescribed bool, k int, in nn.Shape, classes int, init nn.Init) (nn.Layer, error) {
+	h, err := zoo.LookupHead(o.Name, prescribed)
 	if err != nil {
 		return nil, err
 	}

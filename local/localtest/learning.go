@@ -11,37 +11,63 @@ import (
 	"github.com/locus-learn/locus/torch"
 )
 
-// movement: in each cycle of the schedule every trainable parameter of the modules that train moves, so that no gradient
-// is all zero, and nothing of the others does.
-func movement(s *Subject) (note string, err error) {
+// gradients: of no trainable parameter is the gradient all zero, in no module.
+func gradients(s *Subject) (note string, err error) {
 	r, err := s.rig(torch.Float32)
 	if err != nil {
 		return "", err
 	}
 	defer r.free()
-	K, moved := len(r.Modules()), 0
+	t, err := r.drive(nil)
+	if err != nil {
+		return "", err
+	}
+	defer t.free()
+	n := 0
+	for i, m := range r.Modules() {
+		g, _ := r.evaluate(m, t.signals[i])
+		for j, p := range trainable(m) {
+			if !slices.ContainsFunc(g[j], func(v float64) bool { return v != 0 }) {
+				return "", fmt.Errorf("the gradient of %s in module %d is zero", p.Name, m.Index)
+			}
+			n++
+		}
+	}
+	return fmt.Sprintf("%d parameters have one that is not zero", n), nil
+}
+
+// schedule: in each of its cycles some module trains, which moves it, and nothing of the others changes.
+func schedule(s *Subject) (note string, err error) {
+	r, err := s.rig(torch.Float32)
+	if err != nil {
+		return "", err
+	}
+	defer r.free()
+	K := len(r.Modules())
+	trained := make([]int, K)
 	cycles := r.Schedule.Cycles(K)
 	for c := range cycles {
 		before, done := stateOf(r.model.Params()), (float64(c)+0.5)/float64(cycles)
 		if err := r.step(uint64(c)+1, done); err != nil {
 			return "", err
 		}
-		for _, m := range r.Modules() {
+		for i, m := range r.Modules() {
 			trains := r.Schedule.Phase(m.Index, K, done) == local.Trains
-			for _, p := range m.Params {
-				same := slices.Equal(before[p.Name], p.Value.Float64s())
-				switch {
-				case trains && p.Trainable && same:
-					return "", fmt.Errorf("%s of module %d does not move: its gradient is zero", p.Name, m.Index)
-				case !trains && !same:
-					return "", fmt.Errorf("%s of module %d, which does not train, moves", p.Name, m.Index)
-				case !same:
-					moved++
-				}
+			name := before.differs(stateOf(m.Params), m.Params)
+			switch {
+			case trains && name == "":
+				return "", fmt.Errorf("module %d trains and does not change", m.Index)
+			case !trains && name != "":
+				return "", fmt.Errorf("module %d does not train, and its %s changes", m.Index, name)
+			case trains:
+				trained[i]++
 			}
 		}
 	}
-	return fmt.Sprintf("%d parameters and statistics move in %d cycles", moved, cycles), nil
+	if i := slices.Index(trained, 0); i >= 0 {
+		return "", fmt.Errorf("module %d never trains", i+1)
+	}
+	return fmt.Sprintf("modules train in %v of %d cycles", trained, cycles), nil
 }
 
 // determinism: two networks that begin alike end alike, bit for bit.
