@@ -9,7 +9,7 @@ import (
 )
 
 // newAugLocalHead builds blocks like those behind the cut, then global average pooling and a linear layer (AugLocal, Ma
-// et al., ICLR 2024). With n blocks behind the cut, block round(i·n/d) of them is taken for i = 1 … d, so that the last
+// et al., ICLR 2024). With n blocks behind the l-th, block round(l + i·n/d) is taken for i = 1 … d, so that the last
 // one always is, or all where n ≤ d. A block has the width of the one it is like, and halves the resolution, once,
 // while that one's is lower. The authors' batch normalisation in front of the linear layer at d = 1 is left out.
 func newAugLocalHead(o HeadOptions, at Cut, init nn.Init) (nn.Layer, error) {
@@ -52,7 +52,7 @@ func sample(from, n, d int) []int {
 	d = min(d, n-from)
 	picked := make([]int, d)
 	for i := range picked {
-		picked[i] = from - 1 + int(math.RoundToEven(float64((i+1)*(n-from))/float64(d)))
+		picked[i] = int(math.RoundToEven(float64(from-1) + float64((i+1)*(n-from))/float64(d)))
 	}
 	return picked
 }
