@@ -152,6 +152,37 @@ func TestSGROverOtherMethods(t *testing.T) {
 	}
 }
 
+// SGR over other objectives: the replayed pass and the double backward agree, decoder, contrast and all.
+func TestSGROverOtherObjectives(t *testing.T) {
+	for _, name := range []string{"dgl", "infopro", "infopro-contrast", "reforward"} {
+		t.Run(name, func(t *testing.T) {
+			var states [3]state // before, after a directional and after a double step
+			var all []*local.Module
+			for i, gradient := range []string{"directional", "double"} {
+				o := sgr(gradient)
+				o.Name, o.SGR = name, true
+				method, o, err := local.Lookup(o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c := compose(assemble(t, resnet, method, 3, zoo.HeadOptions{Name: "conv", Width: 8}), method, o, torch.Float64)
+				all = c.Modules()
+				states[0] = stateOf(all...)
+				stats := train(t, c, 1)
+				if math.IsNaN(stats[2].Cos) {
+					t.Error("the term did not act")
+				}
+				states[i+1] = stateOf(all...)
+			}
+			for _, m := range all {
+				if cos, ratio := cosine(update(m, states[0], states[1]), update(m, states[0], states[2])); !(cos > 1-1e-8 && math.Abs(ratio-1) < 1e-4) {
+					t.Errorf("module %d: cosine %.10f, norms' ratio %.6f", m.Index, cos, ratio)
+				}
+			}
+		})
+	}
+}
+
 // composed is a method, by its name, over the small residual network in three modules.
 func composed(t *testing.T, name string) *local.Chain {
 	t.Helper()

@@ -15,7 +15,7 @@ import (
 func newAugLocalHead(o HeadOptions, at Cut, init nn.Init) (nn.Layer, error) {
 	net := at.Net
 	if net.again == nil {
-		return nil, fault.New("head.name is auglocal: cannot repeat blocks of %s; use another head", net.Name)
+		return nil, fault.New("head.name is auglocal: cannot repeat blocks of %s; fits residual networks, VGGs and mlp", net.Name)
 	}
 	if o.DepthMin > o.Depth {
 		return nil, fault.New("head.depth_min is %d: must be at most head.depth, %d", o.DepthMin, o.Depth)

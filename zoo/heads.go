@@ -13,7 +13,7 @@ import (
 // HeadOptions is the `head` section of a recipe: the local classifier of every module but the last, which has the
 // network's own.
 type HeadOptions struct {
-	Name   string `recipe:"name" default:"conv" doc:"local head; 'locus list heads' shows them"`
+	Name   string `recipe:"name" default:"conv" doc:"local head; 'locus list heads' shows them; methods such as dgl bring their own"`
 	Width  int    `recipe:"width" default:"128" min:"0" doc:"channels inside the conv head; 0 = as many as its features have, the light choice"`
 	Pool   string `recipe:"pool" default:"mean" oneof:"mean class" doc:"what the tokens head looks at: the mean of the tokens or the class token"`
 	Widths []int  `recipe:"widths" default:"2048,8192,8192,8192" min:"1" doc:"of the projector: its convolution, its linear layers"`
