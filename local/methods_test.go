@@ -3,6 +3,7 @@ package local_test
 import (
 	"fmt"
 	"math"
+	"reflect"
 	"testing"
 
 	"github.com/locus-learn/locus/local"
@@ -148,6 +149,27 @@ func TestSGROverOtherMethods(t *testing.T) {
 		rule, _ := m.Compose(o)
 		if term, ok := rule.Term.(*local.Reconcile); !ok || term.Lambda != 2 {
 			t.Errorf("%s has the term %#v", name, rule.Term)
+		}
+	}
+}
+
+// Checkpoints change memory, not results, of objectives with parameters of their own, too.
+func TestCheckpointsUnderOtherMethods(t *testing.T) {
+	for _, name := range []string{"dgl", "infopro", "infopro-contrast", "reforward"} {
+		var states []state
+		for _, checkpoint := range []string{"none", "blocks"} {
+			o := sgr("directional")
+			o.Name, o.SGR, o.Modules, o.Checkpoint = name, true, 2, checkpoint
+			method, o, err := local.Lookup(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := compose(assemble(t, zoo.Options{Name: "resnet32", Depth: 14, Width: 4}, method, 2, zoo.HeadOptions{Name: "conv", Width: 8}), method, o, torch.Float32)
+			train(t, c, 2)
+			states = append(states, stateOf(c.Modules()...))
+		}
+		if !reflect.DeepEqual(states[0], states[1]) {
+			t.Errorf("%s: weights differ", name)
 		}
 	}
 }
