@@ -19,7 +19,7 @@ type HeadOptions struct {
 	Widths []int  `recipe:"widths" default:"2048,8192,8192,8192" min:"1" doc:"of the projector: its convolution, its linear layers"`
 
 	Depth    int `recipe:"depth" default:"5" min:"1" doc:"auglocal: blocks in the first module's head"`
-	DepthMin int `recipe:"depth_min" default:"0" min:"0" doc:"auglocal: blocks in the head of the last module but one, linear in between; 0 = half of depth"`
+	DepthMin int `recipe:"depth_min" default:"0" min:"0" doc:"auglocal: blocks in the head of the last module but one, linear in between; 0 = (depth + 1)/2"`
 }
 
 // Head is an entry in the list of local heads.
