@@ -119,7 +119,7 @@ func Lookup(o Options) (Method, Options, error) {
 	}
 	if o.SGR {
 		var err error
-		if m, err = m.withSGR(); err != nil {
+		if m, err = m.withSGR(o); err != nil {
 			return Method{}, o, err
 		}
 	}
