@@ -48,6 +48,7 @@ type Subject struct {
 	Name   string
 	method local.Method
 	config train.Config
+	plant  func(*local.Chain) // lets a test plant a fault; nil elsewhere
 }
 
 // nets are tried in this order; the first that a method can train is its.
@@ -140,6 +141,9 @@ func (s *Subject) rig(dtype torch.DType) (*rig, error) {
 		return nil, err
 	}
 	r := &rig{model.Learner.(*local.Chain), model, torch.NewScope(torch.NoGrad)}
+	if s.plant != nil {
+		s.plant(r.Chain)
+	}
 	if dtype != torch.Float32 {
 		r.DType = dtype
 		for _, m := range r.Modules() {

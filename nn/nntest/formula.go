@@ -120,26 +120,31 @@ func (g Golden) CheckNet(t testing.TB, n Net) (worst float64) {
 	return worst
 }
 
-// checkDigest compares norm and inner product of v with the golden ones; both errors are relative to the norm.
 func (g Golden) checkDigest(t testing.TB, n Net, key string, v torch.Tensor) float64 {
 	t.Helper()
 	if !v.Defined() {
 		t.Errorf("%s: there is none", key)
 		return math.Inf(1)
 	}
-	want := g.Get(t, n.Name+"|"+key).Float64s()
-	got := v.Float64s()
+	return g.CheckDigest(t, n.Name+"|", key, v.Float64s(), n.Tol)
+}
+
+// CheckDigest compares norm and one inner product of v with those under prefix+key, which golden.py's digest made; both
+// errors are relative to the norm.
+func (g Golden) CheckDigest(t testing.TB, prefix, key string, v []float64, tol float64) float64 {
+	t.Helper()
+	want := g.Get(t, prefix+key).Float64s()
 	var dot float64
-	for i, f := range Formula(key, int64(len(got))) {
-		dot += f * got[i]
+	for i, f := range Formula(key, int64(len(v))) {
+		dot += f * v[i]
 	}
 	norm := want[0]
 	if norm < 1e-10 { // zero but for rounding, as of a bias in front of a normalisation
 		norm = 1
 	}
-	worst := max(math.Abs(Norm(got)-want[0]), math.Abs(dot-want[1])) / norm
-	if !(worst <= n.Tol) {
-		t.Errorf("%s: norm and product %g, %g, want %g, %g", key, Norm(got), dot, want[0], want[1])
+	worst := max(math.Abs(Norm(v)-want[0]), math.Abs(dot-want[1])) / norm
+	if !(worst <= tol) {
+		t.Errorf("%s%s: norm and product %g, %g, want %g, %g", prefix, key, Norm(v), dot, want[0], want[1])
 	}
 	return worst
 }

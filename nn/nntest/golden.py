@@ -112,13 +112,14 @@ def fill(module, embeddings=("cls_token", "pos_embed", "relative_position_bias_t
         t.copy_(add + times * formula(name, t.shape))
 
 
+def digest(key, t):
+    """The norm and one inner product: nntest's CheckDigest."""
+    return torch.stack([t.norm(), (t * formula(key, (t.numel(),)).view(t.shape)).sum()])
+
+
 def network(case, module, shape):
     """Results of a whole network with formula weights, in float64: outputs, and of every gradient of sum(out * probe) and
-    every statistic the norm and one inner product."""
-
-    def digest(key, t):
-        return torch.stack([t.norm(), (t * formula(key, (t.numel(),)).view(t.shape)).sum()])
-
+    every statistic the digest."""
     module = module.double()
     fill(module)
     x = (1.7 * formula("input", shape)).requires_grad_()
