@@ -9,6 +9,14 @@ import "C"
 // stride and padding mean nothing.
 type Product struct{ Stride, Padding int64 }
 
+// Apply returns the product of x and w, plus b, which may be no tensor.
+func (l Product) Apply(s *Scope, x, w, b Tensor) Tensor {
+	if len(w.Shape()) == 4 {
+		return s.Conv2d(x, w, b, l.Stride, l.Padding)
+	}
+	return s.Linear(x, w, b)
+}
+
 // ToInput returns wᵀ dy, the adjoint of the product in x: shaped as x, of which it needs no elements. Unrecorded.
 func (l Product) ToInput(s *Scope, dy, x, w Tensor) Tensor {
 	return s.unary("product's adjoint", func(_ C.bool, out *C.lt_tensor) *C.char {
