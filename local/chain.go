@@ -149,9 +149,9 @@ func (c *Chain) error(s *torch.Scope, in Signal) torch.Tensor {
 	for _, m := range c.modules {
 		x = m.Body.Forward(p, x)
 	}
-	logits := c.modules[len(c.modules)-1].Head.Forward(p, x)
+	logits := float(p, c.modules[len(c.modules)-1].Head.Forward(p, x))
 	classes := int(logits.Shape()[1])
-	return s.Add(s.Softmax(s.Cast(logits, torch.Float32)), s.OneHot(in.Y, classes), -1)
+	return s.Add(s.Softmax(logits), s.OneHot(in.Y, classes), -1)
 }
 
 // Drain implements [Learner]: between steps the network is empty.

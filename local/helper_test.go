@@ -62,15 +62,18 @@ func assemble(t testing.TB, net zoo.Options, method local.Method, k int, head zo
 	from := 0
 	for i, end := range ends {
 		layer, last := n.Classifier, i == len(ends)-1
-		var aux nn.Layer
-		if !last {
-			at := zoo.Cut{Net: n, Module: i + 1, Modules: len(ends), End: end}
+		at := zoo.Cut{Net: n, Module: i + 1, Modules: len(ends), End: end}
+		if !last || method.LastHead {
 			if layer, err = kind.New(head, at, init); err != nil {
 				t.Fatal(err)
 			}
-			if aux, err = zoo.NewAux(method.Aux, at, init); err != nil {
-				t.Fatal(err)
-			}
+		}
+		if last && method.LastHead {
+			nn.Free(n.Classifier.Params())
+		}
+		aux, err := zoo.NewAux(method.Aux, at, init)
+		if err != nil {
+			t.Fatal(err)
 		}
 		m := local.NewModule(i+1, last, n.Blocks[from:end], layer, aux, sgd)
 		m.Embeds = kind.Embeds && !last

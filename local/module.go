@@ -99,7 +99,7 @@ type Signal struct {
 
 	// What a rule's [Needs] ask for, the same in front of every module; no tensor elsewhere.
 	Image torch.Tensor // x_0 before it was normalised, in [0, 1]
-	Error torch.Tensor // softmax of the network's logits less the one-hot labels, [N, classes] float32
+	Error torch.Tensor // softmax of the network's logits less the one-hot labels, [N, classes] in float32 or better
 
 	Mod torch.Tensor // features of a second pass, on a modulated input, shaped as X; where the credit makes one
 }

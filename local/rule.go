@@ -40,12 +40,13 @@ type Want struct {
 
 // Gradients of L_k, owned by the scope of the pass that found them.
 type Gradients struct {
-	Loss  float64        // L_k
-	X     torch.Tensor   // the features x_k, cut from their graph
-	Mod   torch.Tensor   // those of a second, modulated pass, where the credit makes one: see Signal
-	Theta []torch.Tensor // ∂L_k/∂θ_k in the order of Module.Theta
-	In    torch.Tensor   // δ = ∂L_k/∂x_{k−1}, where wanted
-	Out   torch.Tensor   // ∂L_k/∂x_k, where wanted
+	Loss     float64        // L_k
+	Lossless bool           // the module has no loss of its own: Loss is NaN
+	X        torch.Tensor   // the features x_k, cut from their graph
+	Mod      torch.Tensor   // those of a second, modulated pass, where the credit makes one: see Signal
+	Theta    []torch.Tensor // ∂L_k/∂θ_k in the order of Module.Theta
+	In       torch.Tensor   // δ = ∂L_k/∂x_{k−1}, where wanted
+	Out      torch.Tensor   // ∂L_k/∂x_k, where wanted
 }
 
 // Agreement says how a module's input gradient relates to the gradient that the previous module handed on.
@@ -76,6 +77,7 @@ type Rule struct {
 	Credit    Credit
 	Seed      uint64 // root of what layers draw in training: dropout, stochastic depth
 	Needs     Needs
+	Closed    bool // gradients come in closed form: nothing is recorded for autograd
 	Reforward bool // hand on the features of the updated module, at the price of one more forward pass
 }
 
@@ -99,11 +101,15 @@ type Work struct {
 // Gradients evaluates the module's own objective at x, recording or replaying gates (nil: neither) and computing in
 // dtype. It does not consume x. ∂L_k/∂x_k is added to want when the next module reads it.
 func (w *Work) Gradients(x torch.Tensor, dtype torch.DType, gates *nn.Gates, want Want) Gradients {
-	p := &nn.Pass{Scope: w.Scope, Train: true, Compute: dtype, Gates: gates, Draws: w.draws()}
+	p := w.pass(dtype, gates)
 	want.Out = w.out && !gates.Replaying()
 	in := w.In
 	in.X = x
 	return w.Rule.Credit.Gradients(p, w.Module, w.Rule.Objective, in, want)
+}
+
+func (w *Work) pass(dtype torch.DType, gates *nn.Gates) *nn.Pass {
+	return &nn.Pass{Scope: w.Scope, Train: true, Compute: dtype, Gates: gates, Draws: w.draws()}
 }
 
 // draws returns the stream of this module at this step. Every pass of a step begins it anew and so draws alike.
@@ -115,7 +121,7 @@ func (w *Work) draws() *nn.Draws {
 // module that is an empty signal. The step is taken only if loss and gradients are finite; otherwise it panics with
 // [*Diverged].
 func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, step int, lr float64) (Signal, Stats) {
-	s := torch.NewScope(torch.Grad)
+	s := torch.NewScope(torch.Mode(!r.Closed))
 	defer s.Close()
 	adopt(s, &in)
 	var again torch.Tensor
@@ -124,8 +130,8 @@ func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, step int, lr float
 	}
 	w := &Work{Rule: r, Module: m, In: in, Scope: s, DType: dtype, Step: step, out: r.Term.Reads(step) && !m.Last}
 	g, agreement := r.Term.Gradients(w)
-	if math.IsNaN(g.Loss) || math.IsInf(g.Loss, 0) || !torch.AllFinite(g.Theta) {
-		panic(&Diverged{Module: m.Index, Step: step, Loss: g.Loss})
+	if !g.Lossless && (math.IsNaN(g.Loss) || math.IsInf(g.Loss, 0)) || !torch.AllFinite(g.Theta) {
+		panic(&Diverged{Module: m.Index, Step: step, Loss: g.Loss, lossless: g.Lossless})
 	}
 	m.Optim.Step(g.Theta, lr)
 	stats := Stats{Loss: g.Loss, Agreement: agreement}
@@ -167,10 +173,11 @@ func adopt(s *torch.Scope, in *Signal) {
 type Diverged struct {
 	Module, Step int
 	Loss         float64
+	lossless     bool
 }
 
 func (d *Diverged) Error() string {
-	if math.IsNaN(d.Loss) || math.IsInf(d.Loss, 0) {
+	if !d.lossless && (math.IsNaN(d.Loss) || math.IsInf(d.Loss, 0)) {
 		return fmt.Sprintf("the loss of module %d became %v at step %d", d.Module, d.Loss, d.Step)
 	}
 	return fmt.Sprintf("a gradient of module %d is not finite at step %d", d.Module, d.Step)

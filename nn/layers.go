@@ -19,8 +19,19 @@ func NewConv2d(i Init, in, out, k, stride int) *Conv2d {
 // NewPatches returns the convolution with bias that embeds patches of side k, which do not overlap; PyTorch's default
 // initialisation.
 func NewPatches(i Init, in, out, k int) *Conv2d {
+	l := NewConvDefault(i, in, out, k, 0, true)
+	l.Stride = k
+	return l
+}
+
+// NewConvDefault returns a k×k convolution of stride 1 with PyTorch's default initialisation.
+func NewConvDefault(i Init, in, out, k, padding int, bias bool) *Conv2d {
 	weight := i.uniform("weight", in*k*k, int64(out), int64(in), int64(k), int64(k))
-	return &Conv2d{Weight: weight, Bias: i.uniform("bias", in*k*k, int64(out)), Stride: k}
+	l := &Conv2d{Weight: weight, Stride: 1, Padding: padding}
+	if bias {
+		l.Bias = i.uniform("bias", in*k*k, int64(out))
+	}
+	return l
 }
 
 // WithBias adds a bias of zeros, under the place that i gives the convolution.
@@ -30,14 +41,10 @@ func (l *Conv2d) WithBias(i Init) *Conv2d {
 }
 
 // Forward implements [Layer]; x is [N, in, H, W].
-func (l *Conv2d) Forward(p *Pass, x torch.Tensor) torch.Tensor {
-	w, b := p.Weight(l.Weight), p.Weight(l.Bias)
-	y := p.Conv2d(x, w, b, int64(l.Stride), int64(l.Padding))
-	p.list(l.Weight, y)
-	w.Free()
-	b.Free()
-	x.Free()
-	return y
+func (l *Conv2d) Forward(p *Pass, x torch.Tensor) torch.Tensor { return p.weigh(l, x) }
+
+func (l *Conv2d) product() torch.Product {
+	return torch.Product{Stride: int64(l.Stride), Padding: int64(l.Padding)}
 }
 
 // Params implements [Layer].
@@ -65,15 +72,9 @@ func NewUnbiasedLinear(i Init, in, out int) *Linear {
 }
 
 // Forward implements [Layer]; x is [N, …, in].
-func (l *Linear) Forward(p *Pass, x torch.Tensor) torch.Tensor {
-	w, b := p.Weight(l.Weight), p.Weight(l.Bias)
-	y := p.Linear(x, w, b)
-	p.list(l.Weight, y)
-	w.Free()
-	b.Free()
-	x.Free()
-	return y
-}
+func (l *Linear) Forward(p *Pass, x torch.Tensor) torch.Tensor { return p.weigh(l, x) }
+
+func (l *Linear) product() torch.Product { return torch.Product{} }
 
 // Params implements [Layer].
 func (l *Linear) Params() []*Param { return present(l.Weight, l.Bias) }

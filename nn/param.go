@@ -80,6 +80,22 @@ func (i Init) buffer(name string, dtype torch.DType, value float64, shape ...int
 	return i.make(name, false, dtype, value, shape...)
 }
 
+// Fixed draws a constant from ±bound.
+func (i Init) Fixed(name string, bound float64, shape ...int64) *Param {
+	p := i.buffer(name, torch.Float32, 0, shape...)
+	p.Value.Uniform(-bound, bound, seed.Derive(i.Seed, "init/"+p.Name))
+	return p
+}
+
+// Given returns a constant of the given elements.
+func (i Init) Given(name string, elements []float64, shape ...int64) *Param {
+	s := torch.NewScope(torch.NoGrad)
+	defer s.Close()
+	p := i.buffer(name, torch.Float32, 0, shape...)
+	p.Value.Copy(s.FromDoubles(elements, shape...))
+	return p
+}
+
 // Bias returns a parameter "bias" of n zeros.
 func (i Init) Bias(n int) *Param { return i.constant("bias", 0, int64(n)) }
 

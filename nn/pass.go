@@ -15,6 +15,7 @@ type Pass struct {
 	Draws   *Draws      // what dropout and stochastic depth draw from in training
 	Still   bool        // leave running statistics alone: they have seen this batch
 	Work    *[]Product  // where products are listed; nil: they are not
+	Back    *Feedback   // what gradients flow back through in place of the weights; nil: the weights themselves
 }
 
 // Product is a convolution or a matrix product that a pass has done, in multiply-adds. Its gradient with respect to the
@@ -30,6 +31,24 @@ func (p *Pass) list(w *Param, y torch.Tensor) {
 	if p.Work != nil {
 		*p.Work = append(*p.Work, Product{w.Name, y.Numel() * w.Value.Numel() / w.Value.Shape()[0]})
 	}
+}
+
+// weigh returns W x + b. It consumes x.
+func (p *Pass) weigh(l Weighing, x torch.Tensor) torch.Tensor {
+	weight, bias := l.Weights()
+	w, b := p.Weight(weight), p.Weight(bias)
+	var y torch.Tensor
+	if back := p.Back.of(p, weight); back.Defined() {
+		y = l.product().Feedback(p.Scope, x, w, b, back)
+		back.Free()
+	} else {
+		y = l.product().Apply(p.Scope, x, w, b)
+	}
+	p.list(weight, y)
+	w.Free()
+	b.Free()
+	x.Free()
+	return y
 }
 
 // Draws is a stream of seeds: the i-th random choice of a pass takes the i-th. Two passes from the same place of the

@@ -45,6 +45,11 @@ func (s *Scope) GELU(x Tensor) Tensor {
 	return s.unary("gelu", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_gelu(g, x.c(), out) })
 }
 
+// Tanh returns tanh x.
+func (s *Scope) Tanh(x Tensor) Tensor {
+	return s.unary("tanh", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_tanh(g, x.c(), out) })
+}
+
 // Flatten joins the dimensions from start on.
 func (s *Scope) Flatten(x Tensor, start int64) Tensor {
 	return s.unary("flatten", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_flatten(g, x.c(), C.int64_t(start), out) })

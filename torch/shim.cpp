@@ -232,6 +232,9 @@ char* lt_relu_(bool grad, lt_tensor x) {
 char* lt_gelu(bool grad, lt_tensor x, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(at::gelu(T(x))); });
 }
+char* lt_tanh(bool grad, lt_tensor x, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::tanh(T(x))); });
+}
 char* lt_flatten(bool grad, lt_tensor x, int64_t start, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(T(x).flatten(start)); });
 }

@@ -68,6 +68,7 @@ char* lt_batch_norm(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, lt_tensor 
 char* lt_relu(bool grad, lt_tensor x, lt_tensor* out);
 char* lt_relu_(bool grad, lt_tensor x);
 char* lt_gelu(bool grad, lt_tensor x, lt_tensor* out);
+char* lt_tanh(bool grad, lt_tensor x, lt_tensor* out);
 char* lt_flatten(bool grad, lt_tensor x, int64_t start, lt_tensor* out);
 char* lt_cross_entropy(bool grad, lt_tensor logits, lt_tensor labels, double smoothing, lt_tensor* out);
 char* lt_softmax(bool grad, lt_tensor x, lt_tensor* out);
@@ -83,6 +84,16 @@ char* lt_batch_norm_act(bool grad, lt_tensor x, lt_tensor add, lt_tensor w, lt_t
 char* lt_max_pool2d(bool grad, lt_tensor x, int64_t k, int64_t stride, int64_t padding, lt_tensor choice, lt_tensor* y,
                     lt_tensor* made);
 char* lt_adaptive_avg_pool2d(bool grad, lt_tensor x, int64_t side, lt_tensor* out);
+char* lt_max_pool2d_adjoint(lt_tensor dy, lt_tensor choice, lt_tensor x, int64_t k, int64_t stride, int64_t padding,
+                            lt_tensor* dx);
+char* lt_adaptive_avg_pool2d_adjoint(lt_tensor dy, lt_tensor x, lt_tensor* dx);
+
+// adjoint.go
+char* lt_product_to_input(lt_tensor dy, lt_tensor x, lt_tensor w, int64_t stride, int64_t padding, lt_tensor* dx);
+char* lt_product_to_weight(lt_tensor dy, lt_tensor x, lt_tensor w, int64_t stride, int64_t padding, lt_tensor* dw,
+                           lt_tensor* db);
+char* lt_product_feedback(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, lt_tensor feedback, int64_t stride,
+                          int64_t padding, lt_tensor* y);
 
 // tokens.go
 char* lt_layer_norm(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, double eps, lt_tensor* out);

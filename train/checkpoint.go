@@ -257,9 +257,11 @@ func misfits(params []*nn.Param, f *safetensors.File) (heads []string) {
 	return heads
 }
 
-// isLocal reports whether a tensor belongs to a local head or decoder, which come and go with the cuts.
+// isLocal reports whether a tensor belongs to a local head, a decoder or a module's fixed feedback, which come and go with
+// the cuts and the method.
 func isLocal(name string) bool {
-	return strings.HasPrefix(name, "heads.") || strings.HasPrefix(name, "decoders.")
+	prefix, _, _ := strings.Cut(name, ".")
+	return slices.Contains([]string{"heads", "decoders", "feedback"}, prefix)
 }
 
 // headOf shortens heads.2.conv.weight to heads.2.

@@ -118,10 +118,11 @@ func NewModel(c Config, in Images, inference bool) (*Model, error) {
 	return m, nil
 }
 
-// cut divides a network into modules with local heads; the last module gets the network's own classifier.
+// cut divides a network into modules with local heads; the last module gets the network's own classifier, unless the
+// method puts its own head in that place.
 func cut(c Config, net *zoo.Network, method local.Method, o local.Options, init nn.Init, build func([]*nn.Param) optim.Optimizer) (modules []*local.Module, err error) {
 	if method.Fits != nil {
-		if err := method.Fits(net.Blocks); err != nil {
+		if err := method.Fits(net.Blocks, net.Classifier); err != nil {
 			return nil, err
 		}
 	}
@@ -143,16 +144,20 @@ func cut(c Config, net *zoo.Network, method local.Method, o local.Options, init 
 	from := 0
 	for i, end := range ends {
 		head, last := net.Classifier, i == len(ends)-1
-		var aux nn.Layer
-		if !last {
-			at := zoo.Cut{Net: net, Module: i + 1, Modules: len(ends), End: end}
+		at := zoo.Cut{Net: net, Module: i + 1, Modules: len(ends), End: end}
+		if !last || method.LastHead {
 			if head, err = kind.New(c.Head, at, init); err != nil {
 				return modules, err
 			}
-			if aux, err = zoo.NewAux(method.Aux, at, init); err != nil {
-				nn.Free(head.Params())
-				return modules, err
-			}
+		}
+		aux, err := zoo.NewAux(method.Aux, at, init)
+		if err != nil {
+			nn.Free(head.Params())
+			return modules, err
+		}
+		if last && method.LastHead {
+			nn.Free(net.Classifier.Params())
+			net.Classifier = head
 		}
 		m := local.NewModule(i+1, last, net.Blocks[from:end], head, aux, build)
 		m.Embeds = kind.Embeds && !last

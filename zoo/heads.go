@@ -16,6 +16,7 @@ type HeadOptions struct {
 	Name   string `recipe:"name" default:"conv" doc:"local head; 'locus list heads' shows them; methods such as dgl bring their own"`
 	Width  int    `recipe:"width" default:"128" min:"0" doc:"channels inside the conv head; 0 = as many as its features have, the light choice"`
 	Pool   string `recipe:"pool" default:"mean" oneof:"mean class" doc:"what the tokens head looks at: the mean of the tokens or the class token"`
+	Side   int    `recipe:"side" default:"0" min:"0" doc:"etf: side of the grid of cells that maps are averaged into; 0 = the smallest that gives classes-1 features"`
 	Widths []int  `recipe:"widths" default:"2048,8192,8192,8192" min:"1" doc:"of the projector: its convolution, its linear layers"`
 
 	Depth    int `recipe:"depth" default:"5" min:"1" doc:"auglocal: blocks in the first module's head"`
@@ -57,7 +58,9 @@ var heads = []Head{
 	{Name: "dgl", Doc: "pooling to a quarter of the side, three 1×1 convolutions, 2×2 pool, three hidden linear layers, linear (mlp-sr; Belilovsky et al. 2020)", build: onShape(newDGLHead)},
 	{Name: "infopro", Doc: "a few convolutions, pooling, linear: one 3×3 and a hidden layer on small maps, up to 2048 channels on large ones (Wang et al. 2021)", build: onShape(newInfoProHead)},
 	{Name: "auglocal", Doc: "`depth` blocks like those behind the module, sampled evenly, fewer towards the output, pooling, linear (Ma et al. 2024)", build: newAugLocalHead},
+	{Name: "etf", Doc: "average pooling and a fixed simplex equiangular tight frame (Eq. 7); nothing is trained", build: onShape(newETFHead)},
 	{Name: "contrast", Doc: "infopro's with an embedding of 128 in place of the classes; infopro-contrast has it", Embeds: true, build: onShape(newContrastHead)},
+	{Name: "none", Doc: "no head: methods without local losses bring it along", Embeds: true, build: newNoHead},
 	{Name: "tokens", Doc: "LayerNorm, mean over tokens or cells (or the class token), linear; for transformers", build: onTokens(newTokensHead)},
 	{Name: "projector", Doc: "1×1 convolution, pooling and linear layers to embeddings of widths 2048,8192,8192,8192 (Siddiqui et al. 2023); for self-supervised learning", Embeds: true, build: onShape(newProjector)},
 }

@@ -103,6 +103,9 @@ var models = []Model{
 	{"swin_t", swinDoc, 96, 12, newSwin(3)},
 	{"swin_s", swinDoc, 96, 24, newSwin(3)},
 	{"swin_b", swinDoc, 128, 24, newSwin(4)},
+	{"plain7", "3×3 convolutions with ReLU and nothing else, every one a block, in three stages of widths w, 2w, 4w (the paper's Table 4)", 32, 7, newPlainConvs},
+	{"conv32", "5×5 convolution, tanh, max pool, linear to w, tanh, linear: DRTP's for CIFAR (Frenkel et al. 2021)", 1000, 3, newDRTPNet},
+	{"conv32_relu", "5×5 convolution, ReLU, max pool, linear, no bias: PEPITA's for CIFAR (Dellaferrera and Kreiman 2022)", 32, 2, newPEPITANet},
 	{"mlp", "hidden layers of width w, each Linear and ReLU", 256, 3, newMLP},
 }
 
