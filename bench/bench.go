@@ -104,7 +104,7 @@ func Run(ctx context.Context, c train.Config, o Options) ([]Result, error) {
 
 func build(c train.Config, o Options, method string) (*train.Model, error) {
 	c.Method.Name = method
-	return train.NewModel(c, nn.Shape{C: 3, H: o.Image, W: o.Image}, o.Classes, false)
+	return train.NewModel(c, train.Images{Shape: nn.Shape{C: 3, H: o.Image, W: o.Image}, Classes: o.Classes}, false)
 }
 
 // measureMemory takes two steps with nothing else alive and reads the meter on the second, when all state exists.

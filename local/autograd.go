@@ -6,19 +6,25 @@ import (
 )
 
 // Classify is the cross-entropy of the local head, the mean over the batch.
-type Classify struct{}
+type Classify struct {
+	Smoothing float64 // of the labels: what each of them gives away to all classes in equal parts (Szegedy et al. 2016)
+}
 
 // Loss implements [Objective].
-func (Classify) Loss(p *nn.Pass, m *Module, xk torch.Tensor, in Signal) torch.Tensor {
-	logits := m.Head.Forward(p, p.Alias(xk))
-	if logits.DType() == torch.BFloat16 {
-		half := logits
-		logits = p.Cast(half, torch.Float32)
-		half.Free()
-	}
-	loss := p.CrossEntropy(logits, in.Y)
+func (c Classify) Loss(p *nn.Pass, m *Module, xk torch.Tensor, in Signal) torch.Tensor {
+	logits := float(p, m.Head.Forward(p, p.Alias(xk)))
+	loss := p.CrossEntropy(logits, in.Y, c.Smoothing)
 	logits.Free()
 	return loss
+}
+
+// float returns x in float32 or better. It consumes x.
+func float(p *nn.Pass, x torch.Tensor) torch.Tensor {
+	if x.DType() != torch.BFloat16 {
+		return x
+	}
+	defer x.Free()
+	return p.Cast(x, torch.Float32)
 }
 
 // Autograd is back-propagation inside a module.

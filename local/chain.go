@@ -63,7 +63,7 @@ type Learner interface {
 	Close()
 }
 
-// Score counts right answers of one head.
+// Score counts right answers of one head among N; N is 0 for a head that gives none.
 type Score struct{ Top1, Top5, N int }
 
 // Chain drives modules in lock-step in the calling goroutine: each forwards, backwards, steps and frees before the
@@ -72,11 +72,34 @@ type Chain struct {
 	Rule     Rule
 	Schedule Schedule
 	DType    torch.DType // of the activations
+	Pixels   Pixels      // what the input was before it was normalised
 	modules  []*Module
+}
+
+// Pixels says how images in [0, 1] became the network's input, (image − Mean)/Std with one value a channel; empty where
+// they are the input themselves.
+type Pixels struct{ Mean, Std []float64 }
+
+// restore returns the images as they were, in float32 or better.
+func (n Pixels) restore(s *torch.Scope, x torch.Tensor) torch.Tensor {
+	dtype := torch.Float32
+	if x.DType() == torch.Float64 {
+		dtype = torch.Float64
+	}
+	x = s.Cast(x, dtype)
+	if len(n.Mean) == 0 {
+		return x
+	}
+	c := int64(len(n.Mean))
+	channel := func(v []float64) torch.Tensor { return s.Cast(s.FromDoubles(v, 1, c, 1, 1), dtype) }
+	return s.Add(s.Mul(x, channel(n.Std)), channel(n.Mean), 1)
 }
 
 // NewChain returns a chain over modules, which it does not own.
 func NewChain(modules []*Module, rule Rule, schedule Schedule, dtype torch.DType) *Chain {
+	for _, m := range modules {
+		m.Of = len(modules)
+	}
 	return &Chain{Rule: rule, Schedule: schedule, DType: dtype, modules: modules}
 }
 
@@ -85,7 +108,7 @@ func (c *Chain) Modules() []*Module { return c.modules }
 
 // Step implements [Learner].
 func (c *Chain) Step(x, y torch.Tensor, at Tick) ([]Outcome, error) {
-	signal, err := c.enter(x, y)
+	signal, err := c.Enter(x, y)
 	if err != nil {
 		return nil, err
 	}
@@ -99,15 +122,16 @@ func (c *Chain) Step(x, y torch.Tensor, at Tick) ([]Outcome, error) {
 	return []Outcome{{at, stats}}, nil
 }
 
-// enter makes the signal in front of the first module. It consumes x and y.
-func (c *Chain) enter(x, y torch.Tensor) (in Signal, err error) {
+// Enter makes the signal in front of the first module, for those who drive modules one by one with [Rule.Train]. It
+// consumes x and y.
+func (c *Chain) Enter(x, y torch.Tensor) (in Signal, err error) {
 	defer catch(&err)
 	s := torch.NewScope(torch.NoGrad)
 	defer s.Close()
 	in = Signal{X: x, Y: y}
 	adopt(s, &in)
-	if c.Rule.Needs.Input {
-		in.Input = s.Alias(x)
+	if c.Rule.Needs.Image {
+		in.Image = c.Pixels.restore(s, x)
 	}
 	if c.Rule.Needs.Error {
 		in.Error = c.error(s, in)
@@ -125,9 +149,9 @@ func (c *Chain) error(s *torch.Scope, in Signal) torch.Tensor {
 	for _, m := range c.modules {
 		x = m.Body.Forward(p, x)
 	}
-	logits := c.modules[len(c.modules)-1].Head.Forward(p, x)
+	logits := float(p, c.modules[len(c.modules)-1].Head.Forward(p, x))
 	classes := int(logits.Shape()[1])
-	return s.Add(s.Softmax(s.Cast(logits, torch.Float32)), s.OneHot(in.Y, classes), -1)
+	return s.Add(s.Softmax(logits), s.OneHot(in.Y, classes), -1)
 }
 
 // Drain implements [Learner]: between steps the network is empty.
@@ -181,6 +205,10 @@ func (c *Chain) Evaluate(x, y torch.Tensor) (scores []Score, err error) {
 	n := int(y.Shape()[0])
 	for _, m := range c.modules {
 		x = m.Body.Forward(p, x)
+		if m.Embeds {
+			scores = append(scores, Score{})
+			continue
+		}
 		logits := m.Head.Forward(p, s.Alias(x))
 		k := min(5, int(logits.Shape()[1]))
 		scores = append(scores, Score{Top1: torch.TopK(logits, y, 1), Top5: torch.TopK(logits, y, k), N: n})

@@ -20,13 +20,13 @@ func (Checkpointed) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, wan
 	defer quiet.Close()
 	inputs, marks := keepInputs(quiet, p, m.blocks[:last], in.X)
 
-	// The last block goes with the head, on a graph of their own.
+	// The last block goes with the head and what the objective has besides, on a graph of their own.
 	ends := m.blocks[last:]
 	leaf := p.Detach(inputs[last]).SetRequiresGrad(true)
 	xk := ends[0].Forward(p, p.Alias(leaf))
 	loss := o.Loss(p, m, xk, in)
 	g := Gradients{Loss: loss.Item(), X: p.Detach(xk)}
-	wrt := append(nn.Trainable(append(ends[0].Params(), m.Head.Params()...)), leaf)
+	wrt := append(nn.Trainable(append(ends[0].Params(), m.Params[len(m.Body.Params()):]...)), leaf)
 	if want.Out {
 		wrt = append(wrt, xk)
 	}
@@ -42,8 +42,8 @@ func (Checkpointed) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, wan
 	again.Still = true
 	for i := last - 1; i >= 0; i-- {
 		inputs[i+1].Free()
+		p.Seek(marks[i])
 		if again.Gates = nil; p.Gates.Replaying() {
-			p.Gates.Seek(marks[i])
 			again.Gates = p.Gates
 		}
 		var theta []torch.Tensor
@@ -60,13 +60,13 @@ func (Checkpointed) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, wan
 }
 
 // keepInputs runs blocks forward unrecorded and returns the input of each, and of what follows, with the places where
-// their gates begin. The inputs belong to scope quiet.
-func keepInputs(quiet *torch.Scope, p *nn.Pass, blocks nn.Sequential, x torch.Tensor) (inputs []torch.Tensor, marks []int) {
+// their choices begin. The inputs belong to scope quiet.
+func keepInputs(quiet *torch.Scope, p *nn.Pass, blocks nn.Sequential, x torch.Tensor) (inputs []torch.Tensor, marks []nn.Place) {
 	q := *p
 	q.Scope = quiet
 	inputs = []torch.Tensor{quiet.Detach(x)}
 	for i, b := range blocks {
-		marks = append(marks, p.Gates.At())
+		marks = append(marks, p.At())
 		inputs = append(inputs, b.Forward(&q, quiet.Cast(inputs[i], p.Compute)))
 	}
 	return inputs, marks

@@ -139,7 +139,8 @@ func TestTermOnPartOfTheBatch(t *testing.T) {
 			t.Run(fmt.Sprintf("double=%v normalize=%v", double, normalize), func(t *testing.T) {
 				term := local.Reconcile{Lambda: 3, Normalize: normalize, Reduction: local.Batch, Double: double}
 				part := *b
-				part.in = local.Signal{X: s.Rows(b.in.X, batch/4), Y: s.Rows(b.in.Y, batch/4), Delta: s.Rows(b.in.Delta, batch/4)}
+				first := func(t torch.Tensor) torch.Tensor { return s.Narrow(t, 0, 0, batch/4) }
+				part.in = local.Signal{X: first(b.in.X), Y: first(b.in.Y), Delta: s.Clone(first(b.in.Delta))}
 				if !normalize { // δ of a mean over fewer samples is longer, and so must r be
 					torch.ForeachScale([]torch.Tensor{part.in.Delta}, 4)
 				}

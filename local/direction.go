@@ -111,8 +111,12 @@ func (v direction) reach(x torch.Tensor) float64 {
 	return most
 }
 
-// loss is λS(δ, r) as a recorded computation, for the double backward.
+// loss is λS(δ, r) as a recorded computation, for the double backward. Its gradient projects δ's own direction out, which
+// would leave rounding of the size of the rest in bfloat16.
 func (t *Reconcile) loss(s *torch.Scope, delta, r torch.Tensor) torch.Tensor {
+	if delta.DType() == torch.BFloat16 {
+		delta, r = s.Cast(delta, torch.Float32), s.Cast(r, torch.Float32)
+	}
 	n, m := s.Flatten(delta, 1), s.Flatten(r, 1)
 	if t.Normalize {
 		n, m = unit(s, n), unit(s, m)

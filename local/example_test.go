@@ -85,7 +85,7 @@ func (freezeOut) Cycles(int) int { return 1 }
 type confidence struct{ scale float64 }
 
 func (c confidence) Loss(p *nn.Pass, m *local.Module, x torch.Tensor, in local.Signal) torch.Tensor {
-	return p.CrossEntropy(p.Scale(m.Head.Forward(p, p.Alias(x)), c.scale), in.Y)
+	return p.CrossEntropy(p.Scale(m.Head.Forward(p, p.Alias(x)), c.scale), in.Y, 0)
 }
 
 // A method of one's own is a composition: any part that local has can be replaced by another of the same kind.

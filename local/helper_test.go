@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"cmp"
 	"testing"
 
 	"github.com/locus-learn/locus/local"
@@ -34,6 +35,16 @@ func sgd(params []*nn.Param) optim.Optimizer {
 // modules cuts a network in k; they are freed when the test ends.
 func modules(t testing.TB, net zoo.Options, k int) []*local.Module {
 	t.Helper()
+	head := zoo.HeadOptions{Name: "conv", Width: 8}
+	if net.Name == "mlp" {
+		head.Name = "linear"
+	}
+	return assemble(t, net, local.Method{}, k, head)
+}
+
+// assemble cuts a network in k modules with what a method wants in them; they are freed when the test ends.
+func assemble(t testing.TB, net zoo.Options, method local.Method, k int, head zoo.HeadOptions) []*local.Module {
+	t.Helper()
 	init := nn.Init{Seed: 7, Device: torch.CPU}
 	n, err := zoo.New(net, images, classes, init)
 	if err != nil {
@@ -43,20 +54,29 @@ func modules(t testing.TB, net zoo.Options, k int) []*local.Module {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := zoo.HeadOptions{Name: "conv", Width: 8}
-	if net.Name == "mlp" {
-		o.Name = "linear"
+	kind, err := zoo.LookupHead(cmp.Or(method.Head, head.Name), true)
+	if err != nil {
+		t.Fatal(err)
 	}
 	var all []*local.Module
 	from := 0
 	for i, end := range ends {
-		head, last := n.Classifier, i == len(ends)-1
-		if !last {
-			if head, err = zoo.NewHead(o, i+1, n.Blocks[end-1].Out, classes, init); err != nil {
+		layer, last := n.Classifier, i == len(ends)-1
+		at := zoo.Cut{Net: n, Module: i + 1, Modules: len(ends), End: end}
+		if !last || method.LastHead {
+			if layer, err = kind.New(head, at, init); err != nil {
 				t.Fatal(err)
 			}
 		}
-		m := local.NewModule(i+1, last, n.Blocks[from:end], head, nil, sgd)
+		if last && method.LastHead {
+			nn.Free(n.Classifier.Params())
+		}
+		aux, err := zoo.NewAux(method.Aux, at, init)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := local.NewModule(i+1, last, n.Blocks[from:end], layer, aux, sgd)
+		m.Embeds = kind.Embeds && !last
 		t.Cleanup(m.Free)
 		all = append(all, m)
 		from = end
@@ -71,7 +91,11 @@ func chain(t testing.TB, net zoo.Options, o local.Options, dtype torch.DType) *l
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := modules(t, net, o.Modules)
+	return compose(modules(t, net, o.Modules), method, o, dtype)
+}
+
+// compose lets a method drive modules that compute in dtype.
+func compose(all []*local.Module, method local.Method, o local.Options, dtype torch.DType) *local.Chain {
 	if dtype == torch.Float64 {
 		for _, m := range all {
 			for _, p := range m.Params {

@@ -10,17 +10,24 @@ import (
 
 // Options is the `method` section of a recipe.
 type Options struct {
-	Name       string   `recipe:"name" default:"sgr" doc:"how the network learns; 'locus list methods' shows them"`
-	Modules    int      `recipe:"modules" default:"3" min:"1" doc:"K, the number of gradient-isolated modules; bp has one"`
-	Cuts       []string `recipe:"cuts" default:"" doc:"blocks that end modules 1 to K-1; wins over modules"`
-	Pipeline   int      `recipe:"pipeline" default:"0" min:"0" doc:"batches in flight through modules that work at the same time; 0 = one after the other, in lock-step"`
-	Lambda     float64  `recipe:"lambda" default:"1" min:"0" doc:"weight of the reconciliation term"`
-	Reduction  string   `recipe:"reduction" default:"mean" oneof:"mean batch sum" doc:"of the term: over B*D, over B, or none"`
-	Normalize  bool     `recipe:"normalize" default:"true" doc:"divide gradients by their norms (Algorithm 1) or compare them raw (Eq. 6)"`
-	Gradient   string   `recipe:"gradient" default:"directional" oneof:"directional double" doc:"of the term: by one replayed pass, or by double backward"`
-	Every      int      `recipe:"every" default:"1" min:"1" doc:"apply the term on every n-th step"`
-	Fraction   float64  `recipe:"fraction" default:"1" above:"0" max:"1" doc:"share of the batch that the term is found on"`
-	Checkpoint string   `recipe:"checkpoint" default:"none" oneof:"none blocks" doc:"inside a module: keep all activations, or the blocks' inputs only and run each block forward twice"`
+	Name        string   `recipe:"name" default:"sgr" doc:"how the network learns; 'locus list methods' shows them"`
+	Modules     int      `recipe:"modules" default:"3" min:"1" doc:"K, the number of gradient-isolated modules; bp has one"`
+	Cuts        []string `recipe:"cuts" default:"" doc:"blocks that end modules 1 to K-1; wins over modules"`
+	Pipeline    int      `recipe:"pipeline" default:"0" min:"0" doc:"batches in flight through modules that work at the same time; 0 = one after the other, in lock-step"`
+	Lambda      float64  `recipe:"lambda" default:"1" min:"0" doc:"weight of the reconciliation term"`
+	Reduction   string   `recipe:"reduction" default:"mean" oneof:"mean batch sum" doc:"of the term: over B*D, over B, or none"`
+	Normalize   bool     `recipe:"normalize" default:"true" doc:"divide gradients by their norms (Algorithm 1) or compare them raw (Eq. 6)"`
+	Gradient    string   `recipe:"gradient" default:"auto" oneof:"auto directional double exact paper" doc:"of the term: by one replayed pass (sgr: auto), or by double backward; in closed form (etf-sgr: auto) or by Eq. 35, a part of it"`
+	Feedback    float64  `recipe:"feedback" default:"1" min:"0" doc:"dfa, drtp, pepita: factor of what the fixed random matrices bring"`
+	OutputError string   `recipe:"output_error" default:"second" oneof:"second first" doc:"pepita: which pass's error the classifier learns from; first is that of the authors' net of one convolution"`
+	Every       int      `recipe:"every" default:"1" min:"1" doc:"apply the term on every n-th step"`
+	Fraction    float64  `recipe:"fraction" default:"1" above:"0" max:"1" doc:"share of the batch that the term is found on"`
+	SGR         bool     `recipe:"sgr" default:"false" doc:"add the reconciliation term to a method of local losses; its gradients are those of the modules' whole objectives"`
+	Smoothing   float64  `recipe:"label_smoothing" default:"0" min:"0" max:"0.999" doc:"share of each label that is spread over all classes"`
+	Checkpoint  string   `recipe:"checkpoint" default:"none" oneof:"none blocks" doc:"inside a module: keep all activations, or the blocks' inputs only and run each block forward twice"`
+
+	Reconstruction []float64 `recipe:"reconstruction" default:"" min:"0" doc:"infopro: weight of the image's reconstruction in the first module and in the last but one; empty = published for K = 2, 4, 8, 16, linear in between"`
+	Task           []float64 `recipe:"task" default:"" min:"0" doc:"infopro: weight of the module's own task, likewise"`
 }
 
 // Method is a named point in the space of compositions.
@@ -28,9 +35,12 @@ type Method struct {
 	Name, Doc string
 	Claims    Claims
 	Cut       Cut
-	Head      string                        // the local head that the method prescribes; "" leaves the choice to the recipe
-	Aux       string                        // what else each module but the last needs, by its name in zoo; "" for nothing
-	Fits      func(blocks []nn.Block) error // a fault if the method cannot train such blocks; nil where it trains any
+	Head      string                                             // the local head that the method prescribes; "" leaves the choice to the recipe
+	LastHead  bool                                               // it takes the place of the network's own classifier, too
+	Aux       string                                             // what else modules need, by its name in zoo; "" for nothing
+	Gradients []string                                           // the values of method.gradient that it has, but for auto, which is the first; nil for sgr's
+	Fits      func(blocks []nn.Block, classifier nn.Layer) error // a fault if the method cannot train such a network; nil where it trains any
+	Check     func(Options) error                                // a fault if the method has no use for such options; nil where any will do
 	Compose   func(Options) (Rule, Schedule)
 }
 
@@ -49,6 +59,7 @@ type Claims struct {
 	Locking   Extent // whether an update waits for modules behind: for their forward and backward passes (Whole), for the forward ones (Inside: "partly"), or for none
 	Transport Extent // where a backward pass needs the transposes of the forward weights
 	Trains    string // what is trained when
+	Descends  bool   // updates follow the gradients of the modules' objectives and terms
 }
 
 // Extent is how far something reaches: through the whole network, inside a module, or nowhere.
@@ -60,7 +71,7 @@ const (
 	Whole
 )
 
-var methods = []Method{bp, layerwise, sgr}
+var methods = []Method{bp, layerwise, sgr, greedy, dgl, infopro, infoproContrast, reforward, etf, etfSGR, fa, dfa, drtp, pepita}
 
 // Methods lists the methods by name.
 func Methods() []Method { return slices.Clone(methods) }
@@ -73,6 +84,22 @@ func (o Options) credit() Credit {
 	return Autograd{}
 }
 
+// classify is the objective of every module.
+func (o Options) classify() Objective { return Classify{Smoothing: o.Smoothing} }
+
+// needsMaps is what methods ask of blocks whose heads are convolutions.
+func needsMaps(method string) func([]nn.Block) error {
+	return func(blocks []nn.Block) error {
+		for _, b := range blocks[:len(blocks)-1] { // the last block has the network's classifier
+			if b.Out.H == 0 {
+				return fault.New("method.name is %s: needs feature maps or tokens between blocks, %s puts out a vector; fits convolutional networks and transformers, such as resnet32",
+					method, b.Name)
+			}
+		}
+		return nil
+	}
+}
+
 // Lookup finds the method that o names and settles the options that it fixes.
 func Lookup(o Options) (Method, Options, error) {
 	i := slices.IndexFunc(methods, func(m Method) bool { return m.Name == o.Name })
@@ -83,11 +110,44 @@ func Lookup(o Options) (Method, Options, error) {
 		}
 		return Method{}, o, fault.New("method.name is %q: must be one of %s", o.Name, strings.Join(names, ", "))
 	}
-	if methods[i].Cut == Nowhere {
+	m := methods[i]
+	if m.Cut == Nowhere {
 		o.Modules, o.Cuts = 1, nil
 	}
-	if o.Pipeline > 0 && o.Modules == 1 && len(o.Cuts) == 0 {
+	if o.Pipeline > 0 && m.Claims.Locking == Inside {
+		return Method{}, o, fault.New("method.pipeline is %d: must be 0 for method.name %s, whose modules wait for the network's error", o.Pipeline, o.Name)
+	}
+	if o.Pipeline > 0 && o.Modules == 1 && len(o.Cuts) == 0 && m.Cut != Everywhere {
 		return Method{}, o, fault.New("method.pipeline is %d: must be 0 for a network of one module, which has nobody to work beside (method.name %s)", o.Pipeline, o.Name)
 	}
-	return methods[i], o, nil
+	if err := m.settle(&o.Gradient); err != nil {
+		return Method{}, o, err
+	}
+	if m.Check != nil {
+		if err := m.Check(o); err != nil {
+			return Method{}, o, err
+		}
+	}
+	if o.SGR {
+		var err error
+		if m, err = m.withSGR(o); err != nil {
+			return Method{}, o, err
+		}
+	}
+	return m, o, nil
+}
+
+// settle puts the method's own way to the term's gradient in the place of auto, and refuses what it does not have.
+func (m Method) settle(gradient *string) error {
+	all := m.Gradients
+	if all == nil {
+		all = []string{"directional", "double"}
+	}
+	switch {
+	case *gradient == "auto" || *gradient == "":
+		*gradient = all[0]
+	case !slices.Contains(all, *gradient):
+		return fault.New("method.gradient is %s: must be auto or one of %s for method.name %s", *gradient, strings.Join(all, ", "), m.Name)
+	}
+	return nil
 }

@@ -22,10 +22,12 @@ import (
 // Module is one gradient-isolated part of a network: f(x_{k−1}; θ_k) with a local head.
 type Module struct {
 	Index  int // k, from 1
+	Of     int // K; set by the [Chain] that drives the module
 	Last   bool
 	Blocks []string // names of the blocks in Body
 	Body   nn.Layer // x_{k−1} → x_k
 	Head   nn.Layer // x_k → logits
+	Embeds bool     // the head puts out an embedding instead, and so has no accuracy
 	Aux    nn.Layer // what the objective or the credit has besides, a decoder for instance; nil in most methods
 	Params []*nn.Param
 	Optim  optim.Optimizer // nil in a module that only infers
@@ -96,14 +98,14 @@ type Signal struct {
 	Delta torch.Tensor // ∂L_{k−1}/∂x_{k−1}, a constant, shaped as X; no tensor where no term reads it
 
 	// What a rule's [Needs] ask for, the same in front of every module; no tensor elsewhere.
-	Input torch.Tensor // x_0, as the network gets it
-	Error torch.Tensor // softmax of the network's logits less the one-hot labels, [N, classes] float32
+	Image torch.Tensor // x_0 before it was normalised, in [0, 1]
+	Error torch.Tensor // softmax of the network's logits less the one-hot labels, [N, classes] in float32 or better
 
 	Mod torch.Tensor // features of a second pass, on a modulated input, shaped as X; where the credit makes one
 }
 
 func (s Signal) tensors() []torch.Tensor {
-	return []torch.Tensor{s.X, s.Y, s.Delta, s.Input, s.Error, s.Mod}
+	return []torch.Tensor{s.X, s.Y, s.Delta, s.Image, s.Error, s.Mod}
 }
 
 // rows returns a signal of the first n samples, copies that scope sc owns.
@@ -112,7 +114,9 @@ func (s Signal) rows(sc *torch.Scope, n int64) Signal {
 		if !t.Defined() {
 			return t
 		}
-		return sc.Rows(t, n)
+		view := sc.Narrow(t, 0, 0, n)
+		defer view.Free()
+		return sc.Clone(view)
 	}
 	return Signal{X: take(s.X), Y: take(s.Y), Delta: take(s.Delta), Input: take(s.Input), Error: take(s.Error), Mod: take(s.Mod)}
 }

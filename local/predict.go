@@ -18,7 +18,7 @@ func Predict(modules []*Module, x torch.Tensor, dtype torch.DType, confidence fl
 	x = s.Adopt(x)
 	for _, m := range modules {
 		x = m.Body.Forward(p, x)
-		if !m.Last && confidence <= 0 {
+		if !m.Last && (confidence <= 0 || m.Embeds) {
 			continue
 		}
 		logits := m.Head.Forward(p, s.Alias(x))

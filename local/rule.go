@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/locus-learn/locus/internal/seed"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
 )
@@ -39,12 +40,13 @@ type Want struct {
 
 // Gradients of L_k, owned by the scope of the pass that found them.
 type Gradients struct {
-	Loss  float64        // L_k
-	X     torch.Tensor   // the features x_k, cut from their graph
-	Mod   torch.Tensor   // those of a second, modulated pass, where the credit makes one: see Signal
-	Theta []torch.Tensor // ∂L_k/∂θ_k in the order of Module.Theta
-	In    torch.Tensor   // δ = ∂L_k/∂x_{k−1}, where wanted
-	Out   torch.Tensor   // ∂L_k/∂x_k, where wanted
+	Loss     float64        // L_k
+	Lossless bool           // the module has no loss of its own: Loss is NaN
+	X        torch.Tensor   // the features x_k, cut from their graph
+	Mod      torch.Tensor   // those of a second, modulated pass, where the credit makes one: see Signal
+	Theta    []torch.Tensor // ∂L_k/∂θ_k in the order of Module.Theta
+	In       torch.Tensor   // δ = ∂L_k/∂x_{k−1}, where wanted
+	Out      torch.Tensor   // ∂L_k/∂x_k, where wanted
 }
 
 // Agreement says how a module's input gradient relates to the gradient that the previous module handed on.
@@ -73,13 +75,15 @@ type Rule struct {
 	Objective Objective
 	Term      Term
 	Credit    Credit
+	Seed      uint64 // root of what layers draw in training: dropout, stochastic depth
 	Needs     Needs
+	Closed    bool // gradients come in closed form: nothing is recorded for autograd
 	Reforward bool // hand on the features of the updated module, at the price of one more forward pass
 }
 
 // Needs says what signals carry besides features and labels.
 type Needs struct {
-	Input bool // the network's input
+	Image bool // the network's input before it was normalised
 	Error bool // the network's error, from a forward pass through all modules before the first one trains
 }
 
@@ -98,18 +102,27 @@ type Work struct {
 // Gradients evaluates the module's own objective at x, recording or replaying gates (nil: neither) and computing in
 // dtype. It does not consume x. ∂L_k/∂x_k is added to want when the next module reads it.
 func (w *Work) Gradients(x torch.Tensor, dtype torch.DType, gates *nn.Gates, want Want) Gradients {
-	p := &nn.Pass{Scope: w.Scope, Train: true, Still: w.part, Compute: dtype, Gates: gates}
+	p := w.pass(dtype, gates)
 	want.Out = w.out && !w.part && !gates.Replaying()
 	in := w.In
 	in.X = x
 	return w.Rule.Credit.Gradients(p, w.Module, w.Rule.Objective, in, want)
 }
 
+func (w *Work) pass(dtype torch.DType, gates *nn.Gates) *nn.Pass {
+	return &nn.Pass{Scope: w.Scope, Train: true, Still: w.part, Compute: dtype, Gates: gates, Draws: w.draws()}
+}
+
+// draws returns the stream of this module at this step. Every pass of a step begins it anew and so draws alike.
+func (w *Work) draws() *nn.Draws {
+	return nn.NewDraws(seed.Derive(w.Rule.Seed, "draw", uint64(w.Module.Index), uint64(w.Step)))
+}
+
 // Train updates module m on signal in, which it consumes, and returns what the next module gets; after the last
 // module that is an empty signal. The step is taken only if loss and gradients are finite; otherwise it panics with
 // [*Diverged].
 func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, step int, lr float64) (Signal, Stats) {
-	s := torch.NewScope(torch.Grad)
+	s := torch.NewScope(torch.Mode(!r.Closed))
 	defer s.Close()
 	adopt(s, &in)
 	var again torch.Tensor
@@ -118,8 +131,8 @@ func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, step int, lr float
 	}
 	w := &Work{Rule: r, Module: m, In: in, Scope: s, DType: dtype, Step: step, out: r.Term.Reads(step) && !m.Last}
 	g, agreement := r.Term.Gradients(w)
-	if math.IsNaN(g.Loss) || math.IsInf(g.Loss, 0) || !torch.AllFinite(g.Theta) {
-		panic(&Diverged{Module: m.Index, Step: step, Loss: g.Loss})
+	if !g.Lossless && (math.IsNaN(g.Loss) || math.IsInf(g.Loss, 0)) || !torch.AllFinite(g.Theta) {
+		panic(&Diverged{Module: m.Index, Step: step, Loss: g.Loss, lossless: g.Lossless})
 	}
 	m.Optim.Step(g.Theta, lr)
 	stats := Stats{Loss: g.Loss, Agreement: agreement}
@@ -128,21 +141,23 @@ func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, step int, lr float
 	}
 	if again.Defined() {
 		g.X.Free()
-		g.X = m.reforward(again, dtype)
+		g.X = w.reforward(again)
 	}
 	return Signal{
 		X: g.X.Keep(), Y: in.Y.Keep(), Delta: g.Out.Keep(),
-		Input: in.Input.Keep(), Error: in.Error.Keep(), Mod: g.Mod.Keep(),
+		Image: in.Image.Keep(), Error: in.Error.Keep(), Mod: g.Mod.Keep(),
 	}, stats
 }
 
-// reforward returns the features of the module as it is now, by the statistics of the batch. It consumes x; the caller
-// owns the result.
-func (m *Module) reforward(x torch.Tensor, dtype torch.DType) torch.Tensor {
+// reforward returns the features of the module as it is now, by the statistics and the draws of the step. It consumes x;
+// the caller owns the result.
+func (w *Work) reforward(x torch.Tensor) torch.Tensor {
 	s := torch.NewScope(torch.NoGrad)
 	defer s.Close()
-	p := &nn.Pass{Scope: s, Train: true, Still: true, Compute: dtype}
-	return m.Body.Forward(p, s.Cast(x, dtype)).Keep()
+	p := &nn.Pass{Scope: s, Train: true, Still: true, Compute: w.DType, Draws: w.draws()}
+	y := w.Module.Body.Forward(p, s.Cast(x, w.DType)).Keep()
+	x.Free()
+	return y
 }
 
 // adopt makes the scope responsible for a signal, so that nothing leaks when a step panics.
@@ -159,10 +174,11 @@ func adopt(s *torch.Scope, in *Signal) {
 type Diverged struct {
 	Module, Step int
 	Loss         float64
+	lossless     bool
 }
 
 func (d *Diverged) Error() string {
-	if math.IsNaN(d.Loss) || math.IsInf(d.Loss, 0) {
+	if !d.lossless && (math.IsNaN(d.Loss) || math.IsInf(d.Loss, 0)) {
 		return fmt.Sprintf("the loss of module %d became %v at step %d", d.Module, d.Loss, d.Step)
 	}
 	return fmt.Sprintf("a gradient of module %d is not finite at step %d", d.Module, d.Step)

@@ -20,3 +20,20 @@ func (l *ConvNormReLU) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 
 // Params implements [Layer].
 func (l *ConvNormReLU) Params() []*Param { return append(l.Conv.Params(), l.Norm.Params()...) }
+
+// LinearNormReLU is a linear layer, batch normalisation of its units and ReLU.
+type LinearNormReLU struct {
+	Linear *Linear
+	Norm   *BatchNorm2d
+}
+
+// Forward implements [Layer]; x is [N, in].
+func (l *LinearNormReLU) Forward(p *Pass, x torch.Tensor) torch.Tensor {
+	h := l.Linear.Forward(p, x)
+	units := p.Reshape(h, h.Shape()[0], h.Shape()[1], 1, 1)
+	h.Free()
+	return Flatten{}.Forward(p, l.Norm.ReLU(p, units))
+}
+
+// Params implements [Layer].
+func (l *LinearNormReLU) Params() []*Param { return append(l.Linear.Params(), l.Norm.Params()...) }

@@ -2,13 +2,13 @@ package nn
 
 import "github.com/locus-learn/locus/torch"
 
-// Conv2d is a square convolution without bias: weight [out, in, k, k].
+// Conv2d is a square convolution: weight [out, in, k, k], bias [out] or none.
 type Conv2d struct {
-	Weight          *Param
+	Weight, Bias    *Param
 	Stride, Padding int
 }
 
-// NewConv2d returns a k×k convolution, padded to keep the size at stride 1, He-normal by fan-out.
+// NewConv2d returns a k×k convolution without bias, padded to keep the size at stride 1, He-normal by fan-out.
 func NewConv2d(i Init, in, out, k, stride int) *Conv2d {
 	return &Conv2d{
 		Weight: i.heNormal("weight", out*k*k, int64(out), int64(in), int64(k), int64(k)),
@@ -16,20 +16,41 @@ func NewConv2d(i Init, in, out, k, stride int) *Conv2d {
 	}
 }
 
+// NewPatches returns the convolution with bias that embeds patches of side k, which do not overlap; PyTorch's default
+// initialisation.
+func NewPatches(i Init, in, out, k int) *Conv2d {
+	l := NewConvDefault(i, in, out, k, 0, true)
+	l.Stride = k
+	return l
+}
+
+// NewConvDefault returns a k×k convolution of stride 1 with PyTorch's default initialisation.
+func NewConvDefault(i Init, in, out, k, padding int, bias bool) *Conv2d {
+	weight := i.uniform("weight", in*k*k, int64(out), int64(in), int64(k), int64(k))
+	l := &Conv2d{Weight: weight, Stride: 1, Padding: padding}
+	if bias {
+		l.Bias = i.uniform("bias", in*k*k, int64(out))
+	}
+	return l
+}
+
+// WithBias adds a bias of zeros, under the place that i gives the convolution.
+func (l *Conv2d) WithBias(i Init) *Conv2d {
+	l.Bias = i.Bias(int(l.Weight.Value.Shape()[0]))
+	return l
+}
+
 // Forward implements [Layer]; x is [N, in, H, W].
-func (l *Conv2d) Forward(p *Pass, x torch.Tensor) torch.Tensor {
-	w := p.weight(l.Weight)
-	y := p.Conv2d(x, w, torch.Tensor{}, int64(l.Stride), int64(l.Padding))
-	p.list(l.Weight, y)
-	w.Free()
-	x.Free()
-	return y
+func (l *Conv2d) Forward(p *Pass, x torch.Tensor) torch.Tensor { return p.weigh(l, x) }
+
+func (l *Conv2d) product() torch.Product {
+	return torch.Product{Stride: int64(l.Stride), Padding: int64(l.Padding)}
 }
 
 // Params implements [Layer].
-func (l *Conv2d) Params() []*Param { return []*Param{l.Weight} }
+func (l *Conv2d) Params() []*Param { return present(l.Weight, l.Bias) }
 
-// Linear is x Wᵀ + b: weight [out, in], bias [out].
+// Linear is x Wᵀ + b: weight [out, in], bias [out] or none.
 type Linear struct{ Weight, Bias *Param }
 
 // NewLinear returns a linear layer with PyTorch's default initialisation.
@@ -40,19 +61,23 @@ func NewLinear(i Init, in, out int) *Linear {
 	}
 }
 
-// Forward implements [Layer]; x is [N, in].
-func (l *Linear) Forward(p *Pass, x torch.Tensor) torch.Tensor {
-	w, b := p.weight(l.Weight), p.weight(l.Bias)
-	y := p.Linear(x, w, b)
-	p.list(l.Weight, y)
-	w.Free()
-	b.Free()
-	x.Free()
-	return y
+// NewNormalLinear returns a linear layer as transformers start: weight N(0, std²), bias 0.
+func NewNormalLinear(i Init, in, out int, std float64) *Linear {
+	return &Linear{Weight: i.Normal("weight", std, int64(out), int64(in)), Bias: i.Bias(out)}
 }
 
+// NewUnbiasedLinear returns a linear layer without bias whose weight is PyTorch's default.
+func NewUnbiasedLinear(i Init, in, out int) *Linear {
+	return &Linear{Weight: i.uniform("weight", in, int64(out), int64(in))}
+}
+
+// Forward implements [Layer]; x is [N, …, in].
+func (l *Linear) Forward(p *Pass, x torch.Tensor) torch.Tensor { return p.weigh(l, x) }
+
+func (l *Linear) product() torch.Product { return torch.Product{} }
+
 // Params implements [Layer].
-func (l *Linear) Params() []*Param { return []*Param{l.Weight, l.Bias} }
+func (l *Linear) Params() []*Param { return present(l.Weight, l.Bias) }
 
 // ReLU is max(x, 0), a gate.
 type ReLU struct{}

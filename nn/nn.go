@@ -17,8 +17,16 @@ type Layer interface {
 	Params() []*Param
 }
 
-// Shape is the size of one sample between two layers: channels, height and width. A feature vector has H = W = 0.
-type Shape struct{ C, H, W int }
+// Shape is the size of one sample between two layers. A map [N, C, H, W] has channels, height and width, a vector [N, C]
+// has H = W = 0. Tokens [N, Tokens, C] are the cells of an H×W grid, row by row, behind those that have no place in it
+// (class tokens): Tokens − H·W of them.
+type Shape struct {
+	C, H, W int
+	Tokens  int `json:",omitempty"` // 0: a map or a vector
+}
+
+// Map returns the shape of the grid of tokens, which [Fold] makes, and other shapes as they are.
+func (s Shape) Map() Shape { return Shape{C: s.C, H: s.H, W: s.W} }
 
 // Block is a piece of a network that no cut divides.
 type Block struct {

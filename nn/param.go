@@ -2,6 +2,7 @@ package nn
 
 import (
 	"math"
+	"slices"
 
 	"github.com/locus-learn/locus/internal/seed"
 	"github.com/locus-learn/locus/torch"
@@ -12,6 +13,12 @@ type Param struct {
 	Name      string
 	Value     torch.Tensor // owned by the Param
 	Trainable bool
+	Embedding bool // a table or a token that is added to features: by custom not decayed, as vectors are not
+}
+
+// present leaves out the parameters that a layer does without.
+func present(params ...*Param) []*Param {
+	return slices.DeleteFunc(params, func(p *Param) bool { return p == nil })
 }
 
 // Convert changes the type of a floating-point value; counters stay as they are.
@@ -73,11 +80,42 @@ func (i Init) buffer(name string, dtype torch.DType, value float64, shape ...int
 	return i.make(name, false, dtype, value, shape...)
 }
 
+// Fixed draws a constant from ±bound.
+func (i Init) Fixed(name string, bound float64, shape ...int64) *Param {
+	p := i.buffer(name, torch.Float32, 0, shape...)
+	p.Value.Uniform(-bound, bound, seed.Derive(i.Seed, "init/"+p.Name))
+	return p
+}
+
+// Given returns a constant of the given elements.
+func (i Init) Given(name string, elements []float64, shape ...int64) *Param {
+	s := torch.NewScope(torch.NoGrad)
+	defer s.Close()
+	p := i.buffer(name, torch.Float32, 0, shape...)
+	p.Value.Copy(s.FromDoubles(elements, shape...))
+	return p
+}
+
+// Bias returns a parameter "bias" of n zeros.
+func (i Init) Bias(n int) *Param { return i.constant("bias", 0, int64(n)) }
+
+// Normal draws a parameter from N(0, std²).
+func (i Init) Normal(name string, std float64, shape ...int64) *Param {
+	p := i.constant(name, 0, shape...)
+	p.Value.Normal(0, std, seed.Derive(i.Seed, "init/"+p.Name))
+	return p
+}
+
+// Embedding is [Init.Normal] for what is added to features.
+func (i Init) Embedding(name string, std float64, shape ...int64) *Param {
+	p := i.Normal(name, std, shape...)
+	p.Embedding = true
+	return p
+}
+
 // heNormal draws from N(0, 2/fan) (He et al. 2015).
 func (i Init) heNormal(name string, fan int, shape ...int64) *Param {
-	p := i.constant(name, 0, shape...)
-	p.Value.Normal(0, math.Sqrt(2/float64(fan)), seed.Derive(i.Seed, "init/"+p.Name))
-	return p
+	return i.Normal(name, math.Sqrt(2/float64(fan)), shape...)
 }
 
 // uniform draws from ±1/√fan, PyTorch's default for linear layers.

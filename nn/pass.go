@@ -1,6 +1,9 @@
 package nn
 
-import "github.com/locus-learn/locus/torch"
+import (
+	"github.com/locus-learn/locus/internal/seed"
+	"github.com/locus-learn/locus/torch"
+)
 
 // Pass is one traversal of a module: who owns the temporaries, in which mode the layers run, and what is recorded
 // or replayed.
@@ -9,8 +12,10 @@ type Pass struct {
 	Train   bool        // batch statistics instead of running ones
 	Compute torch.DType // of activations; weights are cast to it, statistics and losses stay in float32 or better
 	Gates   *Gates      // nil: discrete choices are made freely and forgotten
+	Draws   *Draws      // what dropout and stochastic depth draw from in training
 	Still   bool        // leave running statistics alone: they have seen this batch
 	Work    *[]Product  // where products are listed; nil: they are not
+	Back    *Feedback   // what gradients flow back through in place of the weights; nil: the weights themselves
 }
 
 // Product is a convolution or a matrix product that a pass has done, in multiply-adds. Its gradient with respect to the
@@ -28,8 +33,71 @@ func (p *Pass) list(w *Param, y torch.Tensor) {
 	}
 }
 
-// Gates holds the discrete choices of one pass over a module: which ReLU units were closed. A first pass records
-// them, later passes replay them in the same order, so that the network is differentiated with its activation pattern
+// weigh returns W x + b. It consumes x.
+func (p *Pass) weigh(l Weighing, x torch.Tensor) torch.Tensor {
+	weight, bias := l.Weights()
+	w, b := p.Weight(weight), p.Weight(bias)
+	var y torch.Tensor
+	if back := p.Back.of(p, weight); back.Defined() {
+		y = l.product().Feedback(p.Scope, x, w, b, back)
+		back.Free()
+	} else {
+		y = l.product().Apply(p.Scope, x, w, b)
+	}
+	p.list(weight, y)
+	w.Free()
+	b.Free()
+	x.Free()
+	return y
+}
+
+// Draws is a stream of seeds: the i-th random choice of a pass takes the i-th. Two passes from the same place of the
+// same stream choose alike.
+type Draws struct {
+	seed, next uint64
+}
+
+// NewDraws returns the stream that belongs to a seed.
+func NewDraws(seed uint64) *Draws { return &Draws{seed: seed} }
+
+// draw returns the seed of the next choice.
+func (p *Pass) draw() uint64 {
+	if p.Draws == nil {
+		panic(&torch.Error{Op: "draw", Text: "a pass that trains needs Draws for dropout and stochastic depth"})
+	}
+	p.Draws.next++
+	return seed.Derive(p.Draws.seed, "draw", p.Draws.next)
+}
+
+// Place is how far a pass has come with its choices.
+type Place struct {
+	gates int
+	draws uint64
+}
+
+// At returns the place of the next choice, for [Pass.Seek].
+func (p *Pass) At() (at Place) {
+	if p.Gates != nil {
+		at.gates = p.Gates.next
+	}
+	if p.Draws != nil {
+		at.draws = p.Draws.next
+	}
+	return at
+}
+
+// Seek makes the pass draw, and replay if it replays, from an earlier place on.
+func (p *Pass) Seek(at Place) {
+	if p.Gates.Replaying() {
+		p.Gates.next = at.gates
+	}
+	if p.Draws != nil {
+		p.Draws.next = at.draws
+	}
+}
+
+// Gates holds the discrete choices of one pass over a module: which ReLU units were closed, which element a maximum
+// took, what dropout and stochastic depth left out. A first pass records them, later passes replay them in the same order, so that the network is differentiated with its activation pattern
 // fixed, as a double backward does (σ” = 0).
 //
 // A replay also leaves running statistics alone. Gates own their masks, which only the layer that recorded them
@@ -45,17 +113,6 @@ func (g *Gates) Replaying() bool { return g != nil && g.replay }
 
 // Replay makes the next pass repeat the recorded choices from the first one on.
 func (g *Gates) Replay() { g.replay, g.next = true, 0 }
-
-// At returns the place of the next choice, for [Gates.Seek].
-func (g *Gates) At() int {
-	if g == nil {
-		return 0
-	}
-	return g.next
-}
-
-// Seek makes a replay go on from an earlier place.
-func (g *Gates) Seek(at int) { g.next = at }
 
 // Free releases the masks.
 func (g *Gates) Free() {
@@ -91,8 +148,22 @@ func (p *Pass) relu(x torch.Tensor) torch.Tensor {
 	return x
 }
 
-// weight returns w in the type that the pass computes in.
-func (p *Pass) weight(w *Param) torch.Tensor {
+// choice returns a choice among those that gates record: the one to be replayed, or the one that draw makes. done says
+// that the pass needs it no more.
+func (p *Pass) choice(draw func() torch.Tensor) (mask torch.Tensor, done func()) {
+	if p.Gates.Replaying() {
+		return p.Gates.take(), func() {}
+	}
+	mask = draw()
+	if p.Gates != nil {
+		p.Gates.add(mask)
+		return mask, func() {}
+	}
+	return mask, mask.Free
+}
+
+// Weight returns w in the type that the pass computes in, and no tensor for no parameter.
+func (p *Pass) Weight(w *Param) torch.Tensor {
 	if w == nil {
 		return torch.Tensor{}
 	}

@@ -1,33 +1,20 @@
 package optim
 
-import (
-	"github.com/locus-learn/locus/nn"
-	"github.com/locus-learn/locus/torch"
-)
+import "github.com/locus-learn/locus/torch"
 
 // sgd is stochastic gradient descent as PyTorch defines it:
 //
 //	d ← g + weight_decay·θ;  b ← momentum·b + d;  d ← d + momentum·b if Nesterov, else b;  θ ← θ − lr·d
 type sgd struct {
+	group
 	o        Options
-	names    []string
-	theta    []torch.Tensor
 	momentum []torch.Tensor // nil without momentum
 }
 
-func newSGD(o Options, params []*nn.Param) *sgd {
-	s := &sgd{o: o, theta: nn.Trainable(params)}
-	for _, p := range params {
-		if p.Trainable {
-			s.names = append(s.names, p.Name)
-		}
-	}
+func newSGD(o Options, g group) *sgd {
+	s := &sgd{group: g, o: o}
 	if o.Momentum != 0 {
-		scope := torch.NewScope(torch.NoGrad)
-		defer scope.Close()
-		for _, t := range s.theta {
-			s.momentum = append(s.momentum, scope.ZerosLike(t).Keep())
-		}
+		s.momentum = g.zeros()
 	}
 	return s
 }
@@ -35,7 +22,7 @@ func newSGD(o Options, params []*nn.Param) *sgd {
 // Step implements [Optimizer].
 func (s *sgd) Step(grads []torch.Tensor, lr float64) {
 	if s.o.WeightDecay != 0 {
-		torch.ForeachAdd(grads, s.theta, s.o.WeightDecay)
+		torch.ForeachAdd(s.pick(grads), s.pick(s.theta), s.o.WeightDecay)
 	}
 	d := grads
 	if s.momentum != nil {
@@ -51,18 +38,10 @@ func (s *sgd) Step(grads []torch.Tensor, lr float64) {
 }
 
 // State implements [Optimizer].
-func (s *sgd) State() []State {
-	var out []State
-	for i, b := range s.momentum {
-		out = append(out, State{s.names[i] + ".momentum", b})
-	}
-	return out
-}
+func (s *sgd) State() []State { return s.states(s.momentum, "momentum") }
 
 // Free implements [Optimizer].
 func (s *sgd) Free() {
-	for _, b := range s.momentum {
-		b.Free()
-	}
+	free(s.momentum)
 	s.momentum = nil
 }

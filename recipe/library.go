@@ -88,7 +88,7 @@ func unknownRecipe(name string) error {
 	if near := nearest(name, names); near != "" {
 		return fault.New("unknown recipe %s: did you mean %s?", show(name), near)
 	}
-	return fault.New("unknown recipe %s: must be a .yaml file or one of %s", show(name), strings.Join(names, ", "))
+	return fault.New("unknown recipe %s: must be a .yaml file or one that 'locus list recipes' shows", show(name))
 }
 
 // Names lists the embedded recipes by name.

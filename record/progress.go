@@ -3,6 +3,8 @@ package record
 import (
 	"fmt"
 	"io"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -72,7 +74,7 @@ func (p *Progress) Epoch(e Epoch) error {
 		p.bar.Clear()
 		defer p.bar.RenderBlank()
 	}
-	line := fmt.Sprintf("epoch %d/%d  train loss %.4f  test %.2f %%", e.Epoch, p.epochs(), e.TrainLoss, e.TestAcc)
+	line := fmt.Sprintf("epoch %d/%d  train loss %.4f  test %s %%", e.Epoch, p.epochs(), e.TrainLoss, percent(e.TestAcc, 2))
 	if len(e.ModuleAcc) > 1 {
 		line += "  heads " + joinPercent(e.ModuleAcc)
 	}
@@ -130,7 +132,15 @@ func mebibytes(n int64) string { return fmt.Sprintf("%.1f", float64(n)/(1<<20)) 
 func joinPercent(acc []float64) string {
 	var texts []string
 	for _, x := range acc {
-		texts = append(texts, fmt.Sprintf("%.1f", x))
+		texts = append(texts, percent(x, 1))
 	}
 	return strings.Join(texts, " ")
+}
+
+// percent writes an accuracy; heads that give no answer have none.
+func percent(x float64, digits int) string {
+	if math.IsNaN(x) {
+		return "–"
+	}
+	return strconv.FormatFloat(x, 'f', digits, 64)
 }

@@ -23,7 +23,7 @@ type Start struct {
 type Step struct {
 	Step            int       `json:"step"`
 	Epoch           int       `json:"epoch"`                // the epoch that the step belongs to
-	Loss            float64   `json:"loss"`                 // of the last module
+	Loss            float64   `json:"loss"`                 // of the last module that trained
 	ModuleLoss      []float64 `json:"module_loss"`          // NaN for a module that did not train
 	LR              float64   `json:"lr"`                   // learning rate
 	SGRLoss         []float64 `json:"sgr_loss,omitzero"`    // reconciliation term per module; NaN where there is no neighbour
@@ -38,10 +38,10 @@ type Step struct {
 type Epoch struct {
 	Epoch           int       `json:"epoch"`
 	Step            int       `json:"step"`       // steps done at its end
-	TrainLoss       float64   `json:"train_loss"` // mean over the epoch, last module
+	TrainLoss       float64   `json:"train_loss"` // mean over the epoch, last module that trained
 	TestAcc         float64   `json:"test_acc"`   // last module
 	TestTop5        float64   `json:"test_top5"`  // last module
-	ModuleAcc       []float64 `json:"module_acc"` // each head on the test set
+	ModuleAcc       []float64 `json:"module_acc"` // each head on the test set; NaN for one that gives no answers
 	ModuleTop5      []float64 `json:"module_top5"`
 	ValAcc          *float64  `json:"val_acc,omitzero"` // last module on the validation set; nil without one
 	LR              float64   `json:"lr"`               // of the epoch's last step

@@ -51,7 +51,7 @@ func (t Table) writer() table.Writer {
 	w.SetColumnConfigs(columns)
 	for _, s := range t {
 		w.AppendRow(table.Row{
-			t.label(s), joinPercent(s.ModuleAcc), fmt.Sprintf("%.2f", s.TestAcc), mebibytes(s.PeakBytes), mebibytes(s.RestingBytes),
+			t.label(s), joinPercent(s.ModuleAcc), percent(s.TestAcc, 2), mebibytes(s.PeakBytes), mebibytes(s.RestingBytes),
 			fmt.Sprintf("%.3g", s.SecondsPerStep), seconds(s.Seconds).String(),
 		})
 	}

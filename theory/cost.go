@@ -115,7 +115,12 @@ func (n net) count(k int) ([]work, error) {
 		}
 		classifier := built.Classifier
 		if end < len(built.Blocks) {
-			if classifier, err = zoo.NewHead(n.head, i+1, blocks[len(blocks)-1].Out, n.classes, nn.Init{Device: torch.CPU}); err != nil {
+			kind, err := zoo.LookupHead(n.head.Name, false)
+			if err != nil {
+				return nil, err
+			}
+			at := zoo.Cut{Net: built, Module: i + 1, Modules: len(ends), End: end}
+			if classifier, err = kind.New(n.head, at, nn.Init{Device: torch.CPU}); err != nil {
 				return nil, err
 			}
 			defer nn.Free(classifier.Params())

@@ -32,6 +32,10 @@ func (s *Scope) Grad(y Tensor, inputs []Tensor, o GradOptions) []Tensor {
 	return grads
 }
 
+// Recorded returns the number of results so far, of all goroutines, that autograd has a graph of. What does not raise it
+// was computed without autograd.
+func Recorded() int64 { return int64(C.lt_recorded()) }
+
 func raw(ts []Tensor) []C.lt_tensor {
 	out := make([]C.lt_tensor, len(ts))
 	for i, t := range ts {

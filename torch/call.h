@@ -10,6 +10,7 @@
 #include "shim.h"
 
 inline std::atomic<int64_t> handles{0};
+inline std::atomic<int64_t> recorded{0};  // results that autograd has a graph of
 
 inline at::Tensor& T(lt_tensor t) { return *reinterpret_cast<at::Tensor*>(t); }
 
@@ -17,6 +18,7 @@ inline at::Tensor or_none(lt_tensor t) { return t ? T(t) : at::Tensor(); }
 
 inline lt_tensor wrap(at::Tensor t) {
   handles.fetch_add(1, std::memory_order_relaxed);
+  if (t.defined() && t.requires_grad() && !t.is_leaf()) recorded.fetch_add(1, std::memory_order_relaxed);
   return reinterpret_cast<lt_tensor>(new at::Tensor(std::move(t)));
 }
 

@@ -66,11 +66,6 @@ func (s *Scope) Detach(t Tensor) Tensor {
 	return s.wrap(out)
 }
 
-// Rows returns a copy of the first n rows of t.
-func (s *Scope) Rows(t Tensor, n int64) Tensor {
-	return s.unary("rows", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_rows(g, t.c(), C.int64_t(n), out) })
-}
-
 // ZerosLike returns zeros of t's shape, type and layout.
 func (s *Scope) ZerosLike(t Tensor) Tensor {
 	var out C.lt_tensor
@@ -107,4 +102,12 @@ func (t Tensor) Normal(mean, std float64, seed uint64) {
 // Uniform fills t in place from [low, high), by a generator seeded for this call alone.
 func (t Tensor) Uniform(low, high float64, seed uint64) {
 	check("uniform", C.lt_uniform_(t.c(), C.double(low), C.double(high), C.uint64_t(seed)))
+}
+
+// Chance returns a mask of t's shape, each element of which is true with probability p, by a generator seeded for this
+// call alone.
+func (s *Scope) Chance(t Tensor, p float64, seed uint64) Tensor {
+	var out C.lt_tensor
+	check("chance", C.lt_chance(t.c(), C.double(p), C.uint64_t(seed), &out))
+	return s.wrap(out)
 }

@@ -17,7 +17,7 @@ func (s *Scope) Conv2d(x, w, b Tensor, stride, padding int64) Tensor {
 	})
 }
 
-// Linear returns x wᵀ + b for x [N, I], w [O, I]; b may be no tensor.
+// Linear returns x wᵀ + b for x [N, …, I], w [O, I]; b may be no tensor.
 func (s *Scope) Linear(x, w, b Tensor) Tensor {
 	return s.unary("linear", func(g C.bool, out *C.lt_tensor) *C.char {
 		return C.lt_linear(g, x.c(), w.c(), b.c(), out)
@@ -45,17 +45,23 @@ func (s *Scope) GELU(x Tensor) Tensor {
 	return s.unary("gelu", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_gelu(g, x.c(), out) })
 }
 
+// Tanh returns tanh x.
+func (s *Scope) Tanh(x Tensor) Tensor {
+	return s.unary("tanh", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_tanh(g, x.c(), out) })
+}
+
 // Flatten joins the dimensions from start on.
 func (s *Scope) Flatten(x Tensor, start int64) Tensor {
 	return s.unary("flatten", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_flatten(g, x.c(), C.int64_t(start), out) })
 }
 
-// CrossEntropy returns the mean over the batch of −log softmax(logits)[label]; logits [N, classes], labels [N] int64, or
-// soft ones: [N, classes] probabilities in the type of the logits. With labels proper, the gradient keeps its relative
-// accuracy however small the loss is.
-func (s *Scope) CrossEntropy(logits, labels Tensor) Tensor {
+// CrossEntropy returns the mean over the batch of −Σ q log softmax(logits), where q is 1 at the label, less what
+// smoothing, in [0, 1), shares out among all classes; logits [N, classes], labels [N] int64, or soft ones: [N, classes]
+// probabilities in the type of the logits. With plain labels, the gradient keeps its relative accuracy however small the
+// loss is.
+func (s *Scope) CrossEntropy(logits, labels Tensor, smoothing float64) Tensor {
 	return s.unary("cross_entropy", func(g C.bool, out *C.lt_tensor) *C.char {
-		return C.lt_cross_entropy(g, logits.c(), labels.c(), out)
+		return C.lt_cross_entropy(g, logits.c(), labels.c(), C.double(smoothing), out)
 	})
 }
 

@@ -38,6 +38,11 @@ func (s *Scope) Sum(a Tensor) Tensor {
 	return s.unary("sum", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_sum(g, a.c(), out) })
 }
 
+// MeanDim averages over dimension dim, which goes.
+func (s *Scope) MeanDim(a Tensor, dim int64) Tensor {
+	return s.unary("mean", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_mean_dim(g, a.c(), C.int64_t(dim), out) })
+}
+
 // SumRows sums a [N, D] over D and returns [N, 1].
 func (s *Scope) SumRows(a Tensor) Tensor {
 	return s.unary("sum rows", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_sum_rows(g, a.c(), out) })
@@ -46,6 +51,16 @@ func (s *Scope) SumRows(a Tensor) Tensor {
 // IsZero returns the mask a = 0 as bool.
 func (s *Scope) IsZero(a Tensor) Tensor {
 	return s.unary("is zero", func(_ C.bool, out *C.lt_tensor) *C.char { return C.lt_is_zero(a.c(), out) })
+}
+
+// MulInPlace overwrites a with a·b, broadcasting b.
+func (s *Scope) MulInPlace(a, b Tensor) { check("mul", C.lt_mul_(C.bool(s.grad), a.c(), b.c())) }
+
+// ZeroedWhere returns scale·a, and zero where mask holds.
+func (s *Scope) ZeroedWhere(a, mask Tensor, scale float64) Tensor {
+	return s.unary("zero where", func(g C.bool, out *C.lt_tensor) *C.char {
+		return C.lt_zero_where(g, a.c(), mask.c(), C.double(scale), out)
+	})
 }
 
 // ZeroWhere overwrites a by zero where mask holds.

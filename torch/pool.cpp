@@ -138,13 +138,16 @@ std::pair<Tensor, Tensor> composed_max_pool(const Tensor& x, const Tensor& choic
   return {y, places};
 }
 
-std::pair<Tensor, Tensor> max_pool(const Tensor& x, const Tensor& choice, int64_t k, int64_t stride, int64_t padding) {
+Windows windows(const Tensor& x, int64_t k, int64_t stride, int64_t padding) {
   TORCH_CHECK(x.dim() == 4, "max pool: x must be [N, C, H, W], is ", x.sizes());
   TORCH_CHECK(k > 0 && stride > 0 && padding >= 0 && 2 * padding <= k, "max pool: k ", k, ", stride ", stride,
               ", padding ", padding);
-  const auto windows = [&](int64_t side) { return (side + 2 * padding - k) / stride + 1; };
-  const Windows g{x.size(0), x.size(1), x.size(2),          x.size(3), windows(x.size(2)),
-                  windows(x.size(3)), k,         stride, padding};
+  const auto count = [&](int64_t side) { return (side + 2 * padding - k) / stride + 1; };
+  return {x.size(0), x.size(1), x.size(2), x.size(3), count(x.size(2)), count(x.size(3)), k, stride, padding};
+}
+
+std::pair<Tensor, Tensor> max_pool(const Tensor& x, const Tensor& choice, int64_t k, int64_t stride, int64_t padding) {
+  const Windows g = windows(x, k, stride, padding);
   TORCH_CHECK(x.size(2) + 2 * padding >= k && x.size(3) + 2 * padding >= k, "max pool: a map of ", x.size(2), "×",
               x.size(3), " is smaller than the window");
   TORCH_CHECK(!choice.defined() || choice.sizes() == at::IntArrayRef({g.n, g.c, g.oh, g.ow}),
@@ -153,9 +156,29 @@ std::pair<Tensor, Tensor> max_pool(const Tensor& x, const Tensor& choice, int64_
   return choice.defined() ? std::make_pair(gather(x, choice, g), Tensor()) : maximum(x, g);
 }
 
+// The adjoint of a max pool that chose so, shaped as x.
+Tensor max_pool_adjoint(const Tensor& dy, const Tensor& choice, const Tensor& x, int64_t k, int64_t stride,
+                        int64_t padding) {
+  const Windows g = windows(x, k, stride, padding);
+  TORCH_CHECK(choice.sizes() == dy.sizes() && dy.sizes() == at::IntArrayRef({g.n, g.c, g.oh, g.ow}),
+              "max pool: the choice or the gradient is that of another shape");
+  if (choice.scalar_type() == at::kByte) return scatter(dy, choice, g);
+  return at::zeros({g.n, g.c, g.h * g.w}, dy.options())
+      .scatter_add_(2, choice.flatten(2), dy.flatten(2))
+      .view(x.sizes());
+}
+
+bool divides(const Tensor& x, int64_t side) { return side > 0 && x.size(2) % side == 0 && x.size(3) % side == 0; }
+
 Tensor avg_pool(const Tensor& x, int64_t side) {
-  if (!fits(x) || side < 1 || x.size(2) % side || x.size(3) % side) return at::adaptive_avg_pool2d(x, {side, side});
+  if (!fits(x) || !divides(x, side)) return at::adaptive_avg_pool2d(x, {side, side});
   return mean(x, Cells{x.size(0), x.size(1), side, x.size(2) / side, x.size(3) / side});
+}
+
+Tensor avg_pool_adjoint(const Tensor& dy, const Tensor& x) {
+  const int64_t side = dy.size(2);
+  if (!fits(x) || !divides(x, side)) return at::_adaptive_avg_pool2d_backward(dy, x);
+  return spread(dy, Cells{x.size(0), x.size(1), side, x.size(2) / side, x.size(3) / side});
 }
 
 }  // namespace
@@ -170,4 +193,11 @@ char* lt_max_pool2d(bool grad, lt_tensor x, int64_t k, int64_t stride, int64_t p
 }
 char* lt_adaptive_avg_pool2d(bool grad, lt_tensor x, int64_t side, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(avg_pool(T(x), side)); });
+}
+char* lt_max_pool2d_adjoint(lt_tensor dy, lt_tensor choice, lt_tensor x, int64_t k, int64_t stride, int64_t padding,
+                            lt_tensor* dx) {
+  return call(false, [&] { *dx = wrap(max_pool_adjoint(T(dy), T(choice), T(x), k, stride, padding)); });
+}
+char* lt_adaptive_avg_pool2d_adjoint(lt_tensor dy, lt_tensor x, lt_tensor* dx) {
+  return call(false, [&] { *dx = wrap(avg_pool_adjoint(T(dy), T(x))); });
 }

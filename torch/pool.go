@@ -26,3 +26,18 @@ func (s *Scope) AdaptiveAvgPool2d(x Tensor, side int64) Tensor {
 		return C.lt_adaptive_avg_pool2d(g, x.c(), C.int64_t(side), out)
 	})
 }
+
+// MaxPool2dAdjoint takes dy back through a max pool that made choice from an x of this shape. Unrecorded.
+func (s *Scope) MaxPool2dAdjoint(dy, choice, x Tensor, k, stride, padding int64) Tensor {
+	return s.unary("max_pool2d's adjoint", func(_ C.bool, out *C.lt_tensor) *C.char {
+		return C.lt_max_pool2d_adjoint(dy.c(), choice.c(), x.c(), C.int64_t(k), C.int64_t(stride), C.int64_t(padding), out)
+	})
+}
+
+// AdaptiveAvgPool2dAdjoint takes dy back through the average of an x of this shape into as many cells as dy has.
+// Unrecorded.
+func (s *Scope) AdaptiveAvgPool2dAdjoint(dy, x Tensor) Tensor {
+	return s.unary("adaptive_avg_pool2d's adjoint", func(_ C.bool, out *C.lt_tensor) *C.char {
+		return C.lt_adaptive_avg_pool2d_adjoint(dy.c(), x.c(), out)
+	})
+}

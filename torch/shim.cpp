@@ -202,6 +202,12 @@ char* lt_normal_(lt_tensor t, double mean, double std_, uint64_t seed) {
 char* lt_uniform_(lt_tensor t, double low, double high, uint64_t seed) {
   return call(false, [&] { T(t).uniform_(low, high, at::make_generator<at::CPUGeneratorImpl>(seed)); });
 }
+char* lt_chance(lt_tensor like, double p, uint64_t seed, lt_tensor* out) {
+  return call(false, [&] {
+    auto t = at::empty(T(like).sizes(), at::TensorOptions(at::kBool));
+    *out = wrap(t.bernoulli_(p, at::make_generator<at::CPUGeneratorImpl>(seed)).to(T(like).device()));
+  });
+}
 
 // ---- layers.go
 
@@ -226,13 +232,16 @@ char* lt_relu_(bool grad, lt_tensor x) {
 char* lt_gelu(bool grad, lt_tensor x, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(at::gelu(T(x))); });
 }
+char* lt_tanh(bool grad, lt_tensor x, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::tanh(T(x))); });
+}
 char* lt_flatten(bool grad, lt_tensor x, int64_t start, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(T(x).flatten(start)); });
 }
-char* lt_cross_entropy(bool grad, lt_tensor logits, lt_tensor labels, lt_tensor* out) {
+char* lt_cross_entropy(bool grad, lt_tensor logits, lt_tensor labels, double smoothing, lt_tensor* out) {
   return call(grad, [&] {
-    if (T(labels).is_floating_point()) {
-      *out = wrap(at::cross_entropy_loss(T(logits), T(labels)));
+    if (T(labels).is_floating_point() || smoothing > 0) {
+      *out = wrap(at::cross_entropy_loss(T(logits), T(labels), {}, at::Reduction::Mean, /*ignore_index=*/-100, smoothing));
       return;
     }
     // log Σⱼ exp(zⱼ − z_y), the label's own term a constant: where p_y is nearly 1, the gradient p_y − 1 of the usual
@@ -245,9 +254,6 @@ char* lt_cross_entropy(bool grad, lt_tensor logits, lt_tensor labels, lt_tensor*
 char* lt_softmax(bool grad, lt_tensor x, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(at::softmax(T(x), -1)); });
 }
-char* lt_rows(bool grad, lt_tensor x, int64_t n, lt_tensor* out) {
-  return call(grad, [&] { *out = wrap(T(x).narrow(0, 0, n).clone()); });
-}
 char* lt_one_hot(bool grad, lt_tensor labels, int64_t classes, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(at::one_hot(T(labels), classes).to(at::kFloat)); });
 }
@@ -259,6 +265,27 @@ char* lt_topk_correct(lt_tensor logits, lt_tensor labels, int64_t k, int64_t* ou
     auto above = (scores >= own).sum(1) - 1;
     *out = (above < k).logical_and(own.squeeze(1).isfinite()).sum().item<int64_t>();
   });
+}
+
+// ---- shape.go
+
+char* lt_reshape(bool grad, lt_tensor x, const int64_t* sizes, int dim, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(T(x).reshape(at::IntArrayRef(sizes, dim))); });
+}
+char* lt_permute(bool grad, lt_tensor x, const int64_t* dims, int dim, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(T(x).permute(at::IntArrayRef(dims, dim))); });
+}
+char* lt_expand(bool grad, lt_tensor x, const int64_t* sizes, int dim, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(T(x).expand(at::IntArrayRef(sizes, dim))); });
+}
+char* lt_narrow(bool grad, lt_tensor x, int64_t dim, int64_t start, int64_t length, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(T(x).narrow(dim, start, length)); });
+}
+char* lt_cat(bool grad, lt_tensor a, lt_tensor b, int64_t dim, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::cat({T(a), T(b)}, dim)); });
+}
+char* lt_index_select(bool grad, lt_tensor x, lt_tensor index, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::index_select(T(x), 0, T(index))); });
 }
 
 // ---- math.go
@@ -284,11 +311,20 @@ char* lt_clamp_min(bool grad, lt_tensor a, double min, lt_tensor* out) {
 char* lt_sum(bool grad, lt_tensor a, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(at::sum(T(a))); });
 }
+char* lt_mean_dim(bool grad, lt_tensor a, int64_t dim, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::mean(T(a), {dim})); });
+}
 char* lt_sum_rows(bool grad, lt_tensor a, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(at::sum(T(a), {1}, true)); });
 }
 char* lt_is_zero(lt_tensor a, lt_tensor* out) {
   return call(false, [&] { *out = wrap(at::eq(T(a), 0)); });
+}
+char* lt_mul_(bool grad, lt_tensor a, lt_tensor b) {
+  return call(grad, [&] { T(a).mul_(T(b)); });
+}
+char* lt_zero_where(bool grad, lt_tensor a, lt_tensor mask, double scale, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(T(a).masked_fill(T(mask), 0).mul_(scale)); });
 }
 char* lt_zero_where_(bool grad, lt_tensor a, lt_tensor mask) {
   return call(grad, [&] { T(a).masked_fill_(T(mask), 0); });
@@ -388,6 +424,8 @@ char* lt_add_rows(lt_tensor xt, lt_tensor at_, lt_tensor bt, const double* p, co
 
 // ---- autograd.go
 
+int64_t lt_recorded(void) { return recorded.load(); }
+
 char* lt_set_requires_grad(lt_tensor t, bool on) {
   return call(false, [&] { T(t).set_requires_grad(on); });
 }
@@ -409,4 +447,17 @@ char* lt_foreach_scale_(const lt_tensor* a, int n, double factor) {
 }
 char* lt_foreach_add_(const lt_tensor* a, const lt_tensor* b, int n, double alpha) {
   return call(false, [&] { at::_foreach_add_(list(a, n), list(b, n), at::Scalar(alpha)); });
+}
+char* lt_foreach_addcmul_(const lt_tensor* a, const lt_tensor* b, const lt_tensor* c, int n, double alpha) {
+  return call(false, [&] { at::_foreach_addcmul_(list(a, n), list(b, n), list(c, n), at::Scalar(alpha)); });
+}
+char* lt_foreach_addcdiv_(const lt_tensor* a, const lt_tensor* b, const lt_tensor* c, int n, double alpha) {
+  return call(false, [&] { at::_foreach_addcdiv_(list(a, n), list(b, n), list(c, n), at::Scalar(alpha)); });
+}
+char* lt_foreach_sqrt_of_(const lt_tensor* a, const lt_tensor* b, int n, double factor, double eps) {
+  return call(false, [&] {
+    for (int i = 0; i < n; i++) at::sqrt_out(T(a[i]), T(b[i]));
+    at::_foreach_mul_(list(a, n), at::Scalar(factor));
+    at::_foreach_add_(list(a, n), at::Scalar(eps));
+  });
 }

@@ -58,6 +58,7 @@ char* lt_all_finite(const lt_tensor* ts, int n, bool* out);
 // random.go
 char* lt_normal_(lt_tensor t, double mean, double std_, uint64_t seed);
 char* lt_uniform_(lt_tensor t, double low, double high, uint64_t seed);
+char* lt_chance(lt_tensor like, double p, uint64_t seed, lt_tensor* out);
 
 // layers.go
 char* lt_conv2d(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, int64_t stride, int64_t padding, lt_tensor* out);
@@ -67,10 +68,10 @@ char* lt_batch_norm(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, lt_tensor 
 char* lt_relu(bool grad, lt_tensor x, lt_tensor* out);
 char* lt_relu_(bool grad, lt_tensor x);
 char* lt_gelu(bool grad, lt_tensor x, lt_tensor* out);
+char* lt_tanh(bool grad, lt_tensor x, lt_tensor* out);
 char* lt_flatten(bool grad, lt_tensor x, int64_t start, lt_tensor* out);
-char* lt_cross_entropy(bool grad, lt_tensor logits, lt_tensor labels, lt_tensor* out);
+char* lt_cross_entropy(bool grad, lt_tensor logits, lt_tensor labels, double smoothing, lt_tensor* out);
 char* lt_softmax(bool grad, lt_tensor x, lt_tensor* out);
-char* lt_rows(bool grad, lt_tensor x, int64_t n, lt_tensor* out);
 char* lt_one_hot(bool grad, lt_tensor labels, int64_t classes, lt_tensor* out);
 char* lt_topk_correct(lt_tensor logits, lt_tensor labels, int64_t k, int64_t* out);
 
@@ -83,6 +84,36 @@ char* lt_batch_norm_act(bool grad, lt_tensor x, lt_tensor add, lt_tensor w, lt_t
 char* lt_max_pool2d(bool grad, lt_tensor x, int64_t k, int64_t stride, int64_t padding, lt_tensor choice, lt_tensor* y,
                     lt_tensor* made);
 char* lt_adaptive_avg_pool2d(bool grad, lt_tensor x, int64_t side, lt_tensor* out);
+char* lt_max_pool2d_adjoint(lt_tensor dy, lt_tensor choice, lt_tensor x, int64_t k, int64_t stride, int64_t padding,
+                            lt_tensor* dx);
+char* lt_adaptive_avg_pool2d_adjoint(lt_tensor dy, lt_tensor x, lt_tensor* dx);
+
+// adjoint.go
+char* lt_product_to_input(lt_tensor dy, lt_tensor x, lt_tensor w, int64_t stride, int64_t padding, lt_tensor* dx);
+char* lt_product_to_weight(lt_tensor dy, lt_tensor x, lt_tensor w, int64_t stride, int64_t padding, lt_tensor* dw,
+                           lt_tensor* db);
+char* lt_product_feedback(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, lt_tensor feedback, int64_t stride,
+                          int64_t padding, lt_tensor* y);
+
+// tokens.go
+char* lt_layer_norm(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, double eps, lt_tensor* out);
+char* lt_attention(bool grad, lt_tensor qkv, lt_tensor bias, int64_t tokens, int64_t heads, const int64_t* regions, int n,
+                   lt_tensor* out);
+char* lt_move_rows(bool grad, lt_tensor x, const int64_t* to, int rows, lt_tensor* out);
+
+// shape.go
+char* lt_reshape(bool grad, lt_tensor x, const int64_t* sizes, int dim, lt_tensor* out);
+char* lt_permute(bool grad, lt_tensor x, const int64_t* dims, int dim, lt_tensor* out);
+char* lt_expand(bool grad, lt_tensor x, const int64_t* sizes, int dim, lt_tensor* out);
+char* lt_narrow(bool grad, lt_tensor x, int64_t dim, int64_t start, int64_t length, lt_tensor* out);
+char* lt_cat(bool grad, lt_tensor a, lt_tensor b, int64_t dim, lt_tensor* out);
+char* lt_index_select(bool grad, lt_tensor x, lt_tensor index, lt_tensor* out);
+
+// loss.go
+char* lt_upsample_bilinear(bool grad, lt_tensor x, int64_t h, int64_t w, lt_tensor* out);
+char* lt_binary_cross_entropy(bool grad, lt_tensor logits, lt_tensor target, lt_tensor* out);
+char* lt_normalize_rows(bool grad, lt_tensor x, double floor, lt_tensor* out);
+char* lt_supervised_contrast(bool grad, lt_tensor z, lt_tensor labels, double temperature, lt_tensor* out);
 
 // math.go
 char* lt_add(bool grad, lt_tensor a, lt_tensor b, double alpha, lt_tensor* out);
@@ -92,8 +123,11 @@ char* lt_scale(bool grad, lt_tensor a, double factor, lt_tensor* out);
 char* lt_sqrt(bool grad, lt_tensor a, lt_tensor* out);
 char* lt_clamp_min(bool grad, lt_tensor a, double min, lt_tensor* out);
 char* lt_sum(bool grad, lt_tensor a, lt_tensor* out);
+char* lt_mean_dim(bool grad, lt_tensor a, int64_t dim, lt_tensor* out);
 char* lt_sum_rows(bool grad, lt_tensor a, lt_tensor* out);
 char* lt_is_zero(lt_tensor a, lt_tensor* out);
+char* lt_mul_(bool grad, lt_tensor a, lt_tensor b);
+char* lt_zero_where(bool grad, lt_tensor a, lt_tensor mask, double scale, lt_tensor* out);
 char* lt_zero_where_(bool grad, lt_tensor a, lt_tensor mask);
 char* lt_add_(bool grad, lt_tensor a, lt_tensor b, double alpha);
 char* lt_add_scalar_(lt_tensor a, double value);
@@ -102,12 +136,16 @@ char* lt_row_dots(lt_tensor a, lt_tensor b, double* out);
 char* lt_add_rows(lt_tensor x, lt_tensor a, lt_tensor b, const double* p, const double* q, lt_tensor* out);
 
 // autograd.go
+int64_t lt_recorded(void);
 char* lt_set_requires_grad(lt_tensor t, bool on);
 char* lt_grad(lt_tensor y, lt_tensor grad_output, const lt_tensor* inputs, int n, bool create_graph, bool retain_graph, lt_tensor* outs);
 
 // foreach.go
 char* lt_foreach_scale_(const lt_tensor* a, int n, double factor);
 char* lt_foreach_add_(const lt_tensor* a, const lt_tensor* b, int n, double alpha);
+char* lt_foreach_addcmul_(const lt_tensor* a, const lt_tensor* b, const lt_tensor* c, int n, double alpha);
+char* lt_foreach_addcdiv_(const lt_tensor* a, const lt_tensor* b, const lt_tensor* c, int n, double alpha);
+char* lt_foreach_sqrt_of_(const lt_tensor* a, const lt_tensor* b, int n, double factor, double eps);
 
 #ifdef __cplusplus
 }

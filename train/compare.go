@@ -8,7 +8,6 @@ import (
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
-	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/record"
 )
 
@@ -64,8 +63,7 @@ func rehearse(configs []Config, o Options) error {
 		if err != nil {
 			return err
 		}
-		s := set.Train.Shape
-		model, err := NewModel(c, nn.Shape{C: s.C, H: s.H, W: s.W}, len(set.Classes), true)
+		model, err := NewModel(c, imagesOf(set), true)
 		if err != nil {
 			return err
 		}

@@ -54,11 +54,11 @@ func decode(source recipe.Source, sets []string) (Config, error) {
 		}
 	}
 	c.Name = cmp.Or(c.Name, source.Name)
-	_, method, err := local.Lookup(c.Method)
+	method, options, err := local.Lookup(c.Method)
 	if err != nil {
 		return c, err
 	}
-	c.Method = method
+	c.Method, c.Head.Name = options, cmp.Or(method.Head, c.Head.Name)
 	return c, recipe.Validate(&c)
 }
 
@@ -78,9 +78,16 @@ type Model struct {
 	Cycles  int // runs through the schedule of the learning rate
 }
 
-// NewModel builds the network of a recipe for images of shape in, cuts it and hands it to its method. For inference no
-// optimizer is made. The caller frees the model.
-func NewModel(c Config, in nn.Shape, classes int, inference bool) (*Model, error) {
+// Images is what a model must know of the images that it gets.
+type Images struct {
+	Shape   nn.Shape
+	Classes int
+	Pixels  local.Pixels // how they were normalised; inference does not ask
+}
+
+// NewModel builds the network of a recipe, cuts it and hands it to its method. For inference no optimizer is made. The
+// caller frees the model.
+func NewModel(c Config, in Images, inference bool) (*Model, error) {
 	threads := cmp.Or(c.Threads, runtime.GOMAXPROCS(0))
 	torch.SetThreads(threads)
 	init := nn.Init{Seed: c.Seed, Device: torch.CPU}
@@ -105,8 +112,10 @@ func NewModel(c Config, in nn.Shape, classes int, inference bool) (*Model, error
 		nn.Free(net.Params())
 		return nil, err
 	}
+	rule.Seed = c.Seed
 	m := &Model{Config: c, Net: net, Cycles: schedule.Cycles(len(modules))}
 	chain := local.NewChain(modules, rule, schedule, c.dtype())
+	chain.Pixels = in.Pixels
 	if m.Learner = chain; options.Pipeline > 0 && !inference {
 		m.Learner = local.NewPipeline(chain, options.Pipeline, threads)
 	}
@@ -122,10 +131,11 @@ func mixes(o data.Options, method local.Method, rule local.Rule) error {
 		o.Mixup, o.CutMix, method.Name)
 }
 
-// cut divides a network into modules with local heads; the last module gets the network's own classifier.
+// cut divides a network into modules with local heads; the last module gets the network's own classifier, unless the
+// method puts its own head in that place.
 func cut(c Config, net *zoo.Network, method local.Method, o local.Options, init nn.Init, build func([]*nn.Param) optim.Optimizer) (modules []*local.Module, err error) {
 	if method.Fits != nil {
-		if err := method.Fits(net.Blocks); err != nil {
+		if err := method.Fits(net.Blocks, net.Classifier); err != nil {
 			return nil, err
 		}
 	}
@@ -140,21 +150,31 @@ func cut(c Config, net *zoo.Network, method local.Method, o local.Options, init 
 			}
 		}
 	}()
-	c.Head.Name = cmp.Or(method.Head, c.Head.Name)
+	kind, err := zoo.LookupHead(cmp.Or(method.Head, c.Head.Name), method.Head != "")
+	if err != nil {
+		return nil, err
+	}
 	from := 0
 	for i, end := range ends {
 		head, last := net.Classifier, i == len(ends)-1
-		var aux nn.Layer
-		if !last {
-			out := net.Blocks[end-1].Out
-			if head, err = zoo.NewHead(c.Head, i+1, out, net.Classes, init); err != nil {
-				return modules, err
-			}
-			if aux, err = zoo.NewAux(method.Aux, i+1, net, out, init); err != nil {
+		at := zoo.Cut{Net: net, Module: i + 1, Modules: len(ends), End: end}
+		if !last || method.LastHead {
+			if head, err = kind.New(c.Head, at, init); err != nil {
 				return modules, err
 			}
 		}
-		modules = append(modules, local.NewModule(i+1, last, net.Blocks[from:end], head, aux, build))
+		aux, err := zoo.NewAux(method.Aux, at, init)
+		if err != nil {
+			nn.Free(head.Params())
+			return modules, err
+		}
+		if last && method.LastHead {
+			nn.Free(net.Classifier.Params())
+			net.Classifier = head
+		}
+		m := local.NewModule(i+1, last, net.Blocks[from:end], head, aux, build)
+		m.Embeds = kind.Embeds && !last
+		modules = append(modules, m)
 		from = end
 	}
 	return modules, nil

@@ -10,13 +10,15 @@ import (
 	"github.com/locus-learn/locus/torch"
 )
 
-// Evaluate returns the accuracy of every head of a model on images normalised by mean and std.
+// Evaluate returns the accuracy of every head of a model on images normalised by mean and std; NaN of one that gives no
+// answers.
 func Evaluate(ctx context.Context, m *Model, images data.Images, mean, std []float64) ([]Accuracy, error) {
 	defer torch.Pin()()
 	loader := data.NewLoader(images, data.LoaderOptions{Batch: m.Config.Data.Batch, Workers: m.Config.Data.Workers, KeepLast: true})
 	defer loader.Close()
 	var sum []Accuracy
-	seen := 0 // images, without those that cannot be read
+	var n []int // images that each head has answered on: without those that cannot be read
+	seen := 0
 	for {
 		batch, err := loader.Next(ctx)
 		if errors.Is(err, io.EOF) {
@@ -31,19 +33,20 @@ func Evaluate(ctx context.Context, m *Model, images data.Images, mean, std []flo
 			return nil, err
 		}
 		if sum == nil {
-			sum = make([]Accuracy, len(scores))
+			sum, n = make([]Accuracy, len(scores)), make([]int, len(scores))
 		}
 		for i, s := range scores {
 			sum[i].Top1 += float64(s.Top1)
 			sum[i].Top5 += float64(s.Top5)
+			n[i] += s.N
 		}
 	}
 	if seen == 0 {
 		return nil, fault.New("%w: none of %d to evaluate on", data.ErrBroken, images.Len())
 	}
 	for i := range sum {
-		sum[i].Top1 *= 100 / float64(seen)
-		sum[i].Top5 *= 100 / float64(seen)
+		sum[i].Top1 = 100 * sum[i].Top1 / float64(n[i]) // 0/0 is NaN
+		sum[i].Top5 = 100 * sum[i].Top5 / float64(n[i])
 	}
 	return sum, nil
 }

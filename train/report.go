@@ -51,7 +51,7 @@ func (r *Run) reportStep(o local.Outcome, seconds float64) error {
 	r.times = append(r.times, seconds)
 	sgr, cos := agreements(o.Stats)
 	busy, wait := times(o.Stats)
-	loss := o.Stats[len(o.Stats)-1].Loss
+	loss := lastLoss(o.Stats)
 	s := &r.at.Sums
 	s.Steps++
 	s.Seconds += seconds

@@ -8,6 +8,7 @@ import (
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/record"
 )
@@ -19,6 +20,7 @@ type Options struct {
 	Resume bool         // go on with the run in Out
 	Force  bool         // replace the run in Out
 	Init   string       // safetensors file to start from
+	Budget bool         // the recipe's epochs are those of the whole run, also of a method that trains its modules in turn
 	Steps  int          // length of the run; negative: the recipe's epochs
 	Sink   record.Sink  // gets every step, where the run folder gets every tenth; may be nil; the run closes it
 	Notice func(string) // gets warnings, a line each; may be nil
@@ -65,8 +67,7 @@ func New(c Config, o Options) (*Run, error) {
 	if !o.Resume && !o.Force && holdsRun(o.Out) {
 		return nil, fault.New("%s holds a run already: give --resume to go on with it, --force to replace it, or another --out", o.Out)
 	}
-	s := set.Train.Shape
-	model, err := NewModel(c, nn.Shape{C: s.C, H: s.H, W: s.W}, len(set.Classes), false)
+	model, err := NewModel(c, imagesOf(set), false)
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +77,11 @@ func New(c Config, o Options) (*Run, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+func imagesOf(set *data.Set) Images {
+	s := set.Train.Shape
+	return Images{nn.Shape{C: s.C, H: s.H, W: s.W}, len(set.Classes), local.Pixels{Mean: set.Mean, Std: set.Std}}
 }
 
 func dirs(first string) []string {
@@ -91,7 +97,10 @@ func (r *Run) start(o Options) error {
 	if side := r.model.Net.Input.H; side != r.set.Train.Shape.H {
 		return fault.New("model.image is %d: %s has images of side %d", side, r.set.Name, r.set.Train.Shape.H)
 	}
-	r.at.Total = c.Schedule.Epochs * r.perEpoch * r.model.Cycles
+	r.at.Total = c.Schedule.Epochs * r.perEpoch
+	if !o.Budget {
+		r.at.Total *= r.model.Cycles
+	}
 	resumed := -1
 	switch {
 	case o.Resume:

@@ -52,6 +52,16 @@ func values(ms []mean) []float64 {
 	return out
 }
 
+// lastLoss is that of the last module that trained; NaN if none did.
+func lastLoss(stats []local.Stats) float64 {
+	for _, s := range slices.Backward(stats) {
+		if !math.IsNaN(s.Loss) {
+			return s.Loss
+		}
+	}
+	return math.NaN()
+}
+
 // agreements splits stats into columns; nil where no module measured any.
 func agreements(stats []local.Stats) (sgr, cos []float64) {
 	measured := false

@@ -47,7 +47,7 @@ func Open(path string) (*Trained, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.Model, err = NewModel(c, input, len(t.Classes), true); err != nil {
+	if t.Model, err = NewModel(c, Images{Shape: input, Classes: len(t.Classes)}, true); err != nil {
 		return nil, err
 	}
 	for _, p := range t.Params() {

@@ -9,15 +9,21 @@ import (
 
 // aux is what a method needs in its modules besides bodies and heads.
 type aux struct {
-	name  string
-	build func(k int, net *Network, out nn.Shape, init nn.Init) (nn.Layer, error)
+	name, prefix string // parameters are named <prefix>.<k>.…
+	last         bool   // the last module has it, too
+	build        func(at Cut, init nn.Init) (nn.Layer, error)
 }
 
-var auxes = []aux{}
+var auxes = []aux{
+	{"decoder", "decoders", false, newDecoder},
+	{"feedback", "feedback", true, newFeedback},
+	{"projection", "feedback", true, newProjection},
+	{"modulation", "feedback", true, newModulation},
+}
 
-// NewAux builds what a method asks for under a name for module k (from 1), whose features are of shape out; nil for "".
-// It panics on a name that is not listed: methods name it, not users.
-func NewAux(name string, k int, net *Network, out nn.Shape, init nn.Init) (nn.Layer, error) {
+// NewAux builds what a method asks for under a name for the module in front of a cut; nil for "", and where that module
+// goes without. It panics on a name that is not listed: methods name it, not users.
+func NewAux(name string, at Cut, init nn.Init) (nn.Layer, error) {
 	if name == "" {
 		return nil, nil
 	}
@@ -25,5 +31,8 @@ func NewAux(name string, k int, net *Network, out nn.Shape, init nn.Init) (nn.La
 	if i < 0 {
 		panic(fmt.Sprintf("zoo: no %q", name))
 	}
-	return auxes[i].build(k, net, out, init)
+	if at.Module == at.Modules && !auxes[i].last {
+		return nil, nil
+	}
+	return auxes[i].build(at, init.In(fmt.Sprintf("%s.%d", auxes[i].prefix, at.Module)))
 }

@@ -13,36 +13,80 @@ import (
 // HeadOptions is the `head` section of a recipe: the local classifier of every module but the last, which has the
 // network's own.
 type HeadOptions struct {
-	Name  string `recipe:"name" default:"conv" doc:"local head; 'locus list heads' shows them"`
-	Width int    `recipe:"width" default:"128" min:"0" doc:"channels inside the conv head; 0 = as many as its features have, the light choice"`
+	Name   string `recipe:"name" default:"conv" doc:"local head; 'locus list heads' shows them; methods such as dgl bring their own"`
+	Width  int    `recipe:"width" default:"128" min:"0" doc:"channels inside the conv head; 0 = as many as its features have, the light choice"`
+	Pool   string `recipe:"pool" default:"mean" oneof:"mean class" doc:"what the tokens head looks at: the mean of the tokens or the class token"`
+	Side   int    `recipe:"side" default:"0" min:"0" doc:"etf: side of the grid of cells that maps are averaged into; 0 = the smallest that gives classes-1 features"`
+	Widths []int  `recipe:"widths" default:"2048,8192,8192,8192" min:"1" doc:"of the projector: its convolution, its linear layers"`
+
+	Depth    int `recipe:"depth" default:"5" min:"1" doc:"auglocal: blocks in the first module's head"`
+	DepthMin int `recipe:"depth_min" default:"0" min:"0" doc:"auglocal: blocks in the head of the last module but one, linear in between; 0 = (depth + 1)/2"`
 }
 
 // Head is an entry in the list of local heads.
 type Head struct {
 	Name, Doc string
-	build     func(o HeadOptions, in nn.Shape, classes int, init nn.Init) (nn.Layer, error)
+	Embeds    bool // it puts out embeddings for losses of their own instead of logits
+	build     func(o HeadOptions, at Cut, init nn.Init) (nn.Layer, error)
+}
+
+// onShape is the builder of a head that needs no more of the network than the features' shape and the classes. It sees
+// tokens as the map of their grid.
+func onShape(build headOnShape) func(HeadOptions, Cut, nn.Init) (nn.Layer, error) {
+	return func(o HeadOptions, at Cut, init nn.Init) (nn.Layer, error) {
+		in := at.Out()
+		head, err := build(o, in.Map(), at.Net.Classes, init)
+		if err != nil || in.Tokens == 0 {
+			return head, err
+		}
+		return nn.Sequential{nn.Fold{In: in}, head}, nil
+	}
+}
+
+type headOnShape = func(o HeadOptions, in nn.Shape, classes int, init nn.Init) (nn.Layer, error)
+
+// onTokens is the builder of a head that takes tokens as they are.
+func onTokens(build headOnShape) func(HeadOptions, Cut, nn.Init) (nn.Layer, error) {
+	return func(o HeadOptions, at Cut, init nn.Init) (nn.Layer, error) {
+		return build(o, at.Out(), at.Net.Classes, init)
+	}
 }
 
 var heads = []Head{
-	{"linear", "global average pooling and a linear layer", newLinearHead},
-	{"conv", "3×3 convolution to `width` channels, BN, ReLU, 2×2 average pool, BN, linear (Belilovsky et al. 2019, k=2)", newConvHead},
-	{"infopro", "for ImageNet: 1×1, two or more 3×3 and 1×1 convolutions to 2048 channels, pooling, linear (Wang et al. 2021)", newInfoProHead},
+	{Name: "linear", Doc: "global average pooling and a linear layer", build: onShape(newLinearHead)},
+	{Name: "conv", Doc: "3×3 convolution to `width` channels, BN, ReLU, 2×2 average pool, BN, linear (Belilovsky et al. 2019, k=2)", build: onShape(newConvHead)},
+	{Name: "dgl", Doc: "pooling to a quarter of the side, three 1×1 convolutions, 2×2 pool, three hidden linear layers, linear (mlp-sr; Belilovsky et al. 2020)", build: onShape(newDGLHead)},
+	{Name: "infopro", Doc: "a few convolutions, pooling, linear: one 3×3 and a hidden layer on small maps, up to 2048 channels on large ones (Wang et al. 2021)", build: onShape(newInfoProHead)},
+	{Name: "auglocal", Doc: "`depth` blocks like those behind the module, sampled evenly, fewer towards the output, pooling, linear (Ma et al. 2024)", build: newAugLocalHead},
+	{Name: "etf", Doc: "average pooling and a fixed simplex equiangular tight frame (Eq. 7); nothing is trained", build: onShape(newETFHead)},
+	{Name: "contrast", Doc: "infopro's with an embedding of 128 in place of the classes; infopro-contrast has it", Embeds: true, build: onShape(newContrastHead)},
+	{Name: "none", Doc: "no head: methods without local losses bring it along", Embeds: true, build: newNoHead},
+	{Name: "tokens", Doc: "LayerNorm, mean over tokens or cells (or the class token), linear; for transformers", build: onTokens(newTokensHead)},
+	{Name: "projector", Doc: "1×1 convolution, pooling and linear layers to embeddings of widths 2048,8192,8192,8192 (Siddiqui et al. 2023); for self-supervised learning", Embeds: true, build: onShape(newProjector)},
 }
 
 // Heads lists the local heads.
 func Heads() []Head { return slices.Clone(heads) }
 
-// NewHead builds the local head of module k (from 1) on features of shape in. Its parameters are named heads.<k>.….
-func NewHead(o HeadOptions, k int, in nn.Shape, classes int, init nn.Init) (nn.Layer, error) {
-	i := slices.IndexFunc(heads, func(h Head) bool { return h.Name == o.Name })
-	if i < 0 {
-		var names []string
-		for _, h := range heads {
+// LookupHead finds a head that gives logits, or, for a method that prescribes it, any.
+func LookupHead(name string, prescribed bool) (Head, error) {
+	var names []string
+	for _, h := range heads {
+		switch {
+		case h.Name == name && h.Embeds && !prescribed:
+			return h, fault.New("head.name is %s: its embeddings are no classes; methods that learn from them bring it along", name)
+		case h.Name == name:
+			return h, nil
+		case !h.Embeds:
 			names = append(names, h.Name)
 		}
-		return nil, fault.New("head.name is %q: must be one of %s", o.Name, strings.Join(names, ", "))
 	}
-	return heads[i].build(o, in, classes, init.In(fmt.Sprintf("heads.%d", k)))
+	return Head{}, fault.New("head.name is %q: must be one of %s", name, strings.Join(names, ", "))
+}
+
+// New builds the local head of the module in front of a cut. Its parameters are named heads.<k>.….
+func (h Head) New(o HeadOptions, at Cut, init nn.Init) (nn.Layer, error) {
+	return h.build(o, at, init.In(fmt.Sprintf("heads.%d", at.Module)))
 }
 
 func newLinearHead(_ HeadOptions, in nn.Shape, classes int, init nn.Init) (nn.Layer, error) {
@@ -67,39 +111,65 @@ func newConvHead(o HeadOptions, in nn.Shape, classes int, init nn.Init) (nn.Laye
 	}, nil
 }
 
-// newInfoProHead builds convolutions 1×1 to a quarter of the channels, 3×3 to 256 and to 512, and 1×1 to 2048, each with
-// BN and ReLU, then global average pooling and a linear layer. It is published for 512 and 1024 channels, with stride 2
-// in both 3×3. For others our rule is: at least 64 channels behind the first convolution, and stride 2 until maps are
-// 7×7 or smaller, with more 3×3 convolutions to 256 channels in front where two are not enough.
-func newInfoProHead(_ HeadOptions, in nn.Shape, classes int, init nn.Init) (nn.Layer, error) {
+// newTokensHead builds LayerNorm, a mean over tokens or the class token, and a linear layer. Of a map it normalises
+// every cell's channels.
+func newTokensHead(o HeadOptions, in nn.Shape, classes int, init nn.Init) (nn.Layer, error) {
+	norm, fc := nn.NewLayerNorm(init.In("norm"), in.C, vitEps), nn.NewLinear(init.In("fc"), in.C, classes)
+	switch {
+	case in.H == 0:
+		return nn.Sequential{norm, fc}, nil
+	case in.Tokens > in.H*in.W && o.Pool == "class":
+		return nn.Sequential{nn.ClassToken{}, norm, fc}, nil
+	case o.Pool == "class":
+		nn.Free(append(norm.Params(), fc.Params()...))
+		return nil, fault.New("head.pool is class: the module's output has no class token; use head.pool=mean")
+	case in.Tokens == 0:
+		return nn.Sequential{nn.Unfold{}, norm, nn.TokenMean{}, fc}, nil
+	default:
+		return nn.Sequential{norm, nn.TokenMean{}, fc}, nil
+	}
+}
+
+// newDGLHead builds decoupled greedy learning's mlp-sr.
+func newDGLHead(_ HeadOptions, in nn.Shape, classes int, init nn.Init) (nn.Layer, error) {
 	if in.H == 0 {
-		return nil, fault.New("head.name is infopro: needs feature maps, the module's output is a vector; use head.name=linear")
+		return nil, fault.New("head.name is dgl: needs feature maps, the module's output is a vector; use head.name=linear")
 	}
-	halvings := 2
-	if in.C != 512 && in.C != 1024 {
-		halvings = 0
-		for side := max(in.H, in.W); side > 7; side = sideAfter(side, 2) {
-			halvings++
+	head := nn.Sequential{nn.AvgPool{Side: sideAfter(max(in.H, in.W), 4)}}
+	for i := 1; i <= 3; i++ {
+		head = append(head, nn.NewConvNormReLU(init, fmt.Sprint("conv", i), fmt.Sprint("bn", i), in.C, in.C, 1, 1))
+	}
+	head = append(head, nn.AvgPool{Side: 2}, nn.Flatten{})
+	for i := 1; i <= 3; i++ {
+		fc := nn.NewLinear(init.In(fmt.Sprint("fc", i)), 4*in.C, 4*in.C)
+		head = append(head, &nn.LinearNormReLU{Linear: fc, Norm: nn.NewBatchNorm2d(init.In(fmt.Sprint("bn", 3+i)), 4*in.C)})
+	}
+	return append(head, nn.NewLinear(init.In("fc"), 4*in.C, classes)), nil
+}
+
+// newProjector builds a 1×1 convolution with BN and ReLU, global average pooling, and linear layers without bias, of
+// which all but the last have BN and ReLU. The last BN, which has no parameters, belongs to the loss.
+func newProjector(o HeadOptions, in nn.Shape, _ int, init nn.Init) (nn.Layer, error) {
+	if in.H == 0 {
+		return nil, fault.New("head.name is projector: needs feature maps, the module's output is a vector")
+	}
+	if len(o.Widths) < 2 {
+		return nil, fault.New("head.widths is %v: must be the widths of the projector's convolution and of at least one linear layer", o.Widths)
+	}
+	head := nn.Sequential{nn.NewConvNormReLU(init, "conv", "bn", in.C, o.Widths[0], 1, 1), nn.AvgPool{Side: 1}, nn.Flatten{}}
+	for i, out := range o.Widths[1:] {
+		fc := nn.NewUnbiasedLinear(init.In(fmt.Sprint("fc", i+1)), o.Widths[i], out)
+		if i == len(o.Widths)-2 {
+			return append(head, fc), nil
 		}
+		head = append(head, &nn.LinearNormReLU{Linear: fc, Norm: nn.NewBatchNorm2d(init.In(fmt.Sprint("bn", i+1)), out)})
 	}
-	var head nn.Sequential
-	channels := in.C
-	add := func(out, k, stride int) {
-		n := len(head) + 1
-		head = append(head, nn.NewConvNormReLU(init, fmt.Sprint("conv", n), fmt.Sprint("bn", n), channels, out, k, stride))
-		channels = out
-	}
-	add(max(64, in.C/4), 1, 1)
-	for i, n := 1, max(2, halvings); i <= n; i++ {
-		out, stride := 256, 1
-		if i == n {
-			out = 512
-		}
-		if i <= halvings {
-			stride = 2
-		}
-		add(out, 3, stride)
-	}
-	add(2048, 1, 1)
-	return append(head, nn.AvgPool{Side: 1}, nn.Flatten{}, nn.NewLinear(init.In("fc"), channels, classes)), nil
+	return head, nil
+}
+
+// contrastWidth is the length of the embedding that InfoPro contrasts.
+const contrastWidth = 128
+
+func newContrastHead(o HeadOptions, in nn.Shape, _ int, init nn.Init) (nn.Layer, error) {
+	return newInfoProHead(o, in, contrastWidth, init)
 }

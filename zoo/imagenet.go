@@ -48,6 +48,10 @@ func newImageNetResNet(o Options, in nn.Shape, classes int, init nn.Init) (*Netw
 	}
 	net.Classifier = nn.Sequential{nn.AvgPool{Side: 1}, nn.Flatten{}, nn.NewLinear(init.In("fc"), at.C, classes)}
 	net.Cuts = stageCuts(ends)
+	net.again = func(init nn.Init, i int, in nn.Shape, stride int) nn.Layer {
+		l, _ := newImageNetBlock(init, in.C, net.Blocks[i].Out.C/expansion(o.Depth), stride, o.Depth)
+		return l
+	}
 	return net, nil
 }
 
@@ -59,10 +63,19 @@ func stageCuts(ends []string) map[int][]string {
 
 // newImageNetBlock returns a block of the stage of that width, and its output's channels.
 func newImageNetBlock(i nn.Init, in, width, stride, depth int) (nn.Layer, int) {
+	out := width * expansion(depth)
 	if depth < 50 {
-		return newBasicBlock(i, in, width, stride), width
+		return newBasicBlock(i, in, width, stride), out
 	}
-	return newBottleneck(i, in, width, stride), 4 * width
+	return newBottleneck(i, in, width, stride), out
+}
+
+// expansion is how many times as many channels a block puts out as its 3×3 convolution has.
+func expansion(depth int) int {
+	if depth < 50 {
+		return 1
+	}
+	return 4
 }
 
 // bottleneck is a residual block of convolutions 1×1, 3×3 and 1×1, the last four times as wide. The stride is that of

@@ -137,13 +137,13 @@ func TestInfoProHead(t *testing.T) {
 		{nn.Shape{C: 256, H: 56, W: 56}, []string{"64x256x1", "256x64x3/2", "256x256x3/2", "512x256x3/2", "2048x512x1"}},
 		{nn.Shape{C: 256, H: 14, W: 14}, []string{"64x256x1", "256x64x3/2", "512x256x3", "2048x512x1"}},
 		{nn.Shape{C: 2048, H: 7, W: 7}, []string{"512x2048x1", "256x512x3", "512x256x3", "2048x512x1"}},
-		{nn.Shape{C: 64, H: 2, W: 2}, []string{"64x64x1", "256x64x3", "512x256x3", "2048x512x1"}},
+		{nn.Shape{C: 64, H: 56, W: 56}, []string{"64x64x1", "256x64x3/2", "256x256x3/2", "512x256x3/2", "2048x512x1"}},
+		{nn.Shape{C: 64, H: 8, W: 8}, []string{"64x64x3"}},
+		{nn.Shape{C: 32, H: 16, W: 16}, []string{"64x32x3/2"}},
+		{nn.Shape{C: 16, H: 32, W: 32}, []string{"32x16x3/2"}},
 	} {
 		t.Run(fmt.Sprint(tt.in), func(t *testing.T) {
-			head, err := zoo.NewHead(zoo.HeadOptions{Name: "infopro"}, 3, tt.in, 7, nn.Init{Device: torch.CPU})
-			if err != nil {
-				t.Fatal(err)
-			}
+			head := newHead(t, zoo.HeadOptions{Name: "infopro"}, 3, tt.in, 7, nn.Init{Device: torch.CPU})
 			defer nn.Free(head.Params())
 			var got []string
 			for _, l := range head.(nn.Sequential) {
@@ -170,7 +170,7 @@ func TestInfoProHead(t *testing.T) {
 			}
 		})
 	}
-	if _, err := zoo.NewHead(zoo.HeadOptions{Name: "infopro"}, 1, nn.Shape{C: 512}, 7, nn.Init{Device: torch.CPU}); err == nil {
+	if _, err := tryHead(zoo.HeadOptions{Name: "infopro"}, false, 1, nn.Shape{C: 512}, 7, nn.Init{Device: torch.CPU}); err == nil {
 		t.Error("a head on a vector is accepted")
 	}
 }

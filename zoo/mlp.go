@@ -16,13 +16,14 @@ func newMLP(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error)
 	units := in.C * in.H * in.W
 	for k := 1; k <= o.Depth; k++ {
 		name := fmt.Sprintf("fc%d", k)
-		layers := nn.Sequential{nn.NewLinear(init.In(name), units, o.Width), nn.ReLU{}}
-		if k == 1 {
-			layers = append(nn.Sequential{nn.Flatten{}}, layers...)
-		}
-		net.Blocks = append(net.Blocks, nn.Block{Name: name, Layer: layers, Out: nn.Shape{C: o.Width}})
+		unit := linearUnit(init.In(name), units, o.Width, nn.ReLU{})
+		unit.Flat = k == 1
+		net.Blocks = append(net.Blocks, nn.Block{Name: name, Layer: unit, Out: unit.Shape})
 		units = o.Width
 	}
 	net.Classifier = nn.NewLinear(init.In("fc"), units, classes)
+	net.again = func(init nn.Init, _ int, in nn.Shape, _ int) nn.Layer {
+		return linearUnit(init, in.C, o.Width, nn.ReLU{})
+	}
 	return net, nil
 }

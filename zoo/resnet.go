@@ -54,6 +54,9 @@ func newStages(o Options, in nn.Shape, classes int, init nn.Init,
 		}
 	}
 	net.Classifier = nn.Sequential{nn.AvgPool{Side: 1}, nn.Flatten{}, nn.NewLinear(init.In("fc"), at.C, classes)}
+	net.again = func(init nn.Init, i int, in nn.Shape, stride int) nn.Layer {
+		return block(init, in.C, net.Blocks[i].Out.C, stride)
+	}
 	net.Cuts = map[int][]string{
 		2: {blockName(2, n-1)},                    // the last stage is module 2
 		3: {blockName(1, n-1), blockName(2, n-1)}, // by resolution

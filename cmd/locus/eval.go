@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"math"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
@@ -22,8 +24,19 @@ type evaluation struct {
 type moduleResult struct {
 	Module int      `json:"module"`
 	Blocks []string `json:"blocks"`
-	Top1   float64  `json:"top1"` // percent
-	Top5   float64  `json:"top5"`
+	Top1   accuracy `json:"top1"`
+	Top5   accuracy `json:"top5"`
+}
+
+// accuracy is in percent; NaN, of a head that gives no answer, is null in JSON.
+type accuracy float64
+
+// MarshalJSON implements json.Marshaler.
+func (a accuracy) MarshalJSON() ([]byte, error) {
+	if math.IsNaN(float64(a)) {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float64(a))
 }
 
 func newEval() *cobra.Command {
@@ -70,7 +83,7 @@ func evaluate(cmd *cobra.Command, path string, on train.Split, data string) (eva
 	}
 	e := evaluation{Checkpoint: t.Path, Set: got.Set, On: on, Subset: got.Subset, Images: got.Images}
 	for i, m := range t.Learner.Modules() {
-		e.Modules = append(e.Modules, moduleResult{m.Index, m.Blocks, got.Heads[i].Top1, got.Heads[i].Top5})
+		e.Modules = append(e.Modules, moduleResult{m.Index, m.Blocks, accuracy(got.Heads[i].Top1), accuracy(got.Heads[i].Top5)})
 	}
 	return e, nil
 }
@@ -84,7 +97,7 @@ func (e evaluation) print(cmd *cobra.Command) error {
 		if n := len(m.Blocks); n > 1 {
 			blocks += " … " + m.Blocks[n-1]
 		}
-		rows = append(rows, table.Row{m.Module, blocks, percent(m.Top1), percent(m.Top5)})
+		rows = append(rows, table.Row{m.Module, blocks, percent(float64(m.Top1)), percent(float64(m.Top5))})
 	}
 	return printTable(w, table.Row{"module", "blocks", "top-1, %", "top-5, %"}, rows, 3)
 }

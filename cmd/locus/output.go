@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -60,7 +61,13 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-func percent(x float64) string { return fmt.Sprintf("%.2f", x) }
+// percent writes an accuracy; heads that give no answer have none.
+func percent(x float64) string {
+	if math.IsNaN(x) {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f", x)
+}
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f", float64(n)/(1<<20)) }
 

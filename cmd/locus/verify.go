@@ -1,23 +1,28 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
-	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/local/localtest"
 	"github.com/locus-learn/locus/theory"
 )
 
 // verification is one thing that verify can do, asked for by a flag of its name.
 type verification struct {
 	name, doc string
-	run       func(seed uint64) (result any, print func(cmd *cobra.Command) error, err error)
+	// run prints lines to line as it goes, unless that is nil, and returns the whole for JSON. An error of a claim that
+	// does not hold comes with it.
+	run func(cmd *cobra.Command, seed uint64, quiet bool) (result any, err error)
 }
 
 var verifications = []verification{
+	{"claims", "try on small networks what every method claims and owes; without a flag, this", verifyClaims},
 	{"theory", "try the paper's theorem, propositions, lemma and formulas in numbers", verifyTheory},
 }
 
@@ -29,34 +34,31 @@ func newVerify() *cobra.Command {
 		Use:   "verify",
 		Short: "Check what is claimed, on this machine",
 		Long: `Check what is claimed, on this machine. Each claim gets a line: what it says, what was measured, and whether it holds.
-docs/theory.md explains the lines of --theory.`,
-		Example: "  locus verify --theory\n  locus verify --theory --seed 2 --json",
+A method's claim that does not hold ends with exit code 1. docs/theory.md explains the lines of --theory.`,
+		Example: "  locus verify\n  locus verify --theory --seed 2 --json",
 		Args:    takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !slices.Contains(asked, true) {
+				asked[0] = true
+			}
 			results := map[string]any{}
+			var failed error
 			for i, v := range verifications {
 				if !asked[i] {
 					continue
 				}
-				result, print, err := v.run(seed)
-				if err != nil {
+				result, err := v.run(cmd, seed, asJSON)
+				if result == nil {
 					return err
 				}
-				results[v.name] = result
-				if asJSON {
-					continue
-				}
-				if err := print(cmd); err != nil {
+				results[v.name], failed = result, cmp.Or(failed, err)
+			}
+			if asJSON {
+				if err := printJSON(cmd.OutOrStdout(), results); err != nil {
 					return err
 				}
 			}
-			switch {
-			case len(results) == 0:
-				return available(cmd)
-			case asJSON:
-				return printJSON(cmd.OutOrStdout(), results)
-			}
-			return nil
+			return failed
 		},
 	}
 	for i, v := range verifications {
@@ -67,28 +69,48 @@ docs/theory.md explains the lines of --theory.`,
 	return cmd
 }
 
-// available says what can be asked for.
-func available(cmd *cobra.Command) error {
-	if cmd.Flags().Changed("seed") || cmd.Flags().Changed("json") {
-		return fault.New("nothing to verify: give %s", verificationFlags())
+// verifyClaims runs the conformance suite over all methods.
+func verifyClaims(cmd *cobra.Command, seed uint64, quiet bool) (any, error) {
+	subjects, err := localtest.Subjects(seed)
+	if err != nil {
+		return nil, err
 	}
-	for _, v := range verifications {
-		fmt.Fprintf(cmd.OutOrStdout(), "locus verify --%s: %s\n", v.name, v.doc)
+	var findings []localtest.Finding
+	var failed error
+	for _, s := range subjects {
+		localtest.Run(s, func(f localtest.Finding) {
+			findings = append(findings, f)
+			if f.Failed() && failed == nil {
+				failed = fmt.Errorf("%s does not pass %s: %s", f.Method, f.Check, f.Failure)
+			}
+			if !quiet {
+				fmt.Fprintln(cmd.OutOrStdout(), findingLine(f))
+			}
+		})
+		if err := cmd.Context().Err(); err != nil {
+			return nil, err
+		}
 	}
-	return nil
+	return findings, failed
 }
 
-func verificationFlags() string {
-	var flags []string
-	for _, v := range verifications {
-		flags = append(flags, "--"+v.name)
+func findingLine(f localtest.Finding) string {
+	verdict, text := "holds", f.Note
+	if f.Failed() {
+		verdict, text = "FAILS", f.Failure
 	}
-	return strings.Join(flags, " or ")
+	return fmt.Sprintf("%s  %-22s %-12s %5.2f s  %s", verdict, f.Method, f.Check, f.Seconds, text)
 }
 
-func verifyTheory(seed uint64) (any, func(*cobra.Command) error, error) {
+func verifyTheory(cmd *cobra.Command, seed uint64, quiet bool) (any, error) {
 	report, err := theory.Verify(seed)
-	return report, func(cmd *cobra.Command) error { return printTheory(cmd, report) }, err
+	if err == nil && !quiet {
+		err = printTheory(cmd, report)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return report, nil
 }
 
 func printTheory(cmd *cobra.Command, report theory.Report) error {

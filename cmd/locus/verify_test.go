@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/locus-learn/locus/local/localtest"
 	"github.com/locus-learn/locus/theory"
 )
 
@@ -65,12 +66,27 @@ func TestPrintTheory(t *testing.T) {
 	}
 }
 
-func TestVerifyWithoutAChoice(t *testing.T) {
-	if out := succeed(t, "verify"); strings.Count(out, "\n") != 1 || !strings.Contains(out, "locus verify --theory: ") {
-		t.Errorf("want one line about --theory, got\n%s", out)
+// Without a flag it tries every method's claims, a line each.
+func TestVerifyClaims(t *testing.T) {
+	out := succeed(t, "verify")
+	for _, want := range []string{"holds  bp ", "holds  greedy ", "infopro + sgr", "isolation", "transport", "determinism"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("want %q in\n%s", want, out)
+		}
 	}
-	refuse(t, []string{"nothing to verify", "--theory"}, "verify", "--seed", "2")
-	refuse(t, []string{"nothing to verify", "--theory"}, "verify", "--json")
+	if strings.Contains(out, "FAILS") {
+		t.Error(out)
+	}
+}
+
+func TestFailedClaimsAreShown(t *testing.T) {
+	line := findingLine(localtest.Finding{Method: "m", Check: "graph", Note: "n", Failure: "it records", Seconds: 1})
+	if !strings.HasPrefix(line, "FAILS  m ") || !strings.HasSuffix(line, "it records") {
+		t.Error(line)
+	}
+}
+
+func TestVerifyRefuses(t *testing.T) {
 	refuse(t, []string{"--seed", `"-1"`, "whole number"}, "verify", "--theory", "--seed", "-1")
 	refuse(t, []string{"--teory", "--theory"}, "verify", "--teory")
 	refuse(t, []string{`"theory"`, "one too many"}, "verify", "theory")

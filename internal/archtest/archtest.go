@@ -21,20 +21,21 @@ const module = "github.com/locus-learn/locus"
 // edges lists, for each package, the packages of ours that it may import. The packages under internal/ are leaves:
 // every package may import them, and they import nothing else of ours.
 var edges = map[string][]string{
-	"cmd/locus":   {"recipe", "train", "bench", "theory", "record", "data", "zoo", "local", "torch"},
-	"bench":       {"train", "local", "zoo", "nn", "optim", "data", "record", "torch", "recipe"},
-	"train":       {"local", "zoo", "data", "nn", "optim", "record", "recipe", "safetensors", "torch"},
-	"theory":      {"nn", "torch", "local", "zoo"},
-	"local":       {"nn", "optim", "torch"},
-	"zoo":         {"nn", "torch"},
-	"nn":          {"torch"},
-	"optim":       {"nn", "torch"},
-	"nn/nntest":   {"nn", "torch", "safetensors"},
-	"torch":       {},
-	"data":        {},
-	"recipe":      {},
-	"record":      {},
-	"safetensors": {},
+	"cmd/locus":       {"recipe", "train", "bench", "theory", "record", "data", "zoo", "local", "local/localtest", "torch"},
+	"bench":           {"train", "local", "zoo", "nn", "optim", "data", "record", "torch", "recipe"},
+	"train":           {"local", "zoo", "data", "nn", "optim", "record", "recipe", "safetensors", "torch"},
+	"local/localtest": {"train", "local", "nn", "optim", "torch"},
+	"theory":          {"nn", "torch", "local", "zoo"},
+	"local":           {"nn", "optim", "torch"},
+	"zoo":             {"nn", "torch"},
+	"nn":              {"torch"},
+	"optim":           {"nn", "torch"},
+	"nn/nntest":       {"nn", "torch", "safetensors"},
+	"torch":           {},
+	"data":            {},
+	"recipe":          {},
+	"record":          {},
+	"safetensors":     {},
 }
 
 // testEdges lists what a package's external tests may import besides: helpers, and nets to try things on.

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import zlib
 from collections import OrderedDict
 
 import torch
@@ -80,3 +81,56 @@ def layer(case, module, x, prefix="", train=True):
     after = {f"{case}|after|{prefix}{n}": b.clone() for n, b in module.named_buffers()}
     values = {f"{case}|in": x, f"{case}|out": out, f"{case}|probe": probe, f"{case}|grad_in": grad_in}
     return {**before, **grads, **after, **values}
+
+
+def formula(name, shape):
+    """Values in [-1, 1) that depend on the name alone: nntest's Formula."""
+    mask, n = 0xFFFFFFFF, 1
+    for d in shape:
+        n *= d
+    x = (torch.arange(n) * 2654435761 + zlib.crc32(name.encode())) & mask
+    x = ((x ^ x >> 15) * 2246822519) & mask
+    x = ((x ^ x >> 13) * 3266489917) & mask
+    x = x ^ x >> 16
+    return (x.double() / 2**31 - 1).view(shape)
+
+
+def fill(module, embeddings=("cls_token", "pos_embed", "relative_position_bias_table")):
+    """Overwrites parameters and statistics by the formula: nntest's Fill."""
+    for name, t in module.state_dict().items():
+        last = name.split(".")[-1]
+        if not t.is_floating_point():
+            continue
+        if last in embeddings:
+            add, times = 0, 0.5
+        elif t.dim() > 1:
+            add, times = 0, (3 * t.shape[0] / t.numel()) ** 0.5
+        elif last in ("weight", "running_var"):
+            add, times = 1, 0.5
+        else:
+            add, times = 0, 0.3
+        t.copy_(add + times * formula(name, t.shape))
+
+
+def digest(key, t):
+    """The norm and one inner product: nntest's CheckDigest."""
+    return torch.stack([t.norm(), (t * formula(key, (t.numel(),)).view(t.shape)).sum()])
+
+
+def network(case, module, shape):
+    """Results of a whole network with formula weights, in float64: outputs, and of every gradient of sum(out * probe) and
+    every statistic the digest."""
+    module = module.double()
+    fill(module)
+    x = (1.7 * formula("input", shape)).requires_grad_()
+    values = {f"{case}|eval": module.eval()(x)}
+    out = module.train()(x)
+    values[f"{case}|out"] = out
+    names, theta = [n for n, _ in module.named_parameters()], list(module.parameters())
+    grads = torch.autograd.grad((out * formula("probe", out.shape)).sum(), [x] + theta)
+    for name, g in zip(["input"] + names, grads):
+        values[f"{case}|grad|{name}"] = digest(f"grad|{name}", g)
+    for name, b in module.named_buffers():
+        if b.is_floating_point():
+            values[f"{case}|after|{name}"] = digest(f"after|{name}", b)
+    return values

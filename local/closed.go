@@ -1,0 +1,110 @@
+package local
+
+import (
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/torch"
+)
+
+// A unit's forward pass, and the formulas that methods without back-propagation build their gradients from. It stands for
+//
+//	z = W x + b,  y = σ(z),  x_k = pool(y),  h = features(x_k),  logits = M h
+//
+// of a module whose body is one [nn.Unit] and whose head is a [nn.Readout]. Nothing is recorded by autograd: the pass's
+// scope does without.
+type closedForm struct {
+	*nn.Pass
+	unit *nn.Unit
+	head nn.Readout // of no use without a linear layer
+	nn.Trace
+}
+
+// openUnit runs a module's body forward on x, which it does not consume.
+func openUnit(p *nn.Pass, m *Module, x torch.Tensor) *closedForm {
+	head, _ := nn.AsReadout(m.Head)
+	unit := m.blocks[0].(*nn.Unit)
+	return &closedForm{Pass: p, unit: unit, head: head, Trace: unit.Trace(p, x)}
+}
+
+// backward returns the gradients of W and b for dy at y: a xᵀ and Σ a, with a = dy ⊙ σ′(z).
+func (c *closedForm) backward(dy torch.Tensor) []torch.Tensor {
+	a := c.unit.Slope(c.Pass, c.Trace, dy)
+	defer a.Free()
+	return nn.ToWeights(c.Pass, c.unit.Weigh, a, c.X)
+}
+
+// reading is what the head makes of a unit's output.
+type reading struct {
+	loss          float64
+	features      torch.Tensor // h [N, D]
+	probabilities torch.Tensor // p [N, classes], float32 or better
+	delta         torch.Tensor // ∂L/∂logits = (p − t)/N, t being the labels, smoothed or not
+}
+
+// read runs the head forward and returns the cross-entropy with its gradient in the logits.
+func (c *closedForm) read(y torch.Tensor, smoothing float64) reading {
+	r := reading{features: c.head.Features(c.Pass, c.Out)}
+	logits := float(c.Pass, c.head.Linear.Forward(c.Pass, c.Alias(r.features)))
+	loss := c.CrossEntropy(logits, y, smoothing)
+	r.loss = loss.Item()
+	loss.Free()
+	r.probabilities = c.Softmax(logits)
+	shape := logits.Shape()
+	logits.Free()
+	n, classes := shape[0], shape[1]
+	sum := c.Add(r.probabilities, c.OneHot(y, int(classes)), smoothing-1)
+	sum.Increment(-smoothing / float64(classes))
+	r.delta = c.Scale(sum, 1/float64(n))
+	sum.Free()
+	return r
+}
+
+// descend takes a gradient in the logits to the unit's output: through Mᵀ and back through flattening and pooling.
+func (c *closedForm) descend(r reading, delta torch.Tensor) torch.Tensor {
+	d := c.Cast(delta, r.features.DType())
+	h := nn.ToInput(c.Pass, c.head.Linear, d, r.features)
+	d.Free()
+	return c.head.Spread(c.Pass, h, c.Out)
+}
+
+// learnHead returns the gradients of the head's linear layer for delta at the logits and features h; none for a fixed one.
+func (c *closedForm) learnHead(delta, h torch.Tensor) []torch.Tensor {
+	weight, _ := c.head.Linear.Weights()
+	if !weight.Trainable {
+		return nil
+	}
+	d := c.Cast(delta, h.DType())
+	defer d.Free()
+	return nn.ToWeights(c.Pass, c.head.Linear, d, h)
+}
+
+// fitsUnits refuses networks of which a block is more than one weight layer with its nonlinearity.
+func fitsUnits(method string) func([]nn.Block, nn.Layer) error {
+	return func(blocks []nn.Block, _ nn.Layer) error {
+		for _, b := range blocks {
+			if _, ok := b.Layer.(*nn.Unit); !ok {
+				return fault.New("method.name is %s: needs blocks of one linear layer or convolution with its nonlinearity, block %s is more than that; fits plain7, mlp, conv32, conv32_relu", method, b.Name)
+			}
+		}
+		return nil
+	}
+}
+
+// fitsReadout refuses what fitsUnits does, and classifiers of more than one layer.
+func fitsReadout(method string) func([]nn.Block, nn.Layer) error {
+	units := fitsUnits(method)
+	return func(blocks []nn.Block, classifier nn.Layer) error {
+		if err := units(blocks, classifier); err != nil {
+			return err
+		}
+		if _, ok := nn.AsReadout(classifier); !ok {
+			return fault.New("method.name is %s: needs a classifier of one linear layer; fits plain7, mlp, conv32, conv32_relu", method)
+		}
+		return nil
+	}
+}
+
+// backpropFree are the claims of methods in which no gradient flows back through a layer.
+func backpropFree(locking Extent, trains string) Claims {
+	return Claims{Backward: Never, Locking: locking, Transport: Never, Trains: trains}
+}

@@ -1,0 +1,128 @@
+package local
+
+import (
+	"math"
+
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/torch"
+)
+
+// infopro is information propagation (Wang et al. 2021): modules also learn to keep what the image can be rebuilt from.
+var infopro = Method{
+	Name: "infopro", Doc: "information propagation: reconstruction of the image and cross-entropy (Wang et al. 2021)",
+	Claims: isolated, Head: "infopro", Aux: "decoder", Fits: needsMaps("infopro"), Check: checkInfoPro,
+	Compose: func(o Options) (Rule, Schedule) { return composeInfoPro(o, o.classify()) },
+}
+
+// infoproContrast is its contrastive variant, in which a module's own task is to tell classes apart.
+var infoproContrast = Method{
+	Name: "infopro-contrast", Doc: "information propagation: reconstruction and supervised contrast of an embedding (Wang et al. 2021)",
+	Claims: isolated, Head: "contrast", Aux: "decoder", Fits: needsMaps("infopro-contrast"), Check: checkInfoPro,
+	Compose: func(o Options) (Rule, Schedule) { return composeInfoPro(o, Contrast{Temperature: 0.07}) },
+}
+
+func composeInfoPro(o Options, task Objective) (Rule, Schedule) {
+	objective := InfoPro{Task: task, Last: o.classify(), Reconstruction: o.Reconstruction, Weight: o.Task}
+	return Rule{Objective: objective, Term: None{}, Credit: o.credit(), Needs: Needs{Image: true}}, Together{}
+}
+
+// checkInfoPro refuses weights that are not two numbers.
+func checkInfoPro(o Options) error {
+	for _, k := range []struct {
+		key     string
+		weights []float64
+	}{{"reconstruction", o.Reconstruction}, {"task", o.Task}} {
+		if n := len(k.weights); n != 0 && n != 2 {
+			return fault.New("method.%s is a list of %d numbers: must be 2, those of the first module and of the last but one, or empty for the published ones", k.key, n)
+		}
+	}
+	return nil
+}
+
+// InfoPro is the objective of every module but the last, whose own is cross-entropy:
+//
+//	L_k = λ₁·BCE(σ(decoder(x_k)), image) + λ₂·task,
+//
+// λ₁ and λ₂ linear in k from the first module to the last but one.
+type InfoPro struct {
+	Task, Last             Objective // of the modules, and of the last one
+	Reconstruction, Weight []float64 // λ₁ and λ₂ of the first module and of the last but one; empty: see [InfoProWeights]
+}
+
+// Loss implements [Objective]. The module's Aux is the decoder: x_k → logits of the image.
+func (o InfoPro) Loss(p *nn.Pass, m *Module, xk torch.Tensor, in Signal) torch.Tensor {
+	if m.Last {
+		return o.Last.Loss(p, m, xk, in)
+	}
+	l1, l2 := o.weights(m.Index, m.Of)
+	image := float(p, m.Aux.Forward(p, p.Alias(xk)))
+	target := p.Cast(in.Image, image.DType())
+	rebuilt := p.BinaryCrossEntropy(image, target)
+	image.Free()
+	target.Free()
+	task := o.Task.Loss(p, m, xk, in)
+	loss := p.Add(p.Scale(rebuilt, l1), task, l2)
+	rebuilt.Free()
+	task.Free()
+	return loss
+}
+
+// weights returns λ₁ and λ₂ of module k of K.
+func (o InfoPro) weights(k, K int) (l1, l2 float64) {
+	first, last := InfoProWeights(K)
+	if len(o.Reconstruction) == 2 {
+		first[0], last[0] = o.Reconstruction[0], o.Reconstruction[1]
+	}
+	if len(o.Weight) == 2 {
+		first[1], last[1] = o.Weight[0], o.Weight[1]
+	}
+	t := float64(k-1) / math.Max(1, float64(K-2))
+	return first[0] + t*(last[0]-first[0]), first[1] + t*(last[1]-first[1])
+}
+
+// published are (λ₁, λ₂) of the first module and of the last but one by K, for ResNet-32 on CIFAR-10, as the authors give
+// them. There is nothing to interpolate at K = 2.
+var published = []struct {
+	modules     int
+	first, last [2]float64
+}{
+	{2, [2]float64{5, 1}, [2]float64{5, 1}},
+	{4, [2]float64{6, 0}, [2]float64{1, 2}},
+	{8, [2]float64{5, 0}, [2]float64{0, 2}},
+	{16, [2]float64{5, 0.05}, [2]float64{0.2, 0.5}},
+}
+
+// InfoProWeights returns (λ₁, λ₂) of the first module and of the last but one of K. They are published for K = 2, 4, 8 and
+// 16; in between they are linear in K, which is our rule, and beyond they are those of the nearest.
+func InfoProWeights(K int) (first, last [2]float64) {
+	at := published[0]
+	for _, next := range published {
+		if K <= next.modules {
+			t := 0.0
+			if next.modules > at.modules {
+				t = math.Max(0, float64(K-at.modules)) / float64(next.modules-at.modules)
+			}
+			for i := range first {
+				first[i] = at.first[i] + t*(next.first[i]-at.first[i])
+				last[i] = at.last[i] + t*(next.last[i]-at.last[i])
+			}
+			return first, last
+		}
+		at = next
+	}
+	return at.first, at.last
+}
+
+// Contrast is the supervised contrastive loss of what the head embeds, divided by its norm (Khosla et al. 2020).
+type Contrast struct{ Temperature float64 }
+
+// Loss implements [Objective].
+func (o Contrast) Loss(p *nn.Pass, m *Module, xk torch.Tensor, in Signal) torch.Tensor {
+	embedding := float(p, m.Head.Forward(p, p.Alias(xk)))
+	z := p.NormalizeRows(embedding, floor)
+	embedding.Free()
+	loss := p.SupervisedContrast(z, in.Y, o.Temperature)
+	z.Free()
+	return loss
+}

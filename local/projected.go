@@ -1,0 +1,59 @@
+package local
+
+import (
+	"math"
+
+	"github.com/locus-learn/locus/nn"
+)
+
+// dfa is direct feedback alignment (Nøkland 2016).
+var dfa = Method{
+	Name: "dfa", Doc: "direct feedback alignment: the output's error, projected to every layer by fixed random matrices (Nøkland 2016)",
+	Claims: backpropFree(Inside, "the whole network, once its error is known"),
+	Cut:    Everywhere, Head: "none", Aux: "projection", Fits: fitsReadout("dfa"),
+	Compose: func(o Options) (Rule, Schedule) {
+		credit := Projected{Scale: o.Feedback, Smoothing: o.Smoothing}
+		return Rule{Objective: o.classify(), Term: None{}, Credit: credit, Needs: Needs{Error: true}, Closed: true}, Together{}
+	},
+}
+
+// drtp is direct random target projection (Frenkel et al. 2021).
+var drtp = Method{
+	Name: "drtp", Doc: "direct random target projection: the targets, projected to every layer by fixed random matrices (Frenkel et al. 2021)",
+	Claims: backpropFree(Never, "all layers on each batch"),
+	Cut:    Everywhere, Head: "none", Aux: "projection", Fits: fitsReadout("drtp"),
+	Compose: func(o Options) (Rule, Schedule) {
+		credit := Projected{Targets: true, Scale: o.Feedback, Smoothing: o.Smoothing}
+		return Rule{Objective: o.classify(), Term: None{}, Credit: credit, Closed: true}, Together{}
+	},
+}
+
+// Projected gives a unit in place of ∂L/∂y, in front of a pool that it may have,
+//
+//	δ_y = Scale · B e/N,   or with Targets   δ_y = Scale · B t/N,
+//
+// e being the network's error softmax − t, t the one-hot labels and B the module's Aux. The network's classifier learns by
+// its own error.
+type Projected struct {
+	Targets          bool
+	Scale, Smoothing float64
+}
+
+// Gradients implements [Credit].
+func (f Projected) Gradients(p *nn.Pass, m *Module, _ Objective, in Signal, _ Want) Gradients {
+	c := openUnit(p, m, in.X)
+	g := Gradients{Loss: math.NaN(), Lossless: true, X: c.Out}
+	signal := in.Error
+	if f.Targets {
+		signal = p.OneHot(in.Y, int(m.Aux.(*nn.Linear).Weight.Value.Shape()[1]))
+	}
+	n := float64(signal.Shape()[0])
+	projected := m.Aux.Forward(p, p.Cast(p.Scale(signal, f.Scale/n), p.Compute))
+	g.Theta = c.backward(p.Reshape(projected, c.Y.Shape()...))
+	if m.Last {
+		r := c.read(in.Y, f.Smoothing)
+		g.Loss, g.Lossless = r.loss, false
+		g.Theta = append(g.Theta, c.learnHead(r.delta, r.features)...)
+	}
+	return g
+}

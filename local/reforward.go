@@ -1,0 +1,10 @@
+package local
+
+// reforward is layer-wise learning in which every module gets the features of the updated one before it.
+var reforward = Method{
+	Name: "reforward", Doc: "layer-wise, features handed on after the update, by a second forward pass",
+	Claims: isolated,
+	Compose: func(o Options) (Rule, Schedule) {
+		return Rule{Objective: o.classify(), Term: None{}, Credit: o.credit(), Reforward: true}, Together{}
+	},
+}

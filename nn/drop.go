@@ -1,0 +1,56 @@
+package nn
+
+import "github.com/locus-learn/locus/torch"
+
+// Dropout zeroes elements with probability Rate in training and scales the others by 1/(1 − Rate) (Srivastava et al.
+// 2014). What it zeroes is a gate.
+type Dropout struct{ Rate float64 }
+
+// Forward implements [Layer].
+func (l Dropout) Forward(p *Pass, x torch.Tensor) torch.Tensor {
+	if !p.Train || l.Rate == 0 {
+		return x
+	}
+	mask, done := p.choice(func() torch.Tensor { return p.Chance(x, l.Rate, p.draw()) })
+	y := p.ZeroedWhere(x, mask, 1/(1-l.Rate))
+	done()
+	x.Free()
+	return y
+}
+
+// Params implements [Layer].
+func (Dropout) Params() []*Param { return nil }
+
+// DropPath is stochastic depth: in training it leaves a residual branch away with probability Rate, sample by sample,
+// and scales it by 1/(1 − Rate) otherwise (Huang et al. 2016). What it leaves away is a gate.
+type DropPath struct{ Rate float64 }
+
+// Add returns shortcut + branch, both rows [N·T, C] of N samples, and consumes both. It overwrites the branch: put it
+// behind a layer whose result autograd does not keep.
+func (l DropPath) Add(p *Pass, shortcut, branch torch.Tensor, samples int64) torch.Tensor {
+	if p.Train && l.Rate > 0 {
+		scale, done := p.choice(func() torch.Tensor { return l.scales(p, samples) })
+		rows := branch.Shape()[0]
+		each := p.Reshape(p.Expand(scale, samples, rows/samples), rows, 1)
+		p.MulInPlace(branch, each)
+		each.Free()
+		done()
+	}
+	p.AddInPlace(branch, shortcut, 1)
+	shortcut.Free()
+	return branch
+}
+
+// scales draws 0 or 1/(1 − Rate) for every sample: [N, 1].
+func (l DropPath) scales(p *Pass, samples int64) torch.Tensor {
+	keep := 1 / (1 - l.Rate)
+	left := make([]float32, samples)
+	for i := range left {
+		left[i] = float32(keep)
+	}
+	scale := p.FromFloats(left, samples, 1)
+	mask := p.Chance(scale, l.Rate, p.draw())
+	p.ZeroWhere(scale, mask)
+	mask.Free()
+	return scale
+}

@@ -1,0 +1,106 @@
+package optim
+
+import "github.com/locus-learn/locus/torch"
+
+// clip shortens gradients that are longer, all tensors together, than limit. (PyTorch's clip_grad_norm_.)
+type clip struct {
+	Optimizer
+	limit float64
+}
+
+// Step implements [Optimizer].
+func (c clip) Step(grads []torch.Tensor, lr float64) {
+	if factor := c.limit / (norm(grads) + 1e-6); factor < 1 {
+		torch.ForeachScale(grads, factor)
+	}
+	c.Optimizer.Step(grads, lr)
+}
+
+// accumulate hands the mean gradient of every n batches on, at the learning rate of the last one.
+type accumulate struct {
+	Optimizer
+	group
+	n     int
+	sum   []torch.Tensor
+	count counter // of the batches so far
+}
+
+func newAccumulate(o Optimizer, n int, g group) *accumulate {
+	return &accumulate{o, g, n, g.zeros(), g.counter("accumulated")}
+}
+
+// Step implements [Optimizer].
+func (a *accumulate) Step(grads []torch.Tensor, lr float64) {
+	torch.ForeachAdd(a.sum, grads, 1/float64(a.n))
+	if a.count.next()%a.n != 0 {
+		return
+	}
+	a.Optimizer.Step(a.sum, lr)
+	torch.ForeachScale(a.sum, 0)
+}
+
+// State implements [Optimizer].
+func (a *accumulate) State() []State {
+	return append(append(a.Optimizer.State(), a.states(a.sum, "sum")...), a.count.state())
+}
+
+// Free implements [Optimizer].
+func (a *accumulate) Free() {
+	a.Optimizer.Free()
+	free(a.sum, []torch.Tensor{a.count.value})
+	a.sum = nil
+}
+
+// ema keeps an exponential moving average of the parameters behind their updates: e ← decay·e + (1 − decay)·θ.
+type ema struct {
+	Optimizer
+	group
+	decay float64
+	mean  []torch.Tensor
+}
+
+func newEMA(o Optimizer, decay float64, g group) *ema {
+	e := &ema{o, g, decay, g.zeros()}
+	torch.ForeachAdd(e.mean, g.theta, 1)
+	return e
+}
+
+// Step implements [Optimizer].
+func (e *ema) Step(grads []torch.Tensor, lr float64) {
+	e.Optimizer.Step(grads, lr)
+	torch.ForeachScale(e.mean, e.decay)
+	torch.ForeachAdd(e.mean, e.theta, 1-e.decay)
+}
+
+// State implements [Optimizer].
+func (e *ema) State() []State { return append(e.Optimizer.State(), e.states(e.mean, "ema")...) }
+
+// Free implements [Optimizer].
+func (e *ema) Free() {
+	e.Optimizer.Free()
+	free(e.mean)
+	e.mean = nil
+}
+
+// SwapAverage exchanges the parameters of an optimizer with their averages, and reports whether it keeps any. A second
+// call brings them back.
+func SwapAverage(o Optimizer) bool {
+	switch o := o.(type) {
+	case *ema:
+		o.swap()
+		return true
+	case *accumulate:
+		return SwapAverage(o.Optimizer)
+	}
+	return false
+}
+
+func (e *ema) swap() {
+	for i, theta := range e.theta {
+		s := torch.NewScope(torch.NoGrad)
+		old := s.Clone(theta)
+		theta.Copy(e.mean[i])
+		e.mean[i].Copy(old)
+		s.Close()
+	}
+}
