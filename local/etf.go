@@ -11,9 +11,22 @@ var etf = Method{
 	Name: "etf", Doc: "every layer by its own fixed ETF head, in closed form, without autograd (Sec. 3.3)",
 	Claims: descends(backpropFree(Never, "all layers on each batch")),
 	Cut:    Everywhere, Head: "etf", LastHead: true, Fits: fitsUnits("etf"),
+	Compose: func(o Options) (Rule, Schedule) { return o.closedForm(), Together{} },
+}
+
+// etfReforward is etf in which every module gets the features of the updated one before it (Table 4's reforward).
+var etfReforward = Method{
+	Name: "etf-reforward", Doc: "etf, features handed on after the update, by a second forward pass",
+	Claims: etf.Claims, Cut: etf.Cut, Head: etf.Head, LastHead: true, Fits: fitsUnits("etf-reforward"),
 	Compose: func(o Options) (Rule, Schedule) {
-		return Rule{Objective: o.classify(), Term: None{}, Credit: ClosedForm{Smoothing: o.Smoothing}, Closed: true}, Together{}
+		rule := o.closedForm()
+		rule.Reforward = true
+		return rule, Together{}
 	},
+}
+
+func (o Options) closedForm() Rule {
+	return Rule{Objective: o.classify(), Term: None{}, Credit: ClosedForm{Smoothing: o.Smoothing}, Closed: true}
 }
 
 // descends says of claims that updates follow the gradients of the modules' objectives and terms.

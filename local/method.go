@@ -70,7 +70,7 @@ const (
 	Whole
 )
 
-var methods = []Method{bp, layerwise, sgr, greedy, dgl, infopro, infoproContrast, reforward, etf, etfSGR, fa, dfa, drtp, pepita}
+var methods = []Method{bp, layerwise, sgr, greedy, dgl, infopro, infoproContrast, reforward, etf, etfSGR, etfReforward, fa, dfa, drtp, pepita}
 
 // Methods lists the methods by name.
 func Methods() []Method { return slices.Clone(methods) }
