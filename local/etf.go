@@ -45,10 +45,14 @@ type ClosedForm struct{ Smoothing float64 }
 
 // Gradients implements [Credit].
 func (f ClosedForm) Gradients(p *nn.Pass, m *Module, _ Objective, in Signal, want Want) Gradients {
-	return f.found(p, m, in, want).Gradients
+	g := f.open(p, m, in, want)
+	g.dy.Free()
+	g.learn(in.X, want)
+	g.a.Free()
+	return g.Gradients
 }
 
-// closedGradients keeps what the term's closed form goes on from.
+// closedGradients are the gradients with what the term's closed form goes on from.
 type closedGradients struct {
 	Gradients
 	*closedForm
@@ -56,20 +60,27 @@ type closedGradients struct {
 	dy, a torch.Tensor // δ_y and δ_y ⊙ σ′
 }
 
-func (f ClosedForm) found(p *nn.Pass, m *Module, in Signal, want Want) *closedGradients {
-	g := &closedGradients{closedForm: openUnit(p, m, in.X)}
-	c := g.closedForm
-	g.reading = c.read(in.Y, f.Smoothing)
+// open runs the module forward and takes the loss's gradient back to z.
+func (f ClosedForm) open(p *nn.Pass, m *Module, in Signal, want Want) *closedGradients {
+	c := openUnit(p, m, in.X)
+	g := &closedGradients{closedForm: c, reading: c.read(in.Y, f.Smoothing)}
+	g.Gradients = Gradients{Loss: g.loss, X: c.Trace.Out}
 	out := c.descend(g.reading, g.delta)
 	g.dy = c.unit.Unpool(p, c.Trace, out)
 	g.a = c.unit.Slope(p, c.Trace, g.dy)
-	g.Gradients = Gradients{Loss: g.loss, X: c.Trace.Out}
-	g.Theta = append(nn.ToWeights(p, c.unit.Weigh, g.a, c.Trace.X), c.learnHead(g.delta, g.features)...)
-	if want.In {
-		g.In = c.unit.ToInput(p, c.Trace, g.a, in.X)
-	}
-	if g.Gradients.Out = out; !want.Out {
-		g.Gradients.Out = torch.Tensor{}
+	if want.Out {
+		g.Gradients.Out = out
+	} else {
+		out.Free()
 	}
 	return g
+}
+
+// learn finds the parameters' gradients and, where wanted, that of the module's input x.
+func (g *closedGradients) learn(x torch.Tensor, want Want) {
+	c := g.closedForm
+	g.Theta = append(nn.ToWeights(c.Pass, c.unit.Weigh, g.a, c.Trace.X), c.learnHead(g.delta, g.features)...)
+	if want.In {
+		g.In = c.unit.ToInput(c.Pass, c.Trace, g.a, x)
+	}
 }

@@ -11,7 +11,7 @@ import (
 // Options is the `method` section of a recipe.
 type Options struct {
 	Name        string   `recipe:"name" default:"sgr" doc:"how the network learns; 'locus list methods' shows them"`
-	Modules     int      `recipe:"modules" default:"3" min:"1" doc:"K, the number of gradient-isolated modules; bp has one"`
+	Modules     int      `recipe:"modules" default:"3" min:"1" doc:"K, the number of gradient-isolated modules; bp and fa have one, methods without back-propagation one a block"`
 	Cuts        []string `recipe:"cuts" default:"" doc:"blocks that end modules 1 to K-1; wins over modules"`
 	Pipeline    int      `recipe:"pipeline" default:"0" min:"0" doc:"batches in flight through modules that work at the same time; 0 = one after the other, in lock-step"`
 	Lambda      float64  `recipe:"lambda" default:"1" min:"0" doc:"weight of the reconciliation term"`
@@ -31,16 +31,16 @@ type Options struct {
 
 // Method is a named point in the space of compositions.
 type Method struct {
-	Name, Doc string
-	Claims    Claims
-	Cut       Cut
-	Head      string                                             // the local head that the method prescribes; "" leaves the choice to the recipe
-	LastHead  bool                                               // it takes the place of the network's own classifier, too
-	Aux       string                                             // what else modules need, by its name in zoo; "" for nothing
-	Gradients []string                                           // the values of method.gradient that it has, but for auto, which is the first; nil for sgr's
-	Fits      func(blocks []nn.Block, classifier nn.Layer) error // a fault if the method cannot train such a network; nil where it trains any
-	Check     func(Options) error                                // a fault if the method has no use for such options; nil where any will do
-	Compose   func(Options) (Rule, Schedule)
+	Name, Doc       string
+	Claims          Claims
+	Cut             Cut
+	Head            string                                             // the local head that the method prescribes; "" leaves the choice to the recipe
+	LastHead        bool                                               // it takes the place of the network's own classifier, too
+	Aux             string                                             // what else modules need, by its name in zoo; "" for nothing
+	Fits            func(blocks []nn.Block, classifier nn.Layer) error // a fault if the method cannot train such a network; nil where it trains any
+	GradientOptions []string                                           // the values of method.gradient that it has, but for auto, which is the first; nil for sgr's
+	Check           func(Options) error                                // a fault if the method has no use for such options; nil where any will do
+	Compose         func(Options) (Rule, Schedule)
 }
 
 // Cut says where a method cuts the network.
@@ -125,7 +125,7 @@ func Lookup(o Options) (Method, Options, error) {
 
 // settle puts the method's own way to the term's gradient in the place of auto, and refuses what it does not have.
 func (m Method) settle(gradient *string) error {
-	all := m.Gradients
+	all := m.GradientOptions
 	if all == nil {
 		all = []string{"directional", "double"}
 	}
