@@ -14,7 +14,7 @@ import (
 
 // Feedback alignment whose feedback is the weights themselves is back-propagation, bit for bit.
 func TestFeedbackOfTheWeightsIsBackPropagation(t *testing.T) {
-	for _, net := range []string{"plain7", "resnet32", "conv32", "mlp"} {
+	for _, net := range []string{"plain7", "resnet32", "conv32", "mlp", "vit"} {
 		t.Run(net, func(t *testing.T) {
 			bp := unitChain(t, local.Options{Name: "bp"}, net, torch.Float32)
 			fa := unitChain(t, local.Options{Name: "fa"}, net, torch.Float32)
