@@ -69,7 +69,7 @@ func TestMistakesInRecipesGetOneLine(t *testing.T) {
 		{"method.name=etf", "etf one linear layer or convolution block stem plain7 mlp"},
 		{"method.name=drtp", "drtp one linear layer or convolution block stem plain7 mlp"},
 		{"head.name=none", "head.name none"},
-		{"method.gradient=paper", "method.gradient paper directional double sgr"},
+		{"method.gradient=paper", "method.gradient paper auto directional double sgr"},
 		{"schedule.warmup=5", "schedule.warmup 5 2"},
 	} {
 		t.Run(c.set, func(t *testing.T) { refuse(t, strings.Fields(c.want), b.train("run", "--set", c.set)...) })
