@@ -44,44 +44,61 @@ func (t *ClosedReconcile) Gradients(w *Work) (Gradients, Agreement) {
 	pair := t.compare(g.In, r)
 	if v := pair.direction(t.Reconcile); v.norm > 0 {
 		zero := p.ZerosLike(g.In)
-		along := p.Cast(p.AddRows(zero, g.In, r, v.p, v.q), w.DType)
-		zero.Free()
-		t.add(g, along)
+		along := p.AddRows(zero, g.In, r, v.p, v.q)
+		free([]torch.Tensor{zero, g.In, r})
+		t.add(g, p.Cast(along, w.DType))
+		along.Free()
 	}
+	free([]torch.Tensor{g.a, g.dy})
 	return g.Gradients, pair.agreement()
 }
 
-// add adds the term's gradient along v, shaped as the module's input.
+// add adds the term's gradient along v, shaped as the module's input. It consumes v.
 func (t *ClosedReconcile) add(g *closedGradients, v torch.Tensor) {
 	c := g.closedForm
 	if c.unit.Flat {
-		v = c.Flatten(v, 1)
+		v = nn.Flatten{}.Forward(c.Pass, v)
 	}
+	defer v.Free()
 	first := nn.ToWeights(c.Pass, c.unit.Weigh, g.a, v)
 	torch.ForeachAdd(g.Theta[:1], first[:1], 1) // δ_x depends on the bias by the other parts alone
+	free(first)
 	if !t.Exact {
 		return
 	}
-	u := nn.Times(c.Pass, c.unit.Weigh, v)
+	b := c.second(g, nn.Times(c.Pass, c.unit.Weigh, v))
+	rest := nn.ToWeights(c.Pass, c.unit.Weigh, b, c.Trace.X)
+	torch.ForeachAdd(g.Theta[:len(rest)], rest, 1)
+	free(append(rest, b))
+}
+
+// second returns σ′ ⊙ δ̇ + σ″ ⊙ δ_y ⊙ u. It consumes u.
+func (c *closedForm) second(g *closedGradients, u torch.Tensor) torch.Tensor {
+	defer u.Free()
 	tangent := c.unit.Slope(c.Pass, c.Trace, u)
-	change := c.curvature(g.reading, tangent) // δ̇ along u
+	change := c.curvature(g.reading, tangent)
 	tangent.Free()
 	b := c.unit.Slope(c.Pass, c.Trace, change)
 	change.Free()
 	if bend := c.unit.Act.Bend(c.Pass, c.Trace.Y, u); bend.Defined() {
-		c.AddInPlace(b, c.Mul(bend, g.dy), 1)
+		product := c.Mul(bend, g.dy)
+		c.AddInPlace(b, product, 1)
+		free([]torch.Tensor{bend, product})
 	}
-	rest := nn.ToWeights(c.Pass, c.unit.Weigh, b, c.Trace.X)
-	torch.ForeachAdd(g.Theta[:len(rest)], rest, 1)
+	return b
 }
 
-// curvature returns ∂²L/∂y² times a tangent at y.
+// curvature returns δ̇ = ∂²L/∂y² times a tangent at y.
 func (c *closedForm) curvature(r reading, tangent torch.Tensor) torch.Tensor {
 	out := c.unit.Push(c.Pass, c.Trace, tangent)
-	logits := float(c.Pass, nn.Times(c.Pass, c.head.Linear, c.head.Features(c.Pass, out)))
+	h := c.head.Features(c.Pass, out)
+	out.Free()
+	logits := float(c.Pass, nn.Times(c.Pass, c.head.Linear, h))
+	h.Free()
 	weighted := c.Mul(r.probabilities, logits)
-	mean := c.SumRows(weighted)
-	delta := c.Add(weighted, c.Mul(r.probabilities, mean), -1)
-	n := float64(delta.Shape()[0])
-	return c.unit.Unpool(c.Pass, c.Trace, c.descend(r, c.Scale(delta, 1/n)))
+	delta := c.Add(weighted, c.Mul(r.probabilities, c.SumRows(weighted)), -1)
+	torch.ForeachScale([]torch.Tensor{delta}, 1/float64(delta.Shape()[0]))
+	d := c.descend(r, delta)
+	defer d.Free()
+	return c.unit.Unpool(c.Pass, c.Trace, d)
 }
