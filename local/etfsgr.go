@@ -1,7 +1,6 @@
 package local
 
 import (
-	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
 )
@@ -11,13 +10,7 @@ var etfSGR = Method{
 	Name: "etf-sgr", Doc: "etf with successive gradient reconciliation in closed form; method.gradient exact, or paper for Eq. 35 as printed",
 	Claims: descends(backpropFree(Never, "all layers on each batch")),
 	Cut:    Everywhere, Head: "etf", LastHead: true, Fits: fitsUnits("etf-sgr"),
-	Gradients: []string{"exact", "paper"},
-	Check: func(o Options) error {
-		if o.Smoothing > 0 && o.Gradient == "paper" {
-			return fault.New("method.label_smoothing is %g: must be 0 with method.gradient=paper, whose formula has none", o.Smoothing)
-		}
-		return nil
-	},
+	GradientOptions: []string{"exact", "paper"},
 	Compose: func(o Options) (Rule, Schedule) {
 		form := ClosedForm{Smoothing: o.Smoothing}
 		term := &ClosedReconcile{Reconcile: o.reconcile(), Form: form, Exact: o.Gradient != "paper"}
@@ -42,51 +35,70 @@ type ClosedReconcile struct {
 // Gradients implements [Term].
 func (t *ClosedReconcile) Gradients(w *Work) (Gradients, Agreement) {
 	r := w.In.Delta
-	p := w.pass(w.DType, nil)
-	g := t.Form.found(p, w.Module, w.In, Want{In: r.Defined(), Out: w.out})
 	if !r.Defined() {
-		return g.Gradients, unmeasured
+		return None{}.Gradients(w)
 	}
+	p, want := w.pass(w.DType, nil), Want{In: true, Out: w.out}
+	g := t.Form.open(p, w.Module, w.In, want)
+	g.learn(w.In.X, want)
 	pair := t.compare(g.In, r)
-	v := pair.direction(t.Reconcile)
-	if v.norm > 0 {
+	if v := pair.direction(t.Reconcile); v.norm > 0 {
 		zero := p.ZerosLike(g.In)
-		at := p.Cast(p.AddRows(zero, g.In, r, v.p, v.q), w.DType)
-		zero.Free()
-		t.add(g, at)
+		along := p.AddRows(zero, g.In, r, v.p, v.q)
+		free([]torch.Tensor{zero, g.In, r})
+		t.add(g, p.Cast(along, w.DType))
+		along.Free()
 	}
+	free([]torch.Tensor{g.a, g.dy})
 	return g.Gradients, pair.agreement()
 }
 
-// add adds the term's gradient along v, shaped as the module's input.
+// add adds the term's gradient along v, shaped as the module's input. It consumes v.
 func (t *ClosedReconcile) add(g *closedGradients, v torch.Tensor) {
 	c := g.closedForm
 	if c.unit.Flat {
-		v = c.Flatten(v, 1)
+		v = nn.Flatten{}.Forward(c.Pass, v)
 	}
+	defer v.Free()
 	first := nn.ToWeights(c.Pass, c.unit.Weigh, g.a, v)
 	torch.ForeachAdd(g.Theta[:1], first[:1], 1) // δ_x depends on the bias by the other parts alone
+	free(first)
 	if !t.Exact {
 		return
 	}
-	u := nn.Times(c.Pass, c.unit.Weigh, v)
-	slope := c.unit.Slope(c.Pass, c.Trace, u)
-	dot := c.curvature(g.reading, slope)
-	b := c.unit.Slope(c.Pass, c.Trace, dot)
-	if bend := c.unit.Act.Bend(c.Pass, c.Trace.Y, u); bend.Defined() {
-		c.AddInPlace(b, c.Mul(bend, g.dy), 1)
-	}
+	b := c.second(g, nn.Times(c.Pass, c.unit.Weigh, v))
 	rest := nn.ToWeights(c.Pass, c.unit.Weigh, b, c.Trace.X)
 	torch.ForeachAdd(g.Theta[:len(rest)], rest, 1)
+	free(append(rest, b))
 }
 
-// curvature returns ∂²L/∂y² times a tangent at y.
+// second returns σ′ ⊙ δ̇ + σ″ ⊙ δ_y ⊙ u. It consumes u.
+func (c *closedForm) second(g *closedGradients, u torch.Tensor) torch.Tensor {
+	defer u.Free()
+	tangent := c.unit.Slope(c.Pass, c.Trace, u)
+	change := c.curvature(g.reading, tangent)
+	tangent.Free()
+	b := c.unit.Slope(c.Pass, c.Trace, change)
+	change.Free()
+	if bend := c.unit.Act.Bend(c.Pass, c.Trace.Y, u); bend.Defined() {
+		product := c.Mul(bend, g.dy)
+		c.AddInPlace(b, product, 1)
+		free([]torch.Tensor{bend, product})
+	}
+	return b
+}
+
+// curvature returns δ̇ = ∂²L/∂y² times a tangent at y.
 func (c *closedForm) curvature(r reading, tangent torch.Tensor) torch.Tensor {
 	out := c.unit.Push(c.Pass, c.Trace, tangent)
-	logits := float(c.Pass, nn.Times(c.Pass, c.head.Linear, c.head.Features(c.Pass, out)))
+	h := c.head.Features(c.Pass, out)
+	out.Free()
+	logits := float(c.Pass, nn.Times(c.Pass, c.head.Linear, h))
+	h.Free()
 	weighted := c.Mul(r.probabilities, logits)
-	mean := c.SumRows(weighted)
-	delta := c.Add(weighted, c.Mul(r.probabilities, mean), -1)
-	n := float64(delta.Shape()[0])
-	return c.unit.Unpool(c.Pass, c.Trace, c.descend(r, c.Scale(delta, 1/n)))
+	delta := c.Add(weighted, c.Mul(r.probabilities, c.SumRows(weighted)), -1)
+	torch.ForeachScale([]torch.Tensor{delta}, 1/float64(delta.Shape()[0]))
+	d := c.descend(r, delta)
+	defer d.Free()
+	return c.unit.Unpool(c.Pass, c.Trace, d)
 }
