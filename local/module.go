@@ -118,7 +118,7 @@ func (s Signal) rows(sc *torch.Scope, n int64) Signal {
 		defer view.Free()
 		return sc.Clone(view)
 	}
-	return Signal{X: take(s.X), Y: take(s.Y), Delta: take(s.Delta), Input: take(s.Input), Error: take(s.Error), Mod: take(s.Mod)}
+	return Signal{X: take(s.X), Y: take(s.Y), Delta: take(s.Delta), Image: take(s.Image), Error: take(s.Error), Mod: take(s.Mod)}
 }
 
 // Free releases what the signal still holds.
