@@ -87,8 +87,8 @@ func (o Options) credit() Credit {
 func (o Options) classify() Objective { return Classify{Smoothing: o.Smoothing} }
 
 // needsMaps is what methods ask of blocks whose heads are convolutions.
-func needsMaps(method string) func([]nn.Block) error {
-	return func(blocks []nn.Block) error {
+func needsMaps(method string) func([]nn.Block, nn.Layer) error {
+	return func(blocks []nn.Block, _ nn.Layer) error {
 		for _, b := range blocks[:len(blocks)-1] { // the last block has the network's classifier
 			if b.Out.H == 0 {
 				return fault.New("method.name is %s: needs feature maps or tokens between blocks, %s puts out a vector; fits convolutional networks and transformers, such as resnet32",

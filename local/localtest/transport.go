@@ -88,8 +88,11 @@ func lastLinear(m *local.Module) *nn.Linear {
 	if !ok {
 		layers = nn.Sequential{m.Head}
 	}
+	if len(layers) == 0 {
+		return nil
+	}
 	l, ok := layers[len(layers)-1].(*nn.Linear)
-	if !ok {
+	if !ok || !l.Weight.Trainable {
 		return nil
 	}
 	return l
