@@ -6,31 +6,26 @@ import (
 	"github.com/locus-learn/locus/torch"
 )
 
-// A unit's forward pass, and the formulas that methods without back-propagation build their gradients from. It stands for
+// closedForm is the forward pass of a module whose body is one [nn.Unit] and whose head, if it has one, a [nn.Readout],
 //
-//	z = W x + b,  y = σ(z),  x_k = pool(y),  h = features(x_k),  logits = M h
+//	z = W x + b,  y = σ(z),  x_k = pool(y),  h = features(x_k),  logits = M h,
 //
-// of a module whose body is one [nn.Unit] and whose head is a [nn.Readout]. Nothing is recorded by autograd: the pass's
-// scope does without.
+// with the formulas that methods without back-propagation build their gradients from.
 type closedForm struct {
 	*nn.Pass
 	unit *nn.Unit
-	head nn.Readout // of no use without a linear layer
+	head nn.Readout // without a linear layer in modules that learn without a loss of their own
 	nn.Trace
 }
 
 // openUnit runs a module's body forward on x, which it does not consume.
 func openUnit(p *nn.Pass, m *Module, x torch.Tensor) *closedForm {
+	unit, ok := m.blocks[0].(*nn.Unit)
+	if !ok || len(m.blocks) > 1 {
+		panic(&torch.Error{Op: "closed form", Text: "a module must consist of one unit"})
+	}
 	head, _ := nn.AsReadout(m.Head)
-	unit := m.blocks[0].(*nn.Unit)
 	return &closedForm{Pass: p, unit: unit, head: head, Trace: unit.Trace(p, x)}
-}
-
-// backward returns the gradients of W and b for dy at y: a xᵀ and Σ a, with a = dy ⊙ σ′(z).
-func (c *closedForm) backward(dy torch.Tensor) []torch.Tensor {
-	a := c.unit.Slope(c.Pass, c.Trace, dy)
-	defer a.Free()
-	return nn.ToWeights(c.Pass, c.unit.Weigh, a, c.X)
 }
 
 // reading is what the head makes of a unit's output.
@@ -52,10 +47,9 @@ func (c *closedForm) read(y torch.Tensor, smoothing float64) reading {
 	shape := logits.Shape()
 	logits.Free()
 	n, classes := shape[0], shape[1]
-	sum := c.Add(r.probabilities, c.OneHot(y, int(classes)), smoothing-1)
-	sum.Increment(-smoothing / float64(classes))
-	r.delta = c.Scale(sum, 1/float64(n))
-	sum.Free()
+	r.delta = c.Add(r.probabilities, c.OneHot(y, int(classes)), smoothing-1)
+	r.delta.Increment(-smoothing / float64(classes))
+	torch.ForeachScale([]torch.Tensor{r.delta}, 1/float64(n))
 	return r
 }
 

@@ -11,9 +11,22 @@ var etf = Method{
 	Name: "etf", Doc: "every layer by its own fixed ETF head, in closed form, without autograd (Sec. 3.3)",
 	Claims: descends(backpropFree(Never, "all layers on each batch")),
 	Cut:    Everywhere, Head: "etf", LastHead: true, Fits: fitsUnits("etf"),
+	Compose: func(o Options) (Rule, Schedule) { return o.closedForm(), Together{} },
+}
+
+// etfReforward is etf in which every module gets the features of the updated one before it (Table 4's reforward).
+var etfReforward = Method{
+	Name: "etf-reforward", Doc: "etf, features handed on after the update, by a second forward pass",
+	Claims: etf.Claims, Cut: etf.Cut, Head: etf.Head, LastHead: true, Fits: fitsUnits("etf-reforward"),
 	Compose: func(o Options) (Rule, Schedule) {
-		return Rule{Objective: o.classify(), Term: None{}, Credit: ClosedForm{Smoothing: o.Smoothing}, Closed: true}, Together{}
+		rule := o.closedForm()
+		rule.Reforward = true
+		return rule, Together{}
 	},
+}
+
+func (o Options) closedForm() Rule {
+	return Rule{Objective: o.classify(), Term: None{}, Credit: ClosedForm{Smoothing: o.Smoothing}, Closed: true}
 }
 
 // descends says of claims that updates follow the gradients of the modules' objectives and terms.
@@ -32,10 +45,14 @@ type ClosedForm struct{ Smoothing float64 }
 
 // Gradients implements [Credit].
 func (f ClosedForm) Gradients(p *nn.Pass, m *Module, _ Objective, in Signal, want Want) Gradients {
-	return f.found(p, m, in, want).Gradients
+	g := f.open(p, m, in, want)
+	g.dy.Free()
+	g.learn(in.X, want)
+	g.a.Free()
+	return g.Gradients
 }
 
-// closedGradients keeps what the term's closed form goes on from.
+// closedGradients are the gradients with what the term's closed form goes on from.
 type closedGradients struct {
 	Gradients
 	*closedForm
@@ -43,20 +60,27 @@ type closedGradients struct {
 	dy, a torch.Tensor // δ_y and δ_y ⊙ σ′
 }
 
-func (f ClosedForm) found(p *nn.Pass, m *Module, in Signal, want Want) *closedGradients {
-	g := &closedGradients{closedForm: openUnit(p, m, in.X)}
-	c := g.closedForm
-	g.reading = c.read(in.Y, f.Smoothing)
+// open runs the module forward and takes the loss's gradient back to z.
+func (f ClosedForm) open(p *nn.Pass, m *Module, in Signal, want Want) *closedGradients {
+	c := openUnit(p, m, in.X)
+	g := &closedGradients{closedForm: c, reading: c.read(in.Y, f.Smoothing)}
+	g.Gradients = Gradients{Loss: g.loss, X: c.Trace.Out}
 	out := c.descend(g.reading, g.delta)
 	g.dy = c.unit.Unpool(p, c.Trace, out)
 	g.a = c.unit.Slope(p, c.Trace, g.dy)
-	g.Gradients = Gradients{Loss: g.loss, X: c.Trace.Out}
-	g.Theta = append(nn.ToWeights(p, c.unit.Weigh, g.a, c.Trace.X), c.learnHead(g.delta, g.features)...)
-	if want.In {
-		g.In = c.unit.ToInput(p, c.Trace, g.a, in.X)
-	}
-	if g.Gradients.Out = out; !want.Out {
-		g.Gradients.Out = torch.Tensor{}
+	if want.Out {
+		g.Gradients.Out = out
+	} else {
+		out.Free()
 	}
 	return g
+}
+
+// learn finds the parameters' gradients and, where wanted, that of the module's input x.
+func (g *closedGradients) learn(x torch.Tensor, want Want) {
+	c := g.closedForm
+	g.Theta = append(nn.ToWeights(c.Pass, c.unit.Weigh, g.a, c.Trace.X), c.learnHead(g.delta, g.features)...)
+	if want.In {
+		g.In = c.unit.ToInput(c.Pass, c.Trace, g.a, x)
+	}
 }

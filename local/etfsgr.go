@@ -1,7 +1,6 @@
 package local
 
 import (
-	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
 )
@@ -11,13 +10,7 @@ var etfSGR = Method{
 	Name: "etf-sgr", Doc: "etf with successive gradient reconciliation in closed form; method.gradient exact, or paper for Eq. 35 as printed",
 	Claims: descends(backpropFree(Never, "all layers on each batch")),
 	Cut:    Everywhere, Head: "etf", LastHead: true, Fits: fitsUnits("etf-sgr"),
-	Gradients: []string{"exact", "paper"},
-	Check: func(o Options) error {
-		if o.Smoothing > 0 && o.Gradient == "paper" {
-			return fault.New("method.label_smoothing is %g: must be 0 with method.gradient=paper, whose formula has none", o.Smoothing)
-		}
-		return nil
-	},
+	GradientOptions: []string{"exact", "paper"},
 	Compose: func(o Options) (Rule, Schedule) {
 		form := ClosedForm{Smoothing: o.Smoothing}
 		term := &ClosedReconcile{Reconcile: o.reconcile(), Form: form, Exact: o.Gradient != "paper"}
@@ -42,18 +35,18 @@ type ClosedReconcile struct {
 // Gradients implements [Term].
 func (t *ClosedReconcile) Gradients(w *Work) (Gradients, Agreement) {
 	r := w.In.Delta
-	p := w.pass(w.DType, nil)
-	g := t.Form.found(p, w.Module, w.In, Want{In: r.Defined(), Out: w.out})
 	if !r.Defined() {
-		return g.Gradients, unmeasured
+		return None{}.Gradients(w)
 	}
+	p, want := w.pass(w.DType, nil), Want{In: true, Out: w.out}
+	g := t.Form.open(p, w.Module, w.In, want)
+	g.learn(w.In.X, want)
 	pair := t.compare(g.In, r)
-	v := pair.direction(t.Reconcile)
-	if v.norm > 0 {
+	if v := pair.direction(t.Reconcile); v.norm > 0 {
 		zero := p.ZerosLike(g.In)
-		at := p.Cast(p.AddRows(zero, g.In, r, v.p, v.q), w.DType)
+		along := p.Cast(p.AddRows(zero, g.In, r, v.p, v.q), w.DType)
 		zero.Free()
-		t.add(g, at)
+		t.add(g, along)
 	}
 	return g.Gradients, pair.agreement()
 }
@@ -70,9 +63,11 @@ func (t *ClosedReconcile) add(g *closedGradients, v torch.Tensor) {
 		return
 	}
 	u := nn.Times(c.Pass, c.unit.Weigh, v)
-	slope := c.unit.Slope(c.Pass, c.Trace, u)
-	dot := c.curvature(g.reading, slope)
-	b := c.unit.Slope(c.Pass, c.Trace, dot)
+	tangent := c.unit.Slope(c.Pass, c.Trace, u)
+	change := c.curvature(g.reading, tangent) // δ̇ along u
+	tangent.Free()
+	b := c.unit.Slope(c.Pass, c.Trace, change)
+	change.Free()
 	if bend := c.unit.Act.Bend(c.Pass, c.Trace.Y, u); bend.Defined() {
 		c.AddInPlace(b, c.Mul(bend, g.dy), 1)
 	}

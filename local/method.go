@@ -10,23 +10,24 @@ import (
 
 // Options is the `method` section of a recipe.
 type Options struct {
-	Name        string   `recipe:"name" default:"sgr" doc:"how the network learns; 'locus list methods' shows them"`
-	Modules     int      `recipe:"modules" default:"3" min:"1" doc:"K, the number of gradient-isolated modules; bp has one"`
-	Cuts        []string `recipe:"cuts" default:"" doc:"blocks that end modules 1 to K-1; wins over modules"`
-	Pipeline    int      `recipe:"pipeline" default:"0" min:"0" doc:"batches in flight through modules that work at the same time; 0 = one after the other, in lock-step"`
-	Lambda      float64  `recipe:"lambda" default:"1" min:"0" doc:"weight of the reconciliation term"`
-	Reduction   string   `recipe:"reduction" default:"mean" oneof:"mean batch sum" doc:"of the term: over B*D, over B, or none"`
-	Normalize   bool     `recipe:"normalize" default:"true" doc:"divide gradients by their norms (Algorithm 1) or compare them raw (Eq. 6)"`
-	Gradient    string   `recipe:"gradient" default:"auto" oneof:"auto directional double exact paper" doc:"of the term: by one replayed pass (sgr: auto), or by double backward; in closed form (etf-sgr: auto) or by Eq. 35, a part of it"`
-	Feedback    float64  `recipe:"feedback" default:"1" min:"0" doc:"dfa, drtp, pepita: factor of what the fixed random matrices bring"`
-	OutputError string   `recipe:"output_error" default:"second" oneof:"second first" doc:"pepita: which pass's error the classifier learns from; first is that of the authors' net of one convolution"`
-	Every       int      `recipe:"every" default:"1" min:"1" doc:"apply the term on every n-th step"`
-	SGR         bool     `recipe:"sgr" default:"false" doc:"add the reconciliation term to a method of local losses; its gradients are those of the modules' whole objectives"`
-	Smoothing   float64  `recipe:"label_smoothing" default:"0" min:"0" max:"0.999" doc:"share of each label that is spread over all classes"`
-	Checkpoint  string   `recipe:"checkpoint" default:"none" oneof:"none blocks" doc:"inside a module: keep all activations, or the blocks' inputs only and run each block forward twice"`
+	Name       string   `recipe:"name" default:"sgr" doc:"how the network learns; 'locus list methods' shows them"`
+	Modules    int      `recipe:"modules" default:"3" min:"1" doc:"K, the number of gradient-isolated modules; bp and fa have one, methods without back-propagation one a block"`
+	Cuts       []string `recipe:"cuts" default:"" doc:"blocks that end modules 1 to K-1; wins over modules"`
+	Pipeline   int      `recipe:"pipeline" default:"0" min:"0" doc:"batches in flight through modules that work at the same time; 0 = one after the other, in lock-step"`
+	Lambda     float64  `recipe:"lambda" default:"1" min:"0" doc:"weight of the reconciliation term"`
+	Reduction  string   `recipe:"reduction" default:"mean" oneof:"mean batch sum" doc:"of the term: over B*D, over B, or none"`
+	Normalize  bool     `recipe:"normalize" default:"true" doc:"divide gradients by their norms (Algorithm 1) or compare them raw (Eq. 6)"`
+	Gradient   string   `recipe:"gradient" default:"auto" oneof:"auto directional double exact paper" doc:"of the term: by one replayed pass (sgr: auto), or by double backward; in closed form (etf-sgr: auto) or by Eq. 35, a part of it"`
+	Every      int      `recipe:"every" default:"1" min:"1" doc:"apply the term on every n-th step"`
+	SGR        bool     `recipe:"sgr" default:"false" doc:"add the reconciliation term to a method of local losses; its gradients are those of the modules' whole objectives"`
+	Smoothing  float64  `recipe:"label_smoothing" default:"0" min:"0" max:"0.999" doc:"share of each label that is spread over all classes"`
+	Checkpoint string   `recipe:"checkpoint" default:"none" oneof:"none blocks" doc:"inside a module: keep all activations, or the blocks' inputs only and run each block forward twice"`
 
 	Reconstruction []float64 `recipe:"reconstruction" default:"" min:"0" doc:"infopro: weight of the image's reconstruction in the first module and in the last but one; empty = published for K = 2, 4, 8, 16, linear in between"`
 	Task           []float64 `recipe:"task" default:"" min:"0" doc:"infopro: weight of the module's own task, likewise"`
+
+	Feedback    float64 `recipe:"feedback" default:"1" min:"0" doc:"dfa, drtp, pepita: factor of what the fixed random matrices bring"`
+	OutputError string  `recipe:"output_error" default:"second" oneof:"second first" doc:"pepita: which pass's error the classifier learns from; first is that of the authors' net of one convolution"`
 }
 
 // Method is a named point in the space of compositions.
@@ -34,13 +35,16 @@ type Method struct {
 	Name, Doc string
 	Claims    Claims
 	Cut       Cut
-	Head      string                                             // the local head that the method prescribes; "" leaves the choice to the recipe
-	LastHead  bool                                               // it takes the place of the network's own classifier, too
-	Aux       string                                             // what else modules need, by its name in zoo; "" for nothing
-	Gradients []string                                           // the values of method.gradient that it has, but for auto, which is the first; nil for sgr's
-	Fits      func(blocks []nn.Block, classifier nn.Layer) error // a fault if the method cannot train such a network; nil where it trains any
-	Check     func(Options) error                                // a fault if the method has no use for such options; nil where any will do
+	Head      string              // the local head that the method prescribes; "" leaves the choice to the recipe
+	LastHead  bool                // it takes the place of the network's own classifier, too
+	Aux       string              // what else modules need, by its name in zoo; "" for nothing
+	Check     func(Options) error // a fault if the method has no use for such options; nil where any will do
 	Compose   func(Options) (Rule, Schedule)
+
+	// A fault if the method cannot train such a network; nil where it trains any.
+	Fits func(blocks []nn.Block, classifier nn.Layer) error
+	// The values of method.gradient that it has besides auto; nil for sgr's.
+	GradientOptions []string
 }
 
 // Cut says where a method cuts the network.
@@ -70,7 +74,7 @@ const (
 	Whole
 )
 
-var methods = []Method{bp, layerwise, sgr, greedy, dgl, infopro, infoproContrast, reforward, etf, etfSGR, fa, dfa, drtp, pepita}
+var methods = []Method{bp, layerwise, sgr, greedy, dgl, infopro, infoproContrast, reforward, etf, etfSGR, etfReforward, fa, dfa, drtp, pepita}
 
 // Methods lists the methods by name.
 func Methods() []Method { return slices.Clone(methods) }
@@ -119,7 +123,7 @@ func Lookup(o Options) (Method, Options, error) {
 	if o.Pipeline > 0 && o.Modules == 1 && len(o.Cuts) == 0 && m.Cut != Everywhere {
 		return Method{}, o, fault.New("method.pipeline is %d: must be 0 for a network of one module, which has nobody to work beside (method.name %s)", o.Pipeline, o.Name)
 	}
-	if err := m.settle(&o.Gradient); err != nil {
+	if err := m.checkGradient(o); err != nil {
 		return Method{}, o, err
 	}
 	if m.Check != nil {
@@ -136,17 +140,14 @@ func Lookup(o Options) (Method, Options, error) {
 	return m, o, nil
 }
 
-// settle puts the method's own way to the term's gradient in the place of auto, and refuses what it does not have.
-func (m Method) settle(gradient *string) error {
-	all := m.Gradients
+// checkGradient refuses a way to the term's gradient that the method does not have.
+func (m Method) checkGradient(o Options) error {
+	all := m.GradientOptions
 	if all == nil {
 		all = []string{"directional", "double"}
 	}
-	switch {
-	case *gradient == "auto" || *gradient == "":
-		*gradient = all[0]
-	case !slices.Contains(all, *gradient):
-		return fault.New("method.gradient is %s: must be auto or one of %s for method.name %s", *gradient, strings.Join(all, ", "), m.Name)
+	if o.Gradient == "" || o.Gradient == "auto" || slices.Contains(all, o.Gradient) {
+		return nil
 	}
-	return nil
+	return fault.New("method.gradient is %s: must be auto or one of %s for method.name %s", o.Gradient, strings.Join(all, ", "), m.Name)
 }

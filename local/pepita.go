@@ -42,9 +42,11 @@ func (f Modulated) Gradients(p *nn.Pass, m *Module, _ Objective, in Signal, _ Wa
 	for _, positions := range shape[min(2, len(shape)):] {
 		count *= float64(positions)
 	}
-	diff := p.Scale(p.Add(c.Y, second.Y, -1), 1/count)
+	diff := p.Add(c.Y, second.Y, -1)
+	torch.ForeachScale([]torch.Tensor{diff}, 1/count)
 	g := Gradients{Loss: math.NaN(), Lossless: true, X: c.Out, Mod: second.Out}
 	g.Theta = nn.ToWeights(p, c.unit.Weigh, diff, second.X)
+	diff.Free()
 	if !m.Last {
 		return g
 	}

@@ -49,7 +49,9 @@ func (f Projected) Gradients(p *nn.Pass, m *Module, _ Objective, in Signal, _ Wa
 	}
 	n := float64(signal.Shape()[0])
 	projected := m.Aux.Forward(p, p.Cast(p.Scale(signal, f.Scale/n), p.Compute))
-	g.Theta = c.backward(p.Reshape(projected, c.Y.Shape()...))
+	a := c.unit.Slope(p, c.Trace, p.Reshape(projected, c.Y.Shape()...))
+	g.Theta = nn.ToWeights(p, c.unit.Weigh, a, c.X)
+	a.Free()
 	if m.Last {
 		r := c.read(in.Y, f.Smoothing)
 		g.Loss, g.Lossless = r.loss, false

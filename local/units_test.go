@@ -12,13 +12,14 @@ import (
 	"github.com/locus-learn/locus/zoo"
 )
 
-// unitNets are the networks of units.py.
+// unitNets are the networks of units.py, and one of another kind.
 var unitNets = map[string]zoo.Options{
 	"plain7":      {Name: "plain7", Width: 4},
 	"conv32":      {Name: "conv32", Width: 12},
 	"conv32_relu": {Name: "conv32_relu", Width: 6},
 	"mlp":         {Name: "mlp", Depth: 3, Width: 12},
 	"resnet32":    {Name: "resnet32", Depth: 8, Width: 4},
+	"vit":         {Name: "vit_ti", Depth: 2, Width: 12, Patch: 4},
 }
 
 // unitOptions reads a case of units.py: a method with its choices, and the network at the end.

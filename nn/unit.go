@@ -181,19 +181,6 @@ func (u *Unit) ToInput(p *Pass, t Trace, a, x torch.Tensor) torch.Tensor {
 	return p.Reshape(d, x.Shape()...)
 }
 
-// Units returns the units that layers consist of, or false where one is something else.
-func Units(layers []Layer) ([]*Unit, bool) {
-	var all []*Unit
-	for _, l := range layers {
-		u, ok := l.(*Unit)
-		if !ok {
-			return nil, false
-		}
-		all = append(all, u)
-	}
-	return all, true
-}
-
 // Readout is a linear classifier behind what has no parameters: average pooling, flattening.
 type Readout struct {
 	Pool   *AvgPool // nil: none

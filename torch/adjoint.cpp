@@ -18,9 +18,8 @@ struct Product {
 
   static bool convolves(const Tensor& w) { return w.dim() == 4; }
 
-  Tensor apply(const Tensor& x, const Tensor& w, const Tensor& b) const {
-    if (!convolves(w)) return at::linear(x, w, b.defined() ? c10::optional<Tensor>(b) : c10::nullopt);
-    return at::conv2d(x, w, b.defined() ? c10::optional<Tensor>(b) : c10::nullopt, stride, padding);
+  Tensor apply(const Tensor& x, const Tensor& w, const c10::optional<Tensor>& b) const {
+    return convolves(w) ? at::conv2d(x, w, b, stride, padding) : at::linear(x, w, b);
   }
 
   std::tuple<Tensor, Tensor, Tensor> convolution(const Tensor& dy, const Tensor& x, const Tensor& w,
@@ -49,13 +48,13 @@ struct Product {
 
 // A product whose input gradient is feedbackᵀ dy.
 struct Feedback : torch::autograd::Function<Feedback> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& feedback,
-                        int64_t stride, int64_t padding) {
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& w, const c10::optional<Tensor>& b,
+                        const Tensor& feedback, int64_t stride, int64_t padding) {
     ctx->save_for_backward({x, w, feedback});
     ctx->saved_data["stride"] = stride;
     ctx->saved_data["padding"] = padding;
     ctx->saved_data["input"] = x.requires_grad();
-    ctx->saved_data["bias"] = b.defined();
+    ctx->saved_data["bias"] = b.has_value();
     return Product{stride, padding}.apply(x, w, b);
   }
 
@@ -84,5 +83,8 @@ char* lt_product_to_weight(lt_tensor dy, lt_tensor x, lt_tensor w, int64_t strid
 }
 char* lt_product_feedback(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, lt_tensor feedback, int64_t stride,
                           int64_t padding, lt_tensor* y) {
-  return call(grad, [&] { *y = wrap(Feedback::apply(T(x), T(w), or_none(b), T(feedback), stride, padding)); });
+  return call(grad, [&] {
+    const auto bias = b ? c10::optional<Tensor>(T(b)) : c10::nullopt;
+    *y = wrap(Feedback::apply(T(x), T(w), bias, T(feedback), stride, padding));
+  });
 }

@@ -19,8 +19,12 @@ func newETFHead(o HeadOptions, in nn.Shape, classes int, init nn.Init) (nn.Layer
 		side++
 	}
 	width := in.C * side * side
-	if width < classes-1 {
-		return nil, fault.New("head.name is etf: a simplex of %d classes needs at least %d features, %d×%d cells of %d channels have %d; needs a wider net, larger maps or a larger head.side", classes, classes-1, side, side, in.C, width)
+	switch {
+	case width >= classes-1:
+	case in.H == 0:
+		return nil, fault.New("head.name is etf: a simplex of %d classes needs at least %d features, the module puts out %d; fits wider nets", classes, classes-1, width)
+	default:
+		return nil, fault.New("head.name is etf: a simplex of %d classes needs at least %d features, %d×%d cells of %d channels have %d; fits wider nets, larger maps or a larger head.side", classes, classes-1, side, side, in.C, width)
 	}
 	m := &nn.Linear{Weight: init.Given("etf", simplexETF(init, classes, width), int64(classes), int64(width))}
 	if in.H == 0 {

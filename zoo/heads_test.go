@@ -55,7 +55,7 @@ func TestHeadsRefuse(t *testing.T) {
 		in   nn.Shape
 		want string
 	}{
-		{zoo.HeadOptions{Name: "etv"}, nn.Shape{C: 4}, `head.name is "etv": must be one of linear, conv, dgl, infopro, auglocal, tokens`},
+		{zoo.HeadOptions{Name: "etv"}, nn.Shape{C: 4}, `head.name is "etv": must be one of linear, conv, dgl, infopro, auglocal, etf, tokens`},
 		{zoo.HeadOptions{Name: "projector"}, nn.Shape{C: 4, H: 2, W: 2}, "head.name is projector: its embeddings are no classes; methods that learn from them bring it along"},
 		{zoo.HeadOptions{Name: "tokens", Pool: "class"}, nn.Shape{C: 4, H: 2, W: 2}, "head.pool is class: the module's output has no class token; use head.pool=mean"},
 		{zoo.HeadOptions{Name: "dgl"}, nn.Shape{C: 4}, "head.name is dgl: needs feature maps, the module's output is a vector; use head.name=linear"},

@@ -66,6 +66,10 @@ func TestMistakesInRecipesGetOneLine(t *testing.T) {
 		{"data.batch=41", "data.batch 41 40"},
 		{"data.validation=40", "data.validation 40"},
 		{"device=cuda", "device cuda cpu"},
+		{"method.name=etf", "etf one linear layer or convolution block stem plain7 mlp"},
+		{"method.name=drtp", "drtp one linear layer or convolution block stem plain7 mlp"},
+		{"head.name=none", "head.name none"},
+		{"method.gradient=paper", "method.gradient paper auto directional double sgr"},
 		{"schedule.warmup=5", "schedule.warmup 5 2"},
 	} {
 		t.Run(c.set, func(t *testing.T) { refuse(t, strings.Fields(c.want), b.train("run", "--set", c.set)...) })

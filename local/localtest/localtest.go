@@ -55,7 +55,7 @@ type Subject struct {
 var nets = [][]string{
 	{"model.name=resnet32", "model.depth=8", "model.width=4"},
 	{"model.name=plainnet32", "model.depth=8", "model.width=4"},
-	{"model.name=plain7", "model.depth=4", "model.width=8"},
+	{"model.name=plain7", "model.width=8"},
 	{"model.name=mlp", "model.depth=3", "model.width=24"},
 }
 

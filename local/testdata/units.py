@@ -97,8 +97,8 @@ def side_of(x):
 class Etf:
     """Every unit by its own head; term is None or (form, lambda, normalize, reduction)."""
 
-    def __init__(self, term=None):
-        self.term, self.sizes = term, []
+    def __init__(self, term=None, reforward=False):
+        self.term, self.reforward, self.sizes = term, reforward, []
 
     def step(self, units, classifier, pooled, x, y, sgd):
         losses, previous = [], None
@@ -116,6 +116,8 @@ class Etf:
             for (name, p), g in zip(unit.named(), grads):
                 sgd.step(name, p, g)
             losses.append(loss.detach())
+            if self.reforward:
+                out = unit.out(unit.act(unit.z(x)))
             x, previous = out, handed.detach()
         return losses
 
@@ -303,6 +305,7 @@ def two_steps(case, net, method):
 tensors = {}
 for name, net in (("plain7", plain), ("conv32", tanh_net), ("conv32_relu", relu_net), ("mlp", mlp)):
     tensors.update(two_steps(f"etf {name}", net, Etf()))
+    tensors.update(two_steps(f"etf-reforward {name}", net, Etf(reforward=True)))
     tensors.update(two_steps(f"dfa {name}", net, Projected(False)))
     tensors.update(two_steps(f"drtp {name}", net, Projected(True)))
     for pass_, first in (("first", True), ("second", False)):
