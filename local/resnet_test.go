@@ -86,7 +86,7 @@ func compareTerms(t *testing.T, state string, fast, exact *local.Chain, cos, nor
 // less the module's own gradient in a type that is wide enough for the difference.
 func added(c *local.Chain, m *local.Module, in local.Signal) []float64 {
 	wide := c.DType
-	if wide == torch.BFloat16 {
+	if term := c.Rule.Term.(*local.Reconcile); wide == torch.BFloat16 && !term.Double {
 		wide = torch.Float32
 	}
 	own := c.Rule

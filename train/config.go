@@ -103,7 +103,7 @@ func NewModel(c Config, in Images, inference bool) (*Model, error) {
 	if inference {
 		build = nil
 	}
-	net, err := zoo.New(c.Model, in, classes, init)
+	net, err := zoo.New(c.Model, in.Shape, in.Classes, init)
 	if err != nil {
 		return nil, err
 	}
