@@ -74,7 +74,10 @@ func (h turboHandle) free() { turbo.destroy(uintptr(h)) }
 
 // decode fills dst, w × h pixels of the format, which is a size that the library scales the file to.
 func (h turboHandle) decode(jpeg, dst []byte, width, height int, format int32) error {
-	// The library keeps the error of an earlier call where a later one succeeds, so only a failure asks for it.
+	// The library keeps the error of an earlier call where a later one succeeds, so only a failure asks for it; and it
+	// keeps warnings for the thread.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	if turbo.decompress(uintptr(h), jpeg, uint(len(jpeg)), dst, int32(width), 0, int32(height), format, limitScans) == 0 {
 		return nil
 	}
