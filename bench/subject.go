@@ -17,12 +17,13 @@ type subject struct {
 	times []float64
 }
 
-// train takes a turn and returns its seconds a step. In lock-step a turn is one cycle of method.every, and random images
-// are drawn while the clock stands still; in a pipeline it is so many steps that filling and draining weigh little, and
+// train takes a turn and returns its seconds a step. In lock-step a turn is one cycle of method.every, or a step in each
+// phase of a method that trains its modules in turn, and random images are drawn while the clock stands still; in a pipeline it is so many steps that filling and draining weigh little, and
 // images are drawn while modules work.
 func (s *subject) train(c train.Config, o Options) (float64, error) {
 	pipelined := c.Method.Pipeline > 0
-	steps := max(1, c.Method.Every, 8*c.Method.Pipeline)
+	cycles := s.model.Cycles
+	steps := max(1, c.Method.Every, 8*c.Method.Pipeline, cycles)
 	var took time.Duration
 	began := time.Now()
 	for i := range steps {
@@ -30,7 +31,7 @@ func (s *subject) train(c train.Config, o Options) (float64, error) {
 		if i == 0 || !pipelined {
 			began = time.Now()
 		}
-		if _, err := s.model.Learner.Step(x, y, local.Tick{Step: s.step, LR: c.Optim.LR / 100}); err != nil {
+		if _, err := s.model.Learner.Step(x, y, local.Tick{Step: s.step, Done: float64(s.step%cycles) / float64(cycles), LR: c.Optim.LR / 100}); err != nil {
 			return 0, s.failed(err)
 		}
 		if !pipelined {

@@ -20,13 +20,13 @@ func (Checkpointed) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, wan
 	defer quiet.Close()
 	inputs, marks := keepInputs(quiet, p, m.blocks[:last], in.X)
 
-	// The last block goes with the head, on a graph of their own.
+	// The last block goes with the head and what the objective has besides, on a graph of their own.
 	ends := m.blocks[last:]
 	leaf := p.Detach(inputs[last]).SetRequiresGrad(true)
 	xk := ends[0].Forward(p, p.Alias(leaf))
 	loss := o.Loss(p, m, xk, in)
 	g := Gradients{Loss: loss.Item(), X: p.Detach(xk)}
-	wrt := append(nn.Trainable(append(ends[0].Params(), m.Head.Params()...)), leaf)
+	wrt := append(nn.Trainable(append(ends[0].Params(), m.Params[len(m.Body.Params()):]...)), leaf)
 	if want.Out {
 		wrt = append(wrt, xk)
 	}

@@ -11,14 +11,14 @@ import (
 // infopro is information propagation (Wang et al. 2021): modules also learn to keep what the image can be rebuilt from.
 var infopro = Method{
 	Name: "infopro", Doc: "information propagation: reconstruction of the image and cross-entropy (Wang et al. 2021)",
-	Claims: isolated, Head: "infopro", Aux: "decoder", Check: checkInfoPro,
+	Claims: isolated, Head: "infopro", Aux: "decoder", Fits: needsMaps("infopro"), Check: checkInfoPro,
 	Compose: func(o Options) (Rule, Schedule) { return composeInfoPro(o, o.classify()) },
 }
 
 // infoproContrast is its contrastive variant, in which a module's own task is to tell classes apart.
 var infoproContrast = Method{
 	Name: "infopro-contrast", Doc: "information propagation: reconstruction and supervised contrast of an embedding (Wang et al. 2021)",
-	Claims: isolated, Head: "contrast", Aux: "decoder", Check: checkInfoPro,
+	Claims: isolated, Head: "contrast", Aux: "decoder", Fits: needsMaps("infopro-contrast"), Check: checkInfoPro,
 	Compose: func(o Options) (Rule, Schedule) { return composeInfoPro(o, Contrast{Temperature: 0.07}) },
 }
 

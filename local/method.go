@@ -90,6 +90,19 @@ func (o Options) credit() Credit {
 // classify is the objective of every module.
 func (o Options) classify() Objective { return Classify{Smoothing: o.Smoothing} }
 
+// needsMaps is what methods ask of blocks whose heads are convolutions.
+func needsMaps(method string) func([]nn.Block, nn.Layer) error {
+	return func(blocks []nn.Block, _ nn.Layer) error {
+		for _, b := range blocks[:len(blocks)-1] { // the last block has the network's classifier
+			if b.Out.H == 0 {
+				return fault.New("method.name is %s: needs feature maps or tokens between blocks, %s puts out a vector; fits convolutional networks and transformers, such as resnet32",
+					method, b.Name)
+			}
+		}
+		return nil
+	}
+}
+
 // Lookup finds the method that o names and settles the options that it fixes.
 func Lookup(o Options) (Method, Options, error) {
 	i := slices.IndexFunc(methods, func(m Method) bool { return m.Name == o.Name })
@@ -120,7 +133,7 @@ func Lookup(o Options) (Method, Options, error) {
 	}
 	if o.SGR {
 		var err error
-		if m, err = m.withSGR(); err != nil {
+		if m, err = m.withSGR(o); err != nil {
 			return Method{}, o, err
 		}
 	}

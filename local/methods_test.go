@@ -3,6 +3,7 @@ package local_test
 import (
 	"fmt"
 	"math"
+	"reflect"
 	"testing"
 
 	"github.com/locus-learn/locus/local"
@@ -21,12 +22,12 @@ func TestMethodsAgreeWithPyTorch(t *testing.T) {
 		steps        int
 	}{
 		{"greedy", "greedy", conv, 3}, // one a phase
-		{"dgl", "dgl", conv, 2},
+		{"dgl", "dgl", conv, 1},
 		{"infopro", "infopro", conv, 2},
-		{"infopro-contrast", "infopro-contrast", conv, 2},
+		{"infopro-contrast", "infopro-contrast", conv, 1},
 		{"reforward", "reforward", conv, 2},
-		{"auglocal 2", "layerwise", aug(2), 2},
-		{"auglocal 1", "layerwise", aug(1), 2},
+		{"auglocal 2", "layerwise", aug(2), 1},
+		{"auglocal 1", "layerwise", aug(1), 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := torch.NewScope(torch.NoGrad)
@@ -148,6 +149,153 @@ func TestSGROverOtherMethods(t *testing.T) {
 		rule, _ := m.Compose(o)
 		if term, ok := rule.Term.(*local.Reconcile); !ok || term.Lambda != 2 {
 			t.Errorf("%s has the term %#v", name, rule.Term)
+		}
+	}
+}
+
+// Checkpoints change memory, not results, of objectives with parameters of their own, too.
+func TestCheckpointsUnderOtherMethods(t *testing.T) {
+	for _, name := range []string{"dgl", "infopro", "infopro-contrast", "reforward"} {
+		var states []state
+		for _, checkpoint := range []string{"none", "blocks"} {
+			o := sgr("directional")
+			o.Name, o.SGR, o.Modules, o.Checkpoint = name, true, 2, checkpoint
+			method, o, err := local.Lookup(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := compose(assemble(t, zoo.Options{Name: "resnet32", Depth: 14, Width: 4}, method, 2, zoo.HeadOptions{Name: "conv", Width: 8}), method, o, torch.Float32)
+			train(t, c, 2)
+			states = append(states, stateOf(c.Modules()...))
+		}
+		if !reflect.DeepEqual(states[0], states[1]) {
+			t.Errorf("%s: weights differ", name)
+		}
+	}
+}
+
+// SGR over other objectives: the replayed pass and the double backward agree, decoder, contrast and all.
+func TestSGROverOtherObjectives(t *testing.T) {
+	for _, name := range []string{"dgl", "infopro", "infopro-contrast", "reforward"} {
+		t.Run(name, func(t *testing.T) {
+			var states [3]state // before, after a directional and after a double step
+			var all []*local.Module
+			for i, gradient := range []string{"directional", "double"} {
+				o := sgr(gradient)
+				o.Name, o.SGR = name, true
+				method, o, err := local.Lookup(o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c := compose(assemble(t, resnet, method, 3, zoo.HeadOptions{Name: "conv", Width: 8}), method, o, torch.Float64)
+				all = c.Modules()
+				states[0] = stateOf(all...)
+				stats := train(t, c, 1)
+				if math.IsNaN(stats[2].Cos) {
+					t.Error("the term did not act")
+				}
+				states[i+1] = stateOf(all...)
+			}
+			for _, m := range all {
+				if cos, ratio := cosine(update(m, states[0], states[1]), update(m, states[0], states[2])); !(cos > 1-1e-8 && math.Abs(ratio-1) < 1e-4) {
+					t.Errorf("module %d: cosine %.10f, norms' ratio %.6f", m.Index, cos, ratio)
+				}
+			}
+		})
+	}
+}
+
+// composed is a method, by its name, over the small residual network in three modules.
+func composed(t *testing.T, name string) *local.Chain {
+	t.Helper()
+	method, o, err := local.Lookup(local.Options{Name: name, Modules: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return compose(assemble(t, resnet, method, 3, zoo.HeadOptions{Name: "conv", Width: 8}), method, o, torch.Float32)
+}
+
+// Whatever signals carry, and whoever trains: modules that work at the same time end with the bits of lock-step.
+func TestPipelinesOfOtherMethods(t *testing.T) {
+	oneThread(t)
+	for _, name := range []string{"greedy", "dgl", "infopro", "infopro-contrast", "reforward"} {
+		t.Run(name, func(t *testing.T) {
+			c, piped := composed(t, name), composed(t, name)
+			want, err := feed(c, 0, 20, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := feed(pipeline(t, piped, 2, 3), 0, 20, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, got, want, piped.Modules(), c.Modules())
+		})
+	}
+}
+
+// A head that embeds has no accuracy and answers nothing.
+func TestHeadsThatEmbed(t *testing.T) {
+	c := composed(t, "infopro-contrast")
+	nothingLeft(t, func() {
+		scores, err := c.Evaluate(randomBatch(torch.Float32, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, s := range scores {
+			if want := i == 2; (s.N == batch) != want || !want && s != (local.Score{}) {
+				t.Errorf("module %d: %+v", i+1, s)
+			}
+		}
+		x, y := randomBatch(torch.Float32, 1)
+		x, y = shorten(x, y, 1)
+		y.Free()
+		module, p, err := local.Predict(c.Modules(), x, torch.Float32, 1e-9)
+		if err != nil || module != 3 || len(p) != classes {
+			t.Errorf("module %d answers with %d classes, error %v", module, len(p), err)
+		}
+	})
+}
+
+// The image that a signal carries is what was there before normalisation, in float32 whatever activations are.
+func TestSignalsCarryTheImage(t *testing.T) {
+	for dtype, tol := range map[torch.DType]float64{torch.Float32: 1e-6, torch.BFloat16: 1e-2} {
+		c := composed(t, "infopro")
+		c.DType, c.Pixels = dtype, local.Pixels{Mean: []float64{0.1, 0.2, 0.3}, Std: []float64{0.5, 0.6, 0.7}}
+		nothingLeft(t, func() {
+			x, y := randomBatch(dtype, 1)
+			values := x.Float64s()
+			in, err := c.Enter(x, y)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer in.Free()
+			if in.Image.DType() != torch.Float32 {
+				t.Errorf("it is in %v", in.Image.DType())
+			}
+			area := images.H * images.W
+			for i, got := range in.Image.Float64s() {
+				ch := i / area % images.C
+				if want := values[i]*c.Pixels.Std[ch] + c.Pixels.Mean[ch]; math.Abs(got-want) > tol {
+					t.Fatalf("element %d is %g, want %g", i, got, want)
+				}
+			}
+		})
+	}
+}
+
+// bfloat16 activations train, too: losses, decoders and contrast are in float32.
+func TestMethodsInBFloat16(t *testing.T) {
+	for _, name := range []string{"dgl", "infopro", "infopro-contrast", "reforward", "greedy"} {
+		c := composed(t, name)
+		c.DType = torch.BFloat16
+		before := stateOf(c.Modules()...)
+		x, y := randomBatch(torch.BFloat16, 1)
+		if _, err := c.Step(x, y, local.Tick{LR: 0.1}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if m := c.Modules()[0]; nntest.Norm(update(m, before, stateOf(m))) == 0 {
+			t.Errorf("%s: nothing has moved", name)
 		}
 	}
 }

@@ -22,8 +22,8 @@ func (o Options) reconcile() *Reconcile {
 // withSGR returns the method with SGR's term in place of none: δ and r are then gradients of the modules' whole
 // objectives, whatever these consist of. That is what Proposition 3.4 asks for: where neighbours agree, a module's
 // own gradient, by which it moves, is that of the last module's loss.
-func (m Method) withSGR() (Method, error) {
-	rule, schedule := m.Compose(Options{})
+func (m Method) withSGR(o Options) (Method, error) {
+	rule, schedule := m.Compose(o)
 	_, none := rule.Term.(None)
 	_, together := schedule.(Together)
 	switch {

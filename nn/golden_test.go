@@ -56,3 +56,30 @@ func TestLayersAgreeWithPyTorch(t *testing.T) {
 		})
 	}
 }
+
+// What a block of ViT-S keeps for backward, in units of its input: two normalised inputs, the sum between them, queries,
+// keys and values, the attended, and two of the hidden layer, four times as wide; and its result. No scores: on 197
+// tokens those would be three units more.
+func TestEncoderKeepsNoScores(t *testing.T) {
+	s := torch.NewScope(torch.Grad)
+	defer s.Close()
+	i := nn.Init{Seed: 1, Device: torch.CPU}
+	l := &nn.Encoder{
+		Norm1: nn.NewLayerNorm(i.In("norm1"), 384, 1e-6), Norm2: nn.NewLayerNorm(i.In("norm2"), 384, 1e-6),
+		Mixer: nn.NewAttention(i.In("attn"), 384, 6), MLP: nn.NewMLP(i.In("mlp"), "fc1", "fc2", 384, 1536),
+	}
+	defer nn.Free(l.Params())
+	x := s.Full(torch.Float32, 0, 2, 197, 384)
+	x.Normal(0, 1, 1)
+	x.SetRequiresGrad(true)
+	before := torch.LiveBytes()
+	y := l.Forward(&nn.Pass{Scope: s, Train: true, Compute: torch.Float32}, s.Alias(x))
+	kept := torch.LiveBytes() - before
+	t.Logf("%d bytes, %.2f of the input's", kept, float64(kept)/float64(x.Bytes()))
+	if kept > x.Bytes()*162/10 {
+		t.Errorf("%d bytes are kept, want at most 16.2 of the input's %d", kept, x.Bytes())
+	}
+	torch.ResetPeak()
+	s.Grad(s.Sum(y), append(nn.Trainable(l.Params()), x), torch.GradOptions{})
+	t.Logf("peak of backward %d bytes", torch.PeakBytes()-before)
+}

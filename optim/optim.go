@@ -23,7 +23,7 @@ type Options struct {
 	Trust       float64   `recipe:"trust" default:"0.001" min:"0" doc:"of lars: the length of a step as a share of a tensor's own"`
 	Clip        float64   `recipe:"clip" default:"0" min:"0" doc:"longest gradient of a module (L2 norm); 0 = any"`
 	Accumulate  int       `recipe:"accumulate" default:"1" min:"1" doc:"batches whose mean gradient makes one update"`
-	EMA         float64   `recipe:"ema" default:"0" min:"0" max:"0.999999" doc:"decay of an exponential moving average of the weights, kept beside them; 0 = none"`
+	EMA         float64   `recipe:"ema" default:"0" min:"0" max:"0.999999" doc:"decay of an exponential moving average of the weights, saved as ema.safetensors; 0 = none"`
 }
 
 // Validate checks what single keys cannot.

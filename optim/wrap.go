@@ -81,3 +81,26 @@ func (e *ema) Free() {
 	free(e.mean)
 	e.mean = nil
 }
+
+// SwapAverage exchanges the parameters of an optimizer with their averages, and reports whether it keeps any. A second
+// call brings them back.
+func SwapAverage(o Optimizer) bool {
+	switch o := o.(type) {
+	case *ema:
+		o.swap()
+		return true
+	case *accumulate:
+		return SwapAverage(o.Optimizer)
+	}
+	return false
+}
+
+func (e *ema) swap() {
+	for i, theta := range e.theta {
+		s := torch.NewScope(torch.NoGrad)
+		old := s.Clone(theta)
+		theta.Copy(e.mean[i])
+		e.mean[i].Copy(old)
+		s.Close()
+	}
+}

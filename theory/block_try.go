@@ -29,19 +29,32 @@ func tryGradients(root uint64, trials int) (t gradientTally) {
 	return t
 }
 
-// randomBlock draws a block of ReLUs, at He's scale, with an ETF head; the gradient r that it is handed is as long as
-// its own.
+// randomBlock draws a block of ReLUs, at He's scale, with an ETF head, and an x at which none of them is near its kink;
+// the gradient r that it is handed is as long as its own.
 func randomBlock(r *rand.Rand) (b Block, x, prev *mat.VecDense) {
 	const n, m, classes = 24, 16, 10
 	b = Block{W: gaussian(r, m, n, math.Sqrt(2.0/n)), M: etf(r, classes, m), Class: r.IntN(classes)}
-	x, prev = gaussianVec(r, n, 1), gaussianVec(r, n, 1)
+	for x = gaussianVec(r, n, 1); b.nearKink(x); x = gaussianVec(r, n, 1) {
+	}
+	prev = gaussianVec(r, n, 1)
 	prev.ScaleVec(norm(b.run(x).delta)/norm(prev), prev)
 	return b, x, prev
 }
 
-// difference is ∂S/∂W by central differences. Steps are far too small to open or close a ReLU that is not at its kink.
+const nudge = 1e-6 // of a weight, for differences
+
+func (b Block) nearKink(x mat.Vector) bool {
+	h := apply(b.W, x)
+	for i := range h.Len() {
+		if math.Abs(h.AtVec(i)) <= nudge*mat.Norm(x, math.Inf(1)) {
+			return true
+		}
+	}
+	return false
+}
+
+// difference is ∂S/∂W by central differences.
 func (b Block) difference(x, r mat.Vector) *mat.Dense {
-	const step = 1e-6
 	at := func(i, j int, w float64) float64 {
 		moved := b
 		moved.W = mat.DenseCopyOf(b.W)
@@ -49,7 +62,7 @@ func (b Block) difference(x, r mat.Vector) *mat.Dense {
 		return moved.Term(x, r)
 	}
 	var d mat.Dense
-	d.Apply(func(i, j int, w float64) float64 { return (at(i, j, w+step) - at(i, j, w-step)) / (2 * step) }, b.W)
+	d.Apply(func(i, j int, w float64) float64 { return (at(i, j, w+nudge) - at(i, j, w-nudge)) / (2 * nudge) }, b.W)
 	return &d
 }
 

@@ -150,7 +150,10 @@ func (q Quadratic) holds(mu float64, r Rates) bool {
 }
 
 // Point is one iteration of a descent: the measured gap, and the right side of Eq. 4.
-type Point struct{ Gap, Bound float64 }
+type Point struct {
+	Gap   float64 `json:"gap"`
+	Bound float64 `json:"bound"`
+}
 
 // Descend runs Eqs. 1 and 2 from z, with local gradients of the first layer that err by ε(z), and returns n+1 points.
 func (q Quadratic) Descend(z *mat.VecDense, mu float64, r Rates, epsilon func(z mat.Vector) *mat.VecDense, n int) []Point {

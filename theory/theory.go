@@ -39,7 +39,7 @@ type Claim struct {
 // Report is everything that [Verify] measures.
 type Report struct {
 	Claims   []Claim      `json:"claims"`
-	Descents []Descent    `json:"theorem_3.3"`
+	Descents []Descent    `json:"descents"`
 	Costs    []ModuleCost `json:"multiply_adds"`
 }
 

@@ -49,6 +49,14 @@ func TestProposition35(t *testing.T) {
 	}
 }
 
+// With the conclusion assumed in place of the premise, and in the limit of small steps, only the sign decides.
+func TestProposition35InTheLimit(t *testing.T) {
+	tally := tryTwoLayer(1, 400, anyTerm, 1e-6)
+	if !tally.printedAmong.all() || tally.descentAmong.hits != 0 || tally.descentAmong.of < 100 {
+		t.Errorf("L₂′ falls in %v as printed, in %v by descent", tally.printedAmong, tally.descentAmong)
+	}
+}
+
 // descendsOn reports whether a small step along −change lowers S.
 func (m TwoLayer) descendsOn(change *mat.Dense) bool {
 	before := m.Term()

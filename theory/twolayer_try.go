@@ -69,7 +69,7 @@ func twoLayerClaims(root uint64, trials int) []Claim {
 	}
 	return []Claim{
 		{"Eq. 30", "a step of descent on S",
-			fmt.Sprintf("cosine with Eq. 35's descent: at most %.6f; the other sign descends", small.cosine),
+			fmt.Sprintf("cosine with Eq. 35's descent: −1 to %.0e; the other sign descends", math.Abs(1+small.cosine)),
 			judge(small.cosine > 0, small.cosine < -0.999)},
 		{"Proposition 3.5, premise", "larger logit ⇒ δx₂ᵀx₂ ≤ δx₁ᵀx₁",
 			both(func(t twoLayerTally) count { return t.concluded }),

@@ -10,6 +10,7 @@ import (
 
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/optim"
 	"github.com/locus-learn/locus/recipe"
 	"github.com/locus-learn/locus/safetensors"
 	"github.com/locus-learn/locus/torch"
@@ -21,6 +22,7 @@ import (
 const (
 	lastFile = "last.safetensors"
 	bestFile = "best.safetensors"
+	emaFile  = "ema.safetensors" // averaged weights, beside the running statistics of the last ones
 )
 
 // Keys of the weights' metadata.
@@ -73,7 +75,25 @@ func (r *Run) save() error {
 	if err := r.saveWeights(lastFile, state); err != nil {
 		return err
 	}
+	if err := r.saveAverages(); err != nil {
+		return err
+	}
 	return removeOldStates(r.dir, state)
+}
+
+// saveAverages writes the averages of the weights where the optimizers keep any.
+func (r *Run) saveAverages() error {
+	if r.model.Config.Optim.EMA == 0 {
+		return nil
+	}
+	swap := func() {
+		for _, m := range r.model.Learner.Modules() {
+			optim.SwapAverage(m.Optim)
+		}
+	}
+	swap()
+	defer swap()
+	return r.saveWeights(emaFile, "")
 }
 
 func (r *Run) saveWeights(name, state string) error {

@@ -53,11 +53,11 @@ func decode(source recipe.Source, sets []string) (Config, error) {
 		}
 	}
 	c.Name = cmp.Or(c.Name, source.Name)
-	_, method, err := local.Lookup(c.Method)
+	method, options, err := local.Lookup(c.Method)
 	if err != nil {
 		return c, err
 	}
-	c.Method = method
+	c.Method, c.Head.Name = options, cmp.Or(method.Head, c.Head.Name)
 	return c, recipe.Validate(&c)
 }
 

@@ -42,7 +42,7 @@ func holdsRun(dir string) bool {
 func prepare(dir string) error {
 	if holdsRun(dir) {
 		for _, pattern := range []string{
-			lastFile, bestFile, "state-*.safetensors", "events.out.tfevents.*", "plots/*.svg", metricsFile, summaryFile, envFile, configFile,
+			lastFile, bestFile, emaFile, "state-*.safetensors", "events.out.tfevents.*", "plots/*.svg", metricsFile, summaryFile, envFile, configFile,
 		} {
 			paths, err := filepath.Glob(filepath.Join(dir, pattern))
 			if err != nil {

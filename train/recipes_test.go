@@ -1,17 +1,20 @@
 package train
 
 import (
+	"errors"
+	"math"
 	"testing"
 
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/recipe"
+	"github.com/locus-learn/locus/torch"
 )
 
-// Every embedded recipe resolves against the program's own options and builds its model.
-func TestEmbeddedRecipesBuild(t *testing.T) {
+// Every embedded recipe resolves against the program's own options, builds its model and takes a step.
+func TestEmbeddedRecipesTrain(t *testing.T) {
 	for _, e := range recipe.Names() {
-		c, err := Load(e.Name, nil)
+		c, err := Load(e.Name, []string{"threads=1"})
 		if err != nil {
 			t.Error(err)
 			continue
@@ -19,7 +22,7 @@ func TestEmbeddedRecipesBuild(t *testing.T) {
 		if c.Name != e.Name {
 			t.Errorf("%s is named %q", e.Name, c.Name)
 		}
-		m, err := NewModel(c, Images{Shape: nn.Shape{C: 3, H: 32, W: 32}, Classes: 10}, true)
+		m, err := NewModel(c, Images{Shape: nn.Shape{C: 3, H: 32, W: 32}, Classes: 10}, false)
 		if err != nil {
 			t.Error(err)
 			continue
@@ -31,6 +34,22 @@ func TestEmbeddedRecipesBuild(t *testing.T) {
 		if k := len(m.Learner.Modules()); k != c.Method.Modules && method.Cut != local.Everywhere {
 			t.Errorf("%s has %d modules, its recipe asks for %d", e.Name, k, c.Method.Modules)
 		}
+		if err := step(m); err != nil {
+			t.Errorf("%s: %v", e.Name, err)
+		}
 		m.Free()
 	}
+}
+
+// step trains on four images of two classes.
+func step(m *Model) error {
+	s := torch.NewScope(torch.NoGrad)
+	x := s.Full(m.Config.dtype(), 0, 4, 3, 32, 32)
+	x.Uniform(0, 1, 1)
+	y := s.FromInts([]int64{0, 1, 0, 1}).Keep()
+	left, err := m.Learner.Step(x.Keep(), y, local.Tick{LR: 0.01})
+	if err == nil && math.IsNaN(lastLoss(left[0].Stats)) {
+		err = errors.New("no module trained")
+	}
+	return err
 }

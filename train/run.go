@@ -20,6 +20,7 @@ type Options struct {
 	Resume bool         // go on with the run in Out
 	Force  bool         // replace the run in Out
 	Init   string       // safetensors file to start from
+	Budget bool         // the recipe's epochs are those of the whole run, also of a method that trains its modules in turn
 	Steps  int          // length of the run; negative: the recipe's epochs
 	Sink   record.Sink  // gets every step, where the run folder gets every tenth; may be nil; the run closes it
 	Notice func(string) // gets warnings, a line each; may be nil
@@ -95,7 +96,10 @@ func (r *Run) start(o Options) error {
 	if side := r.model.Net.Input.H; side != r.set.Train.Shape.H {
 		return fault.New("model.image is %d: %s has images of side %d", side, r.set.Name, r.set.Train.Shape.H)
 	}
-	r.at.Total = c.Schedule.Epochs * r.perEpoch * r.model.Cycles
+	r.at.Total = c.Schedule.Epochs * r.perEpoch
+	if !o.Budget {
+		r.at.Total *= r.model.Cycles
+	}
 	resumed := -1
 	switch {
 	case o.Resume:

@@ -9,20 +9,20 @@ import (
 )
 
 // newAugLocalHead builds blocks like those behind the cut, then global average pooling and a linear layer (AugLocal, Ma
-// et al., ICLR 2024). With n blocks behind the cut, block round(i·n/d) of them is taken for i = 1 … d, so that the last
+// et al., ICLR 2024). With n blocks behind the l-th, block round(l + i·n/d) is taken for i = 1 … d, so that the last
 // one always is, or all where n ≤ d. A block has the width of the one it is like, and halves the resolution, once,
-// while that one's is lower. The authors' batch normalisation in front of the linear layer at d = 1 is left out.
+// while that one's is lower. At d = 1 there is a normalisation in front of the linear layer, as the authors have it.
 func newAugLocalHead(o HeadOptions, at Cut, init nn.Init) (nn.Layer, error) {
 	net := at.Net
 	if net.again == nil {
-		return nil, fault.New("head.name is auglocal: cannot repeat blocks of %s; use another head", net.Name)
+		return nil, fault.New("head.name is auglocal: cannot repeat blocks of %s; fits residual networks, VGGs and mlp", net.Name)
 	}
 	if o.DepthMin > o.Depth {
 		return nil, fault.New("head.depth_min is %d: must be at most head.depth, %d", o.DepthMin, o.Depth)
 	}
 	var head nn.Sequential
-	in := at.Out()
-	for i, b := range sample(at.End, len(net.Blocks), augLocalDepth(o, at.Module, at.Modules)) {
+	in, depth := at.Out(), augLocalDepth(o, at.Module, at.Modules)
+	for i, b := range sample(at.End, len(net.Blocks), depth) {
 		like := net.Blocks[b].Out
 		stride := 1
 		if like.H < in.H {
@@ -32,19 +32,24 @@ func newAugLocalHead(o HeadOptions, at Cut, init nn.Init) (nn.Layer, error) {
 		head = append(head, net.again(init.In(fmt.Sprint(i)), b, in, stride))
 		in = out
 	}
-	last, err := newLinearHead(o, in, net.Classes, init)
-	return append(head, last), err
+	if in.H > 0 {
+		head = append(head, nn.AvgPool{Side: 1}, nn.Flatten{})
+	}
+	if depth == 1 {
+		head = append(head, nn.NewBatchNorm2d(init.In("bn"), in.C))
+	}
+	return append(head, nn.NewLinear(init.In("fc"), in.C, net.Classes)), nil
 }
 
 // augLocalDepth is d of module k of K: linear in k from Depth at the first module to DepthMin at the last but one. A
-// DepthMin of 0 stands for half of Depth, the authors' pyramid.
+// DepthMin of 0 stands for (Depth + 1)/2, the authors' pyramid.
 func augLocalDepth(o HeadOptions, k, K int) int {
 	low := float64(o.DepthMin)
 	if o.DepthMin == 0 {
-		low = float64(o.Depth) / 2
+		low = float64(o.Depth+1) / 2
 	}
 	t := float64(k-1) / math.Max(1, float64(K-2))
-	return max(1, int(math.Round(float64(o.Depth)+t*(low-float64(o.Depth)))))
+	return max(1, int(math.RoundToEven(float64(o.Depth)+t*(low-float64(o.Depth)))))
 }
 
 // sample picks d of the blocks from … n−1 evenly, the last one included.
@@ -52,7 +57,7 @@ func sample(from, n, d int) []int {
 	d = min(d, n-from)
 	picked := make([]int, d)
 	for i := range picked {
-		picked[i] = from - 1 + int(math.RoundToEven(float64((i+1)*(n-from))/float64(d)))
+		picked[i] = int(math.RoundToEven(float64(from-1) + float64((i+1)*(n-from))/float64(d)))
 	}
 	return picked
 }

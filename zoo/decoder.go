@@ -11,7 +11,7 @@ import (
 func newDecoder(at Cut, init nn.Init) (nn.Layer, error) {
 	out, image := at.Out(), at.Net.Input
 	if out.H == 0 {
-		return nil, fault.New("method.name is infopro: needs feature maps to rebuild images from, block %s puts out a vector; fits networks of convolutions", at.Block().Name)
+		return nil, fault.New("a decoder needs feature maps to rebuild images from, block %s puts out a vector", at.Block().Name)
 	}
 	var features nn.Sequential
 	if out.Tokens > 0 {

@@ -62,3 +62,20 @@ func tryHead(o zoo.HeadOptions, prescribed bool, k int, in nn.Shape, classes int
 	net := &zoo.Network{Classes: classes, Blocks: []nn.Block{{Out: in}}}
 	return h.New(o, zoo.Cut{Net: net, Module: k, Modules: k + 1, End: 1}, init)
 }
+
+func TestImageNetDecoderAgreesWithPyTorch(t *testing.T) {
+	s := torch.NewScope(torch.NoGrad)
+	defer s.Close()
+	net := &zoo.Network{Input: nn.Shape{C: 3, H: 112, W: 112}, Blocks: []nn.Block{{Name: "b", Out: nn.Shape{C: 6, H: 7, W: 7}}}}
+	d, err := zoo.NewAux("decoder", zoo.Cut{Net: net, Module: 1, Modules: 2, End: 1}, nn.Init{Device: torch.CPU})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { nn.Free(d.Params()) }()
+	for _, p := range d.Params() {
+		p.Convert(torch.Float64)
+	}
+	nntest.Fill(d.Params())
+	y := d.Forward(&nn.Pass{Scope: s, Train: true, Compute: torch.Float64}, nntest.FormulaTensor(s, "features", 1, 2, 6, 7, 7))
+	nntest.Open(t, s, "testdata/decoder.safetensors").CheckDigest(t, "", "image", y.Float64s(), 1e-10)
+}

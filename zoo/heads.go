@@ -13,14 +13,14 @@ import (
 // HeadOptions is the `head` section of a recipe: the local classifier of every module but the last, which has the
 // network's own.
 type HeadOptions struct {
-	Name   string `recipe:"name" default:"conv" doc:"local head; 'locus list heads' shows them"`
+	Name   string `recipe:"name" default:"conv" doc:"local head; 'locus list heads' shows them; methods such as dgl bring their own"`
 	Width  int    `recipe:"width" default:"128" min:"0" doc:"channels inside the conv head; 0 = as many as its features have, the light choice"`
 	Pool   string `recipe:"pool" default:"mean" oneof:"mean class" doc:"what the tokens head looks at: the mean of the tokens or the class token"`
 	Side   int    `recipe:"side" default:"0" min:"0" doc:"etf: side of the grid of cells that maps are averaged into; 0 = the smallest that gives classes-1 features"`
 	Widths []int  `recipe:"widths" default:"2048,8192,8192,8192" min:"1" doc:"of the projector: its convolution, its linear layers"`
 
 	Depth    int `recipe:"depth" default:"5" min:"1" doc:"auglocal: blocks in the first module's head"`
-	DepthMin int `recipe:"depth_min" default:"0" min:"0" doc:"auglocal: blocks in the head of the last module but one, linear in between; 0 = half of depth"`
+	DepthMin int `recipe:"depth_min" default:"0" min:"0" doc:"auglocal: blocks in the head of the last module but one, linear in between; 0 = (depth + 1)/2"`
 }
 
 // Head is an entry in the list of local heads.

@@ -21,7 +21,10 @@ func newCompare() *cobra.Command {
 		Use:   "compare RECIPE... | --methods a,b,c [RECIPE]",
 		Short: "Train several recipes or methods, one table and one picture",
 		Long: `Train several recipes, or one recipe by several methods, one after the other, and put the results side by side: a
-table, and a picture of accuracy, loss and memory. Each run gets a folder of its own under --out.`,
+table, and a picture of accuracy, loss and memory. Each run gets a folder of its own under --out.
+
+With --methods the recipe stays, but for method.name and the heads that a method brings along: the same seed, order of
+images and number of steps, which greedy shares out among its modules. A head without classes has no accuracy: –.`,
 		Example: `  locus compare fashion-bp fashion-layerwise fashion-sgr --steps 400
   locus compare --methods bp,sgr cifar10-resnet32-sgr-k3 --set schedule.epochs=10`,
 		ValidArgsFunction: completeRecipes,
@@ -40,7 +43,9 @@ table, and a picture of accuracy, loss and memory. Each run gets a folder of its
 				f.out = train.DefaultOut("compare", time.Now())
 			}
 			sink := func() record.Sink { return progress(cmd) }
-			rows, err := train.Compare(cmd.Context(), configs, f.options(cmd), sink)
+			o := f.options(cmd)
+			o.Budget = len(methods) > 0
+			rows, err := train.Compare(cmd.Context(), configs, o, sink)
 			return f.finish(cmd, rows, err)
 		},
 	}

@@ -61,6 +61,35 @@ func TestInterruptedRunGoesOnBitForBit(t *testing.T) {
 	}
 }
 
+// Everything with a memory of its own: moments, sums and averages of the optimizer, and what stochastic depth draws.
+func TestInterruptedTransformerGoesOnBitForBit(t *testing.T) {
+	b := newWorkbench(t)
+	args := func(out string) []string {
+		args := b.train(out, "--steps", "7")
+		for _, set := range []string{
+			"model.name=vit_ti", "model.patch=8", "model.width=12", "model.depth=4", "model.drop_path=0.5", "method.label_smoothing=0.1",
+			"head.name=tokens", "optim.name=adamw", "optim.clip=0.5", "optim.accumulate=2", "optim.ema=0.9", "optim.decay=weights",
+		} {
+			args = append(args, "--set", set)
+		}
+		return args
+	}
+	succeed(t, args("whole")...)
+	if r := interrupt(t, "step 3/7", args("cut")...); r.code != 130 {
+		t.Fatalf("exit code %d, want 130\n%s", r.code, r.err)
+	}
+	succeed(t, "train", "--resume", "--out", b.path("cut"), "--data", b.data)
+	for _, name := range []string{"last.safetensors", "ema.safetensors"} {
+		if !bytes.Equal(read(t, b.path("cut/"+name)), read(t, b.path("whole/"+name))) {
+			t.Errorf("%s of the resumed run is another", name)
+		}
+	}
+	if bytes.Equal(read(t, b.path("whole/last.safetensors")), read(t, b.path("whole/ema.safetensors"))) {
+		t.Error("the averages are the weights")
+	}
+	succeed(t, "eval", b.path("whole/ema.safetensors"), "--data", b.data)
+}
+
 // TestInterruptWhileTheLastEpochIsEvaluated stops a run that has taken all its steps: resuming has to evaluate.
 func TestInterruptWhileTheLastEpochIsEvaluated(t *testing.T) {
 	b := newWorkbench(t)

@@ -56,7 +56,7 @@ func (s *Subject) isolates(j int, want trace) (shaken bool, err error) {
 			return copyOf(want.signals[k-1])
 		case in.Error.Defined(): // the one thing by which what is behind may reach what is before: see locking
 			in.Error.Free()
-			in.Error = copyOf(want.signals[k-1]).Error
+			in.Error = clone(want.signals[k-1].Error)
 		}
 		return in
 	})

@@ -66,7 +66,7 @@ func shake(params []*nn.Param, stream string) bool {
 		}
 		some = true
 		noise := s.ZerosLike(p.Value)
-		noise.Normal(0, 0.1, seed.Derive(1, stream, uint64(len(p.Name))))
+		noise.Normal(0, 0.1, seed.Derive(1, stream+"/"+p.Name))
 		s.AddInPlace(p.Value, noise, 1)
 	}
 	return some
@@ -86,17 +86,19 @@ func (t trace) free() {
 
 // copyOf returns a signal that the caller owns.
 func copyOf(in local.Signal) local.Signal {
-	s := torch.NewScope(torch.NoGrad)
-	defer s.Close()
-	clone := func(t torch.Tensor) torch.Tensor {
-		if !t.Defined() {
-			return t
-		}
-		return s.Clone(t).Keep()
-	}
 	return local.Signal{
 		X: clone(in.X), Y: clone(in.Y), Delta: clone(in.Delta), Image: clone(in.Image), Error: clone(in.Error), Mod: clone(in.Mod),
 	}
+}
+
+// clone copies a tensor, which may be none; the caller owns the copy.
+func clone(t torch.Tensor) torch.Tensor {
+	if !t.Defined() {
+		return t
+	}
+	s := torch.NewScope(torch.NoGrad)
+	defer s.Close()
+	return s.Clone(t).Keep()
 }
 
 // drive trains every module once on the batch of seed 1. pass, which may be nil, sees and may exchange what module k gets.

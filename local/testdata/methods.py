@@ -51,11 +51,13 @@ class Decoder(nn.Module):
         return torch.sigmoid(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
 
 
-def aug_head(*blocks):
+def aug_head(depth, *blocks):
     channels = blocks[-1][1]
     layers = [(str(i), golden.BasicBlock(*b)) for i, b in enumerate(blocks)]
-    return nn.Sequential(OrderedDict(
-        layers + [("pool", nn.AdaptiveAvgPool2d(1)), ("flatten", nn.Flatten()), ("fc", nn.Linear(channels, CLASSES))]))
+    layers += [("pool", nn.AdaptiveAvgPool2d(1)), ("flatten", nn.Flatten())]
+    if depth == 1:
+        layers.append(("bn", nn.BatchNorm1d(channels)))
+    return nn.Sequential(OrderedDict(layers + [("fc", nn.Linear(channels, CLASSES))]))
 
 
 def conv_heads():
@@ -177,13 +179,13 @@ def main():
     contrast_parts = [infopro_head(WIDTH, 128), infopro_head(2 * WIDTH, 128)], [Decoder(WIDTH), Decoder(2 * WIDTH)]
     last = (2 * WIDTH, 4 * WIDTH, 2)
     tensors = train("greedy", Net(conv_heads()), greedy, 3)
-    tensors.update(train("dgl", Net([dgl_head(WIDTH, 8), dgl_head(2 * WIDTH, 4)]), together(classify), 2))
+    tensors.update(train("dgl", Net([dgl_head(WIDTH, 8), dgl_head(2 * WIDTH, 4)]), together(classify), 1))
     tensors.update(train("infopro", Net(*infopro_parts), together(infopro("softmax")), 2))
-    tensors.update(train("infopro-contrast", Net(*contrast_parts), together(infopro("contrast")), 2))
+    tensors.update(train("infopro-contrast", Net(*contrast_parts), together(infopro("contrast")), 1))
     tensors.update(train("reforward", Net(conv_heads()), together(classify, reforward=True), 2))
     # depth 2: both blocks behind the first module, the one behind the second; depth 1: the last one each time.
-    tensors.update(train("auglocal 2", Net([aug_head((WIDTH, 2 * WIDTH, 2), last), aug_head(last)]), together(classify), 2))
-    tensors.update(train("auglocal 1", Net([aug_head((WIDTH, 4 * WIDTH, 2)), aug_head(last)]), together(classify), 2))
+    tensors.update(train("auglocal 2", Net([aug_head(2, (WIDTH, 2 * WIDTH, 2), last), aug_head(2, last)]), together(classify), 1))
+    tensors.update(train("auglocal 1", Net([aug_head(1, (WIDTH, 4 * WIDTH, 2)), aug_head(1, last)]), together(classify), 1))
     golden.save("methods.safetensors", tensors)
 
 

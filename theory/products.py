@@ -1,7 +1,7 @@
 """Counts the multiply-adds that PyTorch does in a step of ResNet-32 on one image: python products.py (torch >= 2.1).
 
 The convolutions and linear layers of back-propagation, of layer-wise training, and of Algorithm 1's double backward, in
-2, 3 and 16 modules with convolutional heads of 128 channels. theory/cost_test.go has what it prints.
+2, 3 and 16 modules with convolutional heads of 128 channels. cost_test.go has what it prints.
 """
 import torch
 import torch.nn.functional as F
