@@ -108,7 +108,7 @@ func (c *Chain) Modules() []*Module { return c.modules }
 
 // Step implements [Learner].
 func (c *Chain) Step(x, y torch.Tensor, at Tick) ([]Outcome, error) {
-	signal, err := c.Enter(x, y)
+	signal, err := c.Enter(x, y, at.Step)
 	if err != nil {
 		return nil, err
 	}
@@ -122,9 +122,9 @@ func (c *Chain) Step(x, y torch.Tensor, at Tick) ([]Outcome, error) {
 	return []Outcome{{at, stats}}, nil
 }
 
-// Enter makes the signal in front of the first module, for those who drive modules one by one with [Rule.Train]. It
-// consumes x and y.
-func (c *Chain) Enter(x, y torch.Tensor) (in Signal, err error) {
+// Enter makes the signal in front of the first module at a step, for those who drive modules one by one with
+// [Rule.Train]. It consumes x and y.
+func (c *Chain) Enter(x, y torch.Tensor, step int) (in Signal, err error) {
 	defer catch(&err)
 	s := torch.NewScope(torch.NoGrad)
 	defer s.Close()
@@ -134,7 +134,7 @@ func (c *Chain) Enter(x, y torch.Tensor) (in Signal, err error) {
 		in.Image = c.Pixels.restore(s, x)
 	}
 	if c.Rule.Needs.Error {
-		in.Error = c.error(s, in)
+		in.Error = c.error(s, in, step)
 	}
 	for _, t := range in.tensors() {
 		t.Keep()
@@ -142,11 +142,13 @@ func (c *Chain) Enter(x, y torch.Tensor) (in Signal, err error) {
 	return in, nil
 }
 
-// error returns softmax(logits) − onehot(y) of the whole network, by a pass that leaves no trace in it.
-func (c *Chain) error(s *torch.Scope, in Signal) torch.Tensor {
+// error returns softmax(logits) − onehot(y) of the whole network, by a pass that leaves no trace in it and draws what the
+// modules will draw when they train.
+func (c *Chain) error(s *torch.Scope, in Signal, step int) torch.Tensor {
 	p := &nn.Pass{Scope: s, Train: true, Still: true, Compute: c.DType}
 	x := s.Cast(in.X, c.DType)
 	for _, m := range c.modules {
+		p.Draws = c.Rule.draws(m, step)
 		x = m.Body.Forward(p, x)
 	}
 	logits := float(p, c.modules[len(c.modules)-1].Head.Forward(p, x))

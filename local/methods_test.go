@@ -265,7 +265,7 @@ func TestSignalsCarryTheImage(t *testing.T) {
 		nothingLeft(t, func() {
 			x, y := randomBatch(dtype, 1)
 			values := x.Float64s()
-			in, err := c.Enter(x, y)
+			in, err := c.Enter(x, y, 0)
 			if err != nil {
 				t.Fatal(err)
 			}

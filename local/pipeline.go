@@ -107,7 +107,7 @@ func (p *Pipeline) Step(x, y torch.Tensor, at Tick) ([]Outcome, error) {
 		Signal{X: x, Y: y}.Free()
 		return left, err
 	}
-	signal, err := p.chain.Enter(x, y)
+	signal, err := p.chain.Enter(x, y, at.Step)
 	if err != nil {
 		return left, err
 	}

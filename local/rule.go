@@ -110,12 +110,12 @@ func (w *Work) Gradients(x torch.Tensor, dtype torch.DType, gates *nn.Gates, wan
 }
 
 func (w *Work) pass(dtype torch.DType, gates *nn.Gates) *nn.Pass {
-	return &nn.Pass{Scope: w.Scope, Train: true, Still: w.part, Compute: dtype, Gates: gates, Draws: w.draws()}
+	return &nn.Pass{Scope: w.Scope, Train: true, Still: w.part, Compute: dtype, Gates: gates, Draws: w.Rule.draws(w.Module, w.Step)}
 }
 
-// draws returns the stream of this module at this step. Every pass of a step begins it anew and so draws alike.
-func (w *Work) draws() *nn.Draws {
-	return nn.NewDraws(seed.Derive(w.Rule.Seed, "draw", uint64(w.Module.Index), uint64(w.Step)))
+// draws returns the stream of a module at a step. Every pass of a step begins it anew and so draws alike.
+func (r *Rule) draws(m *Module, step int) *nn.Draws {
+	return nn.NewDraws(seed.Derive(r.Seed, "draw", uint64(m.Index), uint64(step)))
 }
 
 // Train updates module m on signal in, which it consumes, and returns what the next module gets; after the last
@@ -154,7 +154,7 @@ func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, step int, lr float
 func (w *Work) reforward(x torch.Tensor) torch.Tensor {
 	s := torch.NewScope(torch.NoGrad)
 	defer s.Close()
-	p := &nn.Pass{Scope: s, Train: true, Still: true, Compute: w.DType, Draws: w.draws()}
+	p := &nn.Pass{Scope: s, Train: true, Still: true, Compute: w.DType, Draws: w.Rule.draws(w.Module, w.Step)}
 	y := w.Module.Body.Forward(p, s.Cast(x, w.DType)).Keep()
 	x.Free()
 	return y

@@ -208,7 +208,7 @@ func (r *Run) restore() error {
 	if err := json.Unmarshal([]byte(s.Metadata()[metaRun]), &r.at); err != nil {
 		return fault.New("%s: its position cannot be read: %w", state, err)
 	}
-	return nil
+	return removeOldStates(r.dir, filepath.Base(state)) // a run may have been killed before it came to that
 }
 
 // InitFrom overwrites a model's weights by those of a safetensors file: one of our checkpoints, whatever its cuts, or

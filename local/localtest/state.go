@@ -106,7 +106,7 @@ func clone(t torch.Tensor) torch.Tensor {
 func (r *rig) drive(pass func(k int, in local.Signal) local.Signal) (t trace, err error) {
 	defer torch.Catch(&err)
 	x, y := r.batch(1)
-	signal, err := r.Enter(x, y)
+	signal, err := r.Enter(x, y, 0)
 	if err != nil {
 		return t, err
 	}
