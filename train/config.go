@@ -173,7 +173,7 @@ func cut(c Config, net *zoo.Network, method local.Method, o local.Options, init 
 			net.Classifier = head
 		}
 		m := local.NewModule(i+1, last, net.Blocks[from:end], head, aux, build)
-		m.Embeds = kind.Embeds && !last
+		m.Embeds = kind.Embeds && (!last || method.LastHead)
 		modules = append(modules, m)
 		from = end
 	}
