@@ -61,10 +61,14 @@ func (t Table) writer() table.Writer {
 	return w
 }
 
-// heads are the accuracies of a run's heads, or of the linear probes behind its modules where training used no labels.
+// heads are the accuracies of a run's heads or, where training used no labels, of the linear probes behind its modules; of
+// their nearest neighbours where there was no probe.
 func heads(s Summary) string {
-	if len(s.ProbeAcc) > 0 {
+	switch {
+	case len(s.ProbeAcc) > 0:
 		return joinPercent(s.ProbeAcc) + " (probe)"
+	case s.KNN:
+		return joinPercent(s.ModuleAcc) + " (k-NN)"
 	}
 	return joinPercent(s.ModuleAcc)
 }

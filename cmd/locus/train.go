@@ -114,8 +114,10 @@ func printSummary(w io.Writer, s record.Summary, out string) error {
 		accuracy += " (on a subset of the data)"
 	}
 	rows := []string{"accuracy\t" + accuracy}
-	if n := len(s.ProbeAcc); n > 0 {
+	if s.KNN {
 		rows[0] += ", by nearest neighbours"
+	}
+	if n := len(s.ProbeAcc); n > 0 {
 		var modules []string
 		for _, x := range s.ProbeAcc {
 			modules = append(modules, percent(x))
