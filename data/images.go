@@ -66,8 +66,8 @@ func (m Images) Select(positions []int) Images {
 	return out
 }
 
-// limit is Head for images in memory. Those in files come class by class, so it takes n of them evenly spaced.
-func (m Images) limit(n int) Images {
+// Limit is Head for images in memory. Those in files come class by class, so it takes n of them evenly spaced.
+func (m Images) Limit(n int) Images {
 	if m.photos == nil || n == 0 || n >= m.Len() {
 		return m.Head(n)
 	}

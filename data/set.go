@@ -53,8 +53,8 @@ func Open(o Options, root uint64, dirs []string) (*Set, error) {
 			o.Validation, all, s.name)
 	}
 	set.Train, set.Validation = set.Train.Split(held, root)
-	set.Train = set.Train.limit(o.Limit)
-	set.Test = set.Test.limit(o.TestLimit)
+	set.Train = set.Train.Limit(o.Limit)
+	set.Test = set.Test.Limit(o.TestLimit)
 	s.watch(&set.Train, "training", o)
 	s.watch(&set.Validation, "validation", o)
 	s.watch(&set.Test, "test", o)

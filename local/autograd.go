@@ -33,7 +33,7 @@ type Autograd struct{}
 // Gradients implements [Credit].
 func (Autograd) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, want Want) Gradients {
 	x0 := p.Detach(in.X).SetRequiresGrad(want.In)
-	xk := m.Body.Forward(p, p.Cast(x0, p.Compute))
+	xk := p.Run(m.Body, p.Cast(x0, p.Compute))
 	loss := o.Loss(p, m, xk, in)
 	wrt := append([]torch.Tensor{}, m.Theta()...)
 	if want.In {

@@ -23,7 +23,7 @@ func (Checkpointed) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, wan
 	// The last block goes with the head and what the objective has besides, on a graph of their own.
 	ends := m.blocks[last:]
 	leaf := p.Detach(inputs[last]).SetRequiresGrad(true)
-	xk := ends[0].Forward(p, p.Alias(leaf))
+	xk := p.Run(ends[0], p.Alias(leaf))
 	loss := o.Loss(p, m, xk, in)
 	g := Gradients{Loss: loss.Item(), X: p.Detach(xk)}
 	wrt := append(nn.Trainable(append(ends[0].Params(), m.Params[len(m.Body.Params()):]...)), leaf)
@@ -67,7 +67,7 @@ func keepInputs(quiet *torch.Scope, p *nn.Pass, blocks nn.Sequential, x torch.Te
 	inputs = []torch.Tensor{quiet.Detach(x)}
 	for i, b := range blocks {
 		marks = append(marks, p.At())
-		inputs = append(inputs, b.Forward(&q, quiet.Cast(inputs[i], p.Compute)))
+		inputs = append(inputs, q.Run(b, quiet.Cast(inputs[i], p.Compute)))
 	}
 	return inputs, marks
 }
@@ -76,7 +76,7 @@ func keepInputs(quiet *torch.Scope, p *nn.Pass, blocks nn.Sequential, x torch.Te
 // which it consumes.
 func rerun(p *nn.Pass, block nn.Layer, input, delta torch.Tensor, wantIn bool) (theta []torch.Tensor, in torch.Tensor) {
 	leaf := p.Detach(input).SetRequiresGrad(wantIn)
-	out := block.Forward(p, p.Cast(leaf, p.Compute))
+	out := p.Run(block, p.Cast(leaf, p.Compute))
 	wrt := nn.Trainable(block.Params())
 	if wantIn {
 		wrt = append(wrt, leaf)

@@ -76,7 +76,7 @@ func assemble(t testing.TB, net zoo.Options, method local.Method, k int, head zo
 			t.Fatal(err)
 		}
 		m := local.NewModule(i+1, last, n.Blocks[from:end], layer, aux, sgd)
-		m.Embeds = kind.Embeds && !last
+		m.Embeds = kind.Embeds && (!last || method.LastHead)
 		t.Cleanup(m.Free)
 		all = append(all, m)
 		from = end

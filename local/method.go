@@ -28,6 +28,8 @@ type Options struct {
 	Task           []float64 `recipe:"task" default:"" min:"0" doc:"infopro: weight of the module's own task, likewise"`
 
 	Feedback    float64 `recipe:"feedback" default:"1" min:"0" doc:"dfa, drtp, pepita: factor of what the fixed random matrices bring"`
+	Redundancy  float64 `recipe:"redundancy" default:"0.0051" min:"0" doc:"barlow and its kin: weight of the correlations between different units of the embedding"`
+	Noise       float64 `recipe:"noise" default:"0.25" min:"0" doc:"barlow-blockwise: deviation of the noise on a module's input, as a share of the input's own"`
 	OutputError string  `recipe:"output_error" default:"second" oneof:"second first" doc:"pepita: which pass's error the classifier learns from; first is that of the authors' net of one convolution"`
 }
 
@@ -75,7 +77,7 @@ const (
 	Whole
 )
 
-var methods = []Method{bp, layerwise, sgr, greedy, dgl, infopro, infoproContrast, reforward, etf, etfSGR, etfReforward, fa, dfa, drtp, pepita}
+var methods = []Method{bp, layerwise, sgr, greedy, dgl, infopro, infoproContrast, reforward, etf, etfSGR, etfReforward, fa, dfa, drtp, pepita, barlow, barlowBlockwise, barlowSGR}
 
 // Methods lists the methods by name.
 func Methods() []Method { return slices.Clone(methods) }

@@ -91,7 +91,8 @@ func (m *Module) Free() {
 	}
 }
 
-// Signal is what a module hands to the next one. The receiver owns it.
+// Signal is what a module hands to the next one. The receiver owns it. Where a rule asks for two views of each sample,
+// X, Delta and Image are [2N, …], all first views in front of all second ones.
 type Signal struct {
 	X     torch.Tensor // features x_{k−1}, cut from their graph: [N, …]
 	Y     torch.Tensor // labels [N], int64; for Classify also soft targets [N, classes], float32
@@ -108,15 +109,24 @@ func (s Signal) tensors() []torch.Tensor {
 	return []torch.Tensor{s.X, s.Y, s.Delta, s.Image, s.Error, s.Mod}
 }
 
-// rows returns a signal of the first n samples, copies that scope sc owns.
+// samples returns N.
+func (s Signal) samples() int64 { return s.Y.Shape()[0] }
+
+// rows returns a signal of the first n samples, with all their views, copies that scope sc owns.
 func (s Signal) rows(sc *torch.Scope, n int64) Signal {
+	all := s.samples()
 	take := func(t torch.Tensor) torch.Tensor {
 		if !t.Defined() {
 			return t
 		}
-		view := sc.Narrow(t, 0, 0, n)
-		defer view.Free()
-		return sc.Clone(view)
+		first := sc.Narrow(t, 0, 0, n)
+		defer first.Free()
+		if t.Shape()[0] == all {
+			return sc.Clone(first)
+		}
+		second := sc.Narrow(t, 0, all, n)
+		defer second.Free()
+		return sc.Cat(first, second, 0)
 	}
 	return Signal{X: take(s.X), Y: take(s.Y), Delta: take(s.Delta), Image: take(s.Image), Error: take(s.Error), Mod: take(s.Mod)}
 }

@@ -54,13 +54,13 @@ func (t *Reconcile) whole(w *Work, into []torch.Tensor) (Gradients, Agreement) {
 // partial finds the term on the first samples alone, as a batch of its own: their loss, normalised by their own
 // statistics, decides δ and its direction. With the share f of the samples a step costs about 1 + 2f layer-wise ones.
 func (t *Reconcile) partial(w *Work) (Gradients, Agreement) {
-	n := w.In.X.Shape()[0]
+	n := w.In.samples()
 	part := *w
 	part.part = true
 	part.In = w.In.rows(w.Scope, min(n, max(2, int64(math.Round(t.Fraction*float64(n)))))) // of one sample there are no statistics
 	if !t.Normalize {                                                                      // r carries the 1/B of a mean over the whole batch
 		r := part.In.Delta
-		part.In.Delta = w.Scope.Scale(r, float64(n)/float64(part.In.X.Shape()[0]))
+		part.In.Delta = w.Scope.Scale(r, float64(n)/float64(part.In.samples()))
 		r.Free()
 	}
 	w.In.Delta.Free()

@@ -77,6 +77,7 @@ type Rule struct {
 	Credit    Credit
 	Seed      uint64 // root of what layers draw in training: dropout, stochastic depth
 	Needs     Needs
+	Views     int  // of each sample in a signal; 0 and 1 mean one. See [Signal]
 	Closed    bool // gradients come in closed form: nothing is recorded for autograd
 	Reforward bool // hand on the features of the updated module, at the price of one more forward pass
 }
@@ -110,7 +111,7 @@ func (w *Work) Gradients(x torch.Tensor, dtype torch.DType, gates *nn.Gates, wan
 }
 
 func (w *Work) pass(dtype torch.DType, gates *nn.Gates) *nn.Pass {
-	return &nn.Pass{Scope: w.Scope, Train: true, Still: w.part, Compute: dtype, Gates: gates, Draws: w.Rule.draws(w.Module, w.Step)}
+	return &nn.Pass{Scope: w.Scope, Train: true, Still: w.part, Compute: dtype, Views: w.Rule.Views, Gates: gates, Draws: w.Rule.draws(w.Module, w.Step)}
 }
 
 // draws returns the stream of a module at a step. Every pass of a step begins it anew and so draws alike.
@@ -154,8 +155,8 @@ func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, step int, lr float
 func (w *Work) reforward(x torch.Tensor) torch.Tensor {
 	s := torch.NewScope(torch.NoGrad)
 	defer s.Close()
-	p := &nn.Pass{Scope: s, Train: true, Still: true, Compute: w.DType, Draws: w.Rule.draws(w.Module, w.Step)}
-	y := w.Module.Body.Forward(p, s.Cast(x, w.DType)).Keep()
+	p := &nn.Pass{Scope: s, Train: true, Still: true, Compute: w.DType, Views: w.Rule.Views, Draws: w.Rule.draws(w.Module, w.Step)}
+	y := p.Run(w.Module.Body, s.Cast(x, w.DType)).Keep()
 	x.Free()
 	return y
 }

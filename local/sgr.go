@@ -27,7 +27,7 @@ func (m Method) withSGR(o Options) (Method, error) {
 	_, none := rule.Term.(None)
 	_, together := schedule.(Together)
 	switch {
-	case m.Name == sgr.Name:
+	case m.Name == sgr.Name || m.Name == barlowSGR.Name:
 		return m, nil
 	case m.Claims.Backward != Inside || !none:
 		return m, fault.New("method.sgr is true: method.name %s has no local losses that back-propagation could reconcile; must be false", m.Name)

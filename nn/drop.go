@@ -1,6 +1,10 @@
 package nn
 
-import "github.com/locus-learn/locus/torch"
+import (
+	"math"
+
+	"github.com/locus-learn/locus/torch"
+)
 
 // Dropout zeroes elements with probability Rate in training and scales the others by 1/(1 − Rate) (Srivastava et al.
 // 2014). What it zeroes is a gate.
@@ -20,6 +24,33 @@ func (l Dropout) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 
 // Params implements [Layer].
 func (Dropout) Params() []*Param { return nil }
+
+// Noise returns x plus Gaussian noise of relative times the deviation of x's elements, a constant to autograd. Gates
+// record the noise, and replay it whatever x then is. It does not consume x; the caller owns the result.
+func (p *Pass) Noise(x torch.Tensor, relative float64) torch.Tensor {
+	noise, done := p.choice(func() torch.Tensor {
+		noise := p.ZerosLike(x)
+		noise.Normal(0, relative*p.deviation(x), p.draw())
+		return noise
+	})
+	y := p.Add(x, noise, 1)
+	done()
+	return y
+}
+
+// deviation returns the standard deviation of the elements of x, not corrected for their mean's.
+func (p *Pass) deviation(x torch.Tensor) float64 {
+	n := float64(x.Numel())
+	wide := x
+	if x.DType() == torch.BFloat16 {
+		wide = p.Cast(x, torch.Float32)
+		defer wide.Free()
+	}
+	sum := p.Sum(wide)
+	defer sum.Free()
+	mean, norm := sum.Item()/n, wide.Norm()
+	return math.Sqrt(max(norm*norm/n-mean*mean, 0))
+}
 
 // DropPath is stochastic depth: in training it leaves a residual branch away with probability Rate, sample by sample,
 // and scales it by 1/(1 − Rate) otherwise (Huang et al. 2016). What it leaves away is a gate.

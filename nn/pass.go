@@ -15,6 +15,7 @@ type Pass struct {
 	Draws   *Draws      // what dropout and stochastic depth draw from in training
 	Still   bool        // leave running statistics alone: they have seen this batch
 	Work    *[]Product  // where products are listed; nil: they are not
+	Views   int         // of each sample, one behind the other: [Views·N, …]; 0 and 1 mean one. See Run
 	Back    *Feedback   // what gradients flow back through in place of the weights; nil: the weights themselves
 }
 
@@ -59,6 +60,28 @@ type Draws struct {
 
 // NewDraws returns the stream that belongs to a seed.
 func NewDraws(seed uint64) *Draws { return &Draws{seed: seed} }
+
+// Run applies l to x, to each of two views by itself, so that batch statistics are those of a view and running ones see
+// both. It consumes x; the caller owns the result.
+func (p *Pass) Run(l Layer, x torch.Tensor) torch.Tensor {
+	if p.Views < 2 {
+		return l.Forward(p, x)
+	}
+	first, second := p.Halves(x)
+	x.Free()
+	a := l.Forward(p, first)
+	b := l.Forward(p, second)
+	y := p.Cat(a, b, 0)
+	a.Free()
+	b.Free()
+	return y
+}
+
+// Halves returns the two views that x [2N, …] consists of, aliases of it that the caller owns.
+func (p *Pass) Halves(x torch.Tensor) (first, second torch.Tensor) {
+	n := x.Shape()[0] / 2
+	return p.Narrow(x, 0, 0, n), p.Narrow(x, 0, n, n)
+}
 
 // draw returns the seed of the next choice.
 func (p *Pass) draw() uint64 {

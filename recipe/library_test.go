@@ -14,19 +14,22 @@ import (
 // known has the top-level sections of a run, with the keys that the embedded recipes use.
 type known struct {
 	Data struct {
-		Set       string    `recipe:"set" oneof:"fashion-mnist cifar10 cifar100"`
+		Set       string    `recipe:"set" oneof:"fashion-mnist cifar10 cifar100 folder"`
 		Batch     int       `recipe:"batch" default:"128"`
-		Augment   string    `recipe:"augment" default:"none" oneof:"none crop-flip"`
+		Augment   string    `recipe:"augment" default:"none" oneof:"none crop-flip barlow"`
 		Limit     int       `recipe:"limit"`
 		TestLimit int       `recipe:"test_limit"`
 		Mean      []float64 `recipe:"mean" default:""`
 		Std       []float64 `recipe:"std" default:""`
+		Crop      struct {
+			Scale []float64 `recipe:"scale" default:"0.08,1"`
+		} `recipe:"crop"`
 	} `recipe:"data"`
 	Model struct {
 		Name string `recipe:"name"`
 	} `recipe:"model"`
 	Method struct {
-		Name      string   `recipe:"name" oneof:"bp layerwise sgr greedy dgl infopro infopro-contrast reforward etf etf-sgr etf-reforward fa dfa drtp pepita"`
+		Name      string   `recipe:"name" oneof:"bp layerwise sgr greedy dgl infopro infopro-contrast reforward etf etf-sgr etf-reforward fa dfa drtp pepita barlow barlow-blockwise barlow-sgr"`
 		Modules   int      `recipe:"modules"`
 		Cuts      []string `recipe:"cuts" default:""`
 		SGR       bool     `recipe:"sgr"`
@@ -41,6 +44,8 @@ type known struct {
 		Name  string `recipe:"name" default:"conv"`
 		Width int    `recipe:"width" default:"128"`
 		Depth int    `recipe:"depth" default:"5"`
+
+		Widths []int `recipe:"widths" default:"2048,8192,8192,8192"`
 	} `recipe:"head"`
 	Optim struct {
 		Name        string  `recipe:"name" default:"sgd"`
@@ -48,6 +53,7 @@ type known struct {
 		Momentum    float64 `recipe:"momentum" default:"0.9"`
 		Nesterov    bool    `recipe:"nesterov"`
 		WeightDecay float64 `recipe:"weight_decay" default:"5e-4"`
+		Decay       string  `recipe:"decay" default:"all"`
 	} `recipe:"optim"`
 	Schedule struct {
 		Name       string  `recipe:"name" default:"cosine"`
@@ -55,7 +61,12 @@ type known struct {
 		Warmup     float64 `recipe:"warmup"`
 		Milestones []int   `recipe:"milestones" default:""`
 		Gamma      float64 `recipe:"gamma" default:"0.1"`
+		MinLR      float64 `recipe:"min_lr"`
 	} `recipe:"schedule"`
+	Probe struct {
+		Bank   int `recipe:"bank" default:"50000"`
+		Epochs int `recipe:"epochs" default:"100"`
+	} `recipe:"probe"`
 }
 
 func read(t *testing.T, name string) (c known) {
@@ -83,7 +94,7 @@ func TestLibrary(t *testing.T) {
 		}
 		summaries[e.Summary] = e.Name
 		c := read(t, e.Name)
-		models := []string{"resnet32", "plainnet32", "plain7", "conv32", "conv32_relu"}
+		models := []string{"resnet32", "plainnet32", "plain7", "conv32", "conv32_relu", "resnet50"}
 		if !slices.Contains(models, c.Model.Name) || slices.Contains(uncut, c.Method.Name) != (c.Method.Modules == 0) {
 			t.Errorf("%s: model %s, method %s with %d modules", e.Name, c.Model.Name, c.Method.Name, c.Method.Modules)
 		}
@@ -95,7 +106,7 @@ func TestLibrary(t *testing.T) {
 }
 
 // uncut are the methods that leave no choice of modules: one, or every layer.
-var uncut = []string{"bp", "fa", "etf", "etf-sgr", "etf-reforward", "dfa", "drtp", "pepita"}
+var uncut = []string{"bp", "fa", "etf", "etf-sgr", "etf-reforward", "dfa", "drtp", "pepita", "barlow"}
 
 // onPaper tells recipes on the paper's schedule from their authors' own, which greedy training has alone.
 func onPaper(name string) bool {
@@ -107,7 +118,7 @@ func onPaper(name string) bool {
 func TestLibraryComparesMethods(t *testing.T) {
 	for _, group := range []string{
 		"fashion-", "cifar10-resnet32-", "cifar10-plainnet32-", "cifar100-resnet32-", "short-cifar10-k16-", "short-plainnet-k16-", "short-cifar10-",
-		"cifar10-plain7-", "cifar100-plain7-", "short-plain7-",
+		"cifar10-plain7-", "cifar100-plain7-", "short-plain7-", "short-barlow-", "imagenet-resnet50-barlow",
 	} {
 		var first *known
 		for _, e := range Names() {

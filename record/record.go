@@ -41,7 +41,7 @@ type Epoch struct {
 	TrainLoss       float64   `json:"train_loss"` // mean over the epoch, last module that trained
 	TestAcc         float64   `json:"test_acc"`   // last module
 	TestTop5        float64   `json:"test_top5"`  // last module
-	ModuleAcc       []float64 `json:"module_acc"` // each head on the test set; NaN for one that gives no answers
+	ModuleAcc       []float64 `json:"module_acc"` // each head on the test set, NaN for one that gives no answers; k-NN accuracy of each module where training used no labels
 	ModuleTop5      []float64 `json:"module_top5"`
 	ValAcc          *float64  `json:"val_acc,omitzero"` // last module on the validation set; nil without one
 	LR              float64   `json:"lr"`               // of the epoch's last step

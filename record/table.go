@@ -51,7 +51,7 @@ func (t Table) writer() table.Writer {
 	w.SetColumnConfigs(columns)
 	for _, s := range t {
 		w.AppendRow(table.Row{
-			t.label(s), joinPercent(s.ModuleAcc), percent(s.TestAcc, 2), mebibytes(s.PeakBytes), mebibytes(s.RestingBytes),
+			t.label(s), heads(s), percent(s.final(), 2), mebibytes(s.PeakBytes), mebibytes(s.RestingBytes),
 			fmt.Sprintf("%.3g", s.SecondsPerStep), seconds(s.Seconds).String(),
 		})
 	}
@@ -59,6 +59,26 @@ func (t Table) writer() table.Writer {
 		w.SetCaption("* on a subset of the data: not comparable with published numbers")
 	}
 	return w
+}
+
+// heads are the accuracies of a run's heads or, where training used no labels, of the linear probes behind its modules; of
+// their nearest neighbours where there was no probe.
+func heads(s Summary) string {
+	switch {
+	case len(s.ProbeAcc) > 0:
+		return joinPercent(s.ProbeAcc) + " (probe)"
+	case s.KNN:
+		return joinPercent(s.ModuleAcc) + " (k-NN)"
+	}
+	return joinPercent(s.ModuleAcc)
+}
+
+// final is the accuracy that runs are compared by.
+func (s Summary) final() float64 {
+	if n := len(s.ProbeAcc); n > 0 {
+		return s.ProbeAcc[n-1]
+	}
+	return s.TestAcc
 }
 
 // label names a run by its method, or by its own name where another run has the same method.
@@ -79,8 +99,8 @@ func (t Table) label(s Summary) string {
 func (t Table) best() int {
 	best, at := -1.0, -1
 	for i, s := range t {
-		if s.TestAcc > best {
-			best, at = s.TestAcc, i
+		if acc := s.final(); acc > best {
+			best, at = acc, i
 		}
 	}
 	if len(t) < 2 {

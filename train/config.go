@@ -29,6 +29,7 @@ type Config struct {
 	Head      zoo.HeadOptions       `recipe:"head"`
 	Optim     optim.Options         `recipe:"optim"`
 	Schedule  optim.ScheduleOptions `recipe:"schedule"`
+	Probe     ProbeOptions          `recipe:"probe"`
 }
 
 // Load resolves a recipe: an embedded name, a file, or "" for the quickstart; then the assignments key=value in order.
@@ -75,6 +76,7 @@ type Model struct {
 	Config  Config
 	Net     *zoo.Network
 	Learner local.Learner
+	Views   int // of each image in training: 2 for methods that learn without labels, whose heads give no answers
 	Cycles  int // runs through the schedule of the learning rate
 }
 
@@ -99,6 +101,9 @@ func NewModel(c Config, in Images, inference bool) (*Model, error) {
 	if err := mixes(c.Data, method, rule); err != nil {
 		return nil, err
 	}
+	if rule.Views > 1 && c.Data.Augment == "none" {
+		return nil, fault.New("data.augment is none: must be barlow, resized-crop or crop-flip for method.name %s, which learns from two views of an image that differ", method.Name)
+	}
 	build := func(params []*nn.Param) optim.Optimizer { return optim.New(c.Optim, params) }
 	if inference {
 		build = nil
@@ -113,7 +118,7 @@ func NewModel(c Config, in Images, inference bool) (*Model, error) {
 		return nil, err
 	}
 	rule.Seed = c.Seed
-	m := &Model{Config: c, Net: net, Cycles: schedule.Cycles(len(modules))}
+	m := &Model{Config: c, Net: net, Views: rule.Views, Cycles: schedule.Cycles(len(modules))}
 	chain := local.NewChain(modules, rule, schedule, c.dtype())
 	chain.Pixels = in.Pixels
 	if m.Learner = chain; options.Pipeline > 0 && !inference {
@@ -173,7 +178,7 @@ func cut(c Config, net *zoo.Network, method local.Method, o local.Options, init 
 			net.Classifier = head
 		}
 		m := local.NewModule(i+1, last, net.Blocks[from:end], head, aux, build)
-		m.Embeds = kind.Embeds && !last
+		m.Embeds = kind.Embeds && (!last || method.LastHead)
 		modules = append(modules, m)
 		from = end
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/locus-learn/locus/data"
@@ -38,6 +39,9 @@ func (r *Run) Train(ctx context.Context) (record.Summary, error) {
 			return record.Summary{}, err
 		}
 		saved = time.Now()
+	}
+	if err := r.probe(ctx); err != nil {
+		return r.stopped(err)
 	}
 	return r.finish("")
 }
@@ -118,7 +122,7 @@ func (r *Run) rate(step int) float64 {
 func (r *Run) loader() *data.Loader {
 	o := r.model.Config.Data
 	return data.NewLoader(r.set.Train, data.LoaderOptions{
-		Batch: o.Batch, Workers: o.Workers, Transform: o.Transform(r.set.Mean), Shuffle: o.Shuffle,
+		Batch: o.Batch, Workers: o.Workers, Transform: o.Transform(r.set.Mean), Views: r.model.Views, Shuffle: o.Shuffle,
 		Seed: r.model.Config.Seed, Epoch: r.at.Epoch, Start: r.at.Batch,
 	})
 }
@@ -140,9 +144,14 @@ func (r *Run) tensors(b data.Batch) (x, y torch.Tensor) {
 	return x, torch.NewScope(torch.NoGrad).FromFloats(soft, int64(b.N), int64(classes)).Keep()
 }
 
+// toTensors returns images [N, C, H, W], or [2N, C, H, W] with a second view of each behind the first ones, and labels [N].
 func toTensors(b data.Batch, mean, std []float64, dtype torch.DType) (x, y torch.Tensor) {
 	s := torch.NewScope(torch.NoGrad)
-	x = s.FromImages(dtype, b.Images, b.N, b.Shape.H, b.Shape.W, b.Shape.C, float32s(mean), float32s(std))
+	pixels, n := b.Images, b.N
+	if b.Second != nil {
+		pixels, n = slices.Concat(b.Images, b.Second), 2*n
+	}
+	x = s.FromImages(dtype, pixels, n, b.Shape.H, b.Shape.W, b.Shape.C, float32s(mean), float32s(std))
 	return x.Keep(), s.FromInts(b.Labels).Keep()
 }
 

@@ -124,7 +124,7 @@ func (r *Run) endEpoch(ctx context.Context) error {
 type Accuracy struct{ Top1, Top5 float64 }
 
 func (r *Run) evaluate(ctx context.Context, images data.Images) ([]Accuracy, error) {
-	return Evaluate(ctx, r.model, images, r.set.Mean, r.set.Std)
+	return r.model.measure(ctx, r.set, images, r.set.Mean, r.set.Std)
 }
 
 // finish draws the curves of the whole run, what came before a resumption included, and writes the summary.
@@ -141,6 +141,10 @@ func (r *Run) finish(stopped string) (record.Summary, error) {
 	log, err := readMetrics(filepath.Join(r.dir, metricsFile))
 	if err != nil {
 		return s, err
+	}
+	s.KNN = r.model.Views > 1
+	for _, h := range r.probed {
+		s.ProbeAcc, s.ProbeTop5 = append(s.ProbeAcc, h.Top1), append(s.ProbeTop5, h.Top5)
 	}
 	if len(r.times) == 0 { // resumed when it was done
 		s.SecondsPerStep = median(stepSeconds(log.Steps))

@@ -45,9 +45,10 @@ type Run struct {
 	at    progress
 
 	perEpoch int
-	times    []float64 // seconds of each step of this process
-	spent    float64   // seconds of training since the last of these
-	peak     int64     // of live tensor bytes while training
+	times    []float64  // seconds of each step of this process
+	spent    float64    // seconds of training since the last of these
+	probed   []Accuracy // of a linear probe behind each module, once trained; nil where heads answer
+	peak     int64      // of live tensor bytes while training
 }
 
 // New opens the data, builds the model and prepares the run folder, or restores the run that is in it. The caller

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
@@ -76,7 +77,8 @@ type Evaluation struct {
 	Heads  []Accuracy
 }
 
-// Evaluate measures every head on a part of the set that the model was trained on; dir is where to look for it first,
+// Evaluate measures every head on a part of the set that the model was trained on, or, where heads give no answers, the
+// features of every module by their neighbours; dir is where to look for it first,
 // and may be empty. notice gets the set's warnings.
 func (t *Trained) Evaluate(ctx context.Context, part Split, dir string, notice func(string)) (Evaluation, error) {
 	set, err := data.Open(t.Config.Data, t.Config.Seed, dirs(dir))
@@ -101,11 +103,16 @@ func (t *Trained) Evaluate(ctx context.Context, part Split, dir string, notice f
 			return Evaluation{}, fault.New("%s was trained without data.validation: it can be evaluated on test only", t.Path)
 		}
 	}
-	heads, err := Evaluate(ctx, t.Model, images, t.set.Mean, t.set.Std)
+	heads, err := t.measure(ctx, set, images, t.set.Mean, t.set.Std)
 	return Evaluation{set.Name, set.Subset, images.Len(), heads}, err
 }
 
-// Export writes the uncut network as a plain PyTorch state dict: local heads are left out.
+// Export writes the uncut network as a plain PyTorch state dict: local heads are left out, and so is the projector that stands
+// in the classifier's place where training used no labels.
 func (t *Trained) Export(path string) error {
-	return safetensors.Write(path, weights(t.Net.Params()), map[string]string{"format": "pt"})
+	params := t.Net.Params()
+	if t.Views > 1 {
+		params = slices.DeleteFunc(params, func(p *nn.Param) bool { return isLocal(p.Name) })
+	}
+	return safetensors.Write(path, weights(params), map[string]string{"format": "pt"})
 }

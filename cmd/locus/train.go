@@ -114,6 +114,17 @@ func printSummary(w io.Writer, s record.Summary, out string) error {
 		accuracy += " (on a subset of the data)"
 	}
 	rows := []string{"accuracy\t" + accuracy}
+	if s.KNN {
+		rows[0] += ", by nearest neighbours"
+	}
+	if n := len(s.ProbeAcc); n > 0 {
+		var modules []string
+		for _, x := range s.ProbeAcc {
+			modules = append(modules, percent(x))
+		}
+		rows = append(rows, fmt.Sprintf("probe\t%s %% on test, top-5 %s %%, linear, modules %s",
+			percent(s.ProbeAcc[n-1]), percent(s.ProbeTop5[n-1]), strings.Join(modules, " ")))
+	}
 	if s.Steps > 0 {
 		rows = append(rows,
 			fmt.Sprintf("memory\tpeak %s MiB of tensors, %s MiB of them at rest", mebibytes(s.PeakBytes), mebibytes(s.RestingBytes)),

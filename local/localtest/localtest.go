@@ -76,7 +76,7 @@ func Subjects(seed uint64) ([]Subject, error) {
 			return nil, err
 		}
 		all = append(all, s)
-		if with, err := newSubject(m.Name, seed, "method.sgr=true"); err == nil && m.Name != "sgr" {
+		if with, err := newSubject(m.Name, seed, "method.sgr=true"); err == nil && m.Name != "sgr" && m.Name != "barlow-sgr" {
 			with.Name += " + sgr"
 			all = append(all, with)
 		}
@@ -86,6 +86,7 @@ func Subjects(seed uint64) ([]Subject, error) {
 
 func newSubject(method string, seed uint64, sets ...string) (s Subject, err error) {
 	sets = append(sets, "method.name="+method, fmt.Sprint("seed=", seed), "threads=1", "method.modules=3", "head.width=8",
+		"head.widths=24,32,32", "data.augment=barlow", // two views have twice the samples
 		"method.lambda=5", "method.reduction=batch", "optim.name=sgd", "optim.momentum=0", "optim.weight_decay=0")
 	for _, net := range nets {
 		s = Subject{Name: method}
@@ -162,11 +163,12 @@ func (r *rig) free() {
 	r.model.Free()
 }
 
-// batch returns images in [−2, 2), 0 to 1 before they were normalised, and labels; the caller owns both.
+// batch returns images in [−2, 2), 0 to 1 before they were normalised, in as many views as the rule asks for, and labels; the
+// caller owns both.
 func (r *rig) batch(seed uint64) (x, y torch.Tensor) {
 	s := torch.NewScope(torch.NoGrad)
 	defer s.Close()
-	x = s.Full(r.DType, 0, samples, 3, side, side)
+	x = s.Full(r.DType, 0, samples*int64(max(1, r.Rule.Views)), 3, side, side)
 	x.Uniform(-2, 2, seed)
 	labels := make([]int64, samples)
 	for i := range labels {

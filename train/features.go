@@ -1,0 +1,91 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/torch"
+)
+
+// features are what the modules of a model make of a set of images, averaged over positions.
+type features struct {
+	modules []torch.Tensor // [images, C_k] of each, float32, owned
+	labels  []int64        // without those of images that cannot be read
+}
+
+func (f features) free() {
+	for _, t := range f.modules {
+		t.Free()
+	}
+}
+
+// features runs a model on images normalised by mean and std, as they are evaluated. The caller frees them.
+func (m *Model) features(ctx context.Context, images data.Images, mean, std []float64) (f features, err error) {
+	defer torch.Pin()()
+	loader := data.NewLoader(images, data.LoaderOptions{Batch: m.Config.Data.Batch, Workers: m.Config.Data.Workers, KeepLast: true})
+	defer loader.Close()
+	rows := make([][]byte, len(m.Learner.Modules()))
+	for {
+		batch, err := loader.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return f, err
+		}
+		x, y := toTensors(batch, mean, std, m.Config.dtype())
+		y.Free()
+		each, err := local.Features(m.Learner.Modules(), x, m.Config.dtype())
+		if err != nil {
+			return f, err
+		}
+		for k, t := range each {
+			rows[k] = append(rows[k], t.Data()...)
+			t.Free()
+		}
+		f.labels = append(f.labels, batch.Labels...)
+	}
+	n := int64(len(f.labels))
+	if n == 0 {
+		return f, fault.New("%w: none of %d to find features of", data.ErrBroken, images.Len())
+	}
+	s := torch.NewScope(torch.NoGrad)
+	for k, bytes := range rows {
+		width := int64(len(bytes)) / n / int64(torch.Float32.Size())
+		f.modules = append(f.modules, s.FromBytes(torch.Float32, bytes, n, width).Keep())
+		rows[k] = nil
+	}
+	return f, nil
+}
+
+// measure returns the accuracy of every head of a model on some images of a set or, of a model trained without labels, the
+// k-NN accuracy of every module's features.
+func (m *Model) measure(ctx context.Context, set *data.Set, images data.Images, mean, std []float64) ([]Accuracy, error) {
+	if m.Views < 2 {
+		return Evaluate(ctx, m, images, mean, std)
+	}
+	o := m.Config.Probe
+	bank, err := m.features(ctx, set.Train.Limit(o.Bank), mean, std)
+	if err != nil {
+		return nil, err
+	}
+	defer bank.free()
+	queries, err := m.features(ctx, images, mean, std)
+	if err != nil {
+		return nil, err
+	}
+	defer queries.free()
+	var all []Accuracy
+	for k := range bank.modules {
+		a, err := o.neighbours(ctx, bank, queries, k, m.Net.Classes)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
