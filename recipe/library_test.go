@@ -23,7 +23,8 @@ type known struct {
 		Std       []float64 `recipe:"std" default:""`
 	} `recipe:"data"`
 	Model struct {
-		Name string `recipe:"name"`
+		Name  string `recipe:"name"`
+		Depth int    `recipe:"depth"`
 	} `recipe:"model"`
 	Method struct {
 		Name      string   `recipe:"name" oneof:"bp layerwise sgr greedy dgl infopro infopro-contrast reforward etf etf-sgr etf-reforward fa dfa drtp pepita"`
@@ -56,6 +57,9 @@ type known struct {
 		Milestones []int   `recipe:"milestones" default:""`
 		Gamma      float64 `recipe:"gamma" default:"0.1"`
 	} `recipe:"schedule"`
+	Diagnose struct {
+		Every int `recipe:"every"`
+	} `recipe:"diagnose"`
 }
 
 func read(t *testing.T, name string) (c known) {
@@ -107,7 +111,7 @@ func onPaper(name string) bool {
 func TestLibraryComparesMethods(t *testing.T) {
 	for _, group := range []string{
 		"fashion-", "cifar10-resnet32-", "cifar10-plainnet32-", "cifar100-resnet32-", "short-cifar10-k16-", "short-plainnet-k16-", "short-cifar10-",
-		"cifar10-plain7-", "cifar100-plain7-", "short-plain7-",
+		"cifar10-plain7-", "cifar100-plain7-", "short-plain7-", "figure2-", "figure3-", "figure4-",
 	} {
 		var first *known
 		for _, e := range Names() {

@@ -29,6 +29,7 @@ type Config struct {
 	Head      zoo.HeadOptions       `recipe:"head"`
 	Optim     optim.Options         `recipe:"optim"`
 	Schedule  optim.ScheduleOptions `recipe:"schedule"`
+	Diagnose  DiagnoseOptions       `recipe:"diagnose"`
 }
 
 // Load resolves a recipe: an embedded name, a file, or "" for the quickstart; then the assignments key=value in order.
@@ -76,6 +77,9 @@ type Model struct {
 	Net     *zoo.Network
 	Learner local.Learner
 	Cycles  int // runs through the schedule of the learning rate
+
+	chain   *local.Chain     // what Learner drives
+	measure *local.Reconcile // S, as a diagnosis takes it
 }
 
 // Images is what a model must know of the images that it gets.
@@ -113,9 +117,9 @@ func NewModel(c Config, in Images, inference bool) (*Model, error) {
 		return nil, err
 	}
 	rule.Seed = c.Seed
-	m := &Model{Config: c, Net: net, Cycles: schedule.Cycles(len(modules))}
 	chain := local.NewChain(modules, rule, schedule, c.dtype())
 	chain.Pixels = in.Pixels
+	m := &Model{Config: c, Net: net, Cycles: schedule.Cycles(len(modules)), chain: chain, measure: options.Reconcile()}
 	if m.Learner = chain; options.Pipeline > 0 && !inference {
 		m.Learner = local.NewPipeline(chain, options.Pipeline, threads)
 	}
