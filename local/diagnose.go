@@ -280,7 +280,7 @@ func (p *Probe) inequality(m neighbour, delta, r torch.Tensor) (gap, bound float
 	v := s.Detach(s.Add(delta, r, -1))
 	length := v.Norm()
 	var norm float64
-	for range powerSteps {
+	for step := range powerSteps {
 		size := v.Norm()
 		if size == 0 { // they agree, or J is zero
 			break
@@ -288,6 +288,9 @@ func (p *Probe) inequality(m neighbour, delta, r torch.Tensor) (gap, bound float
 		w := s.Detach(s.Scale(v, 1/size)).SetRequiresGrad(true)
 		back := s.Grad(xk, theta, torch.GradOptions{Output: w, CreateGraph: true})
 		norm = max(norm, math.Sqrt(dots(back, back).AA))
+		if step == powerSteps-1 {
+			break
+		}
 		sum := s.Sum(s.Mul(back[0], s.Detach(back[0])))
 		for _, b := range back[1:] {
 			sum = s.Add(sum, s.Sum(s.Mul(b, s.Detach(b))), 1)
