@@ -30,7 +30,7 @@ var barlowBlockwise = Method{
 var barlowSGR = Method{
 	Name: "barlow-sgr", Doc: "self-supervised: Barlow Twins in every module, with successive gradient reconciliation on both views",
 	Claims: isolated, Head: "projector", LastHead: true, Fits: needsMaps("barlow-sgr"), Check: checkTwins,
-	Compose: func(o Options) (Rule, Schedule) { return o.twins(o.reconcile(), o.credit()), Together{} },
+	Compose: func(o Options) (Rule, Schedule) { return o.twins(o.Reconcile(), o.credit()), Together{} },
 }
 
 func (o Options) twins(term Term, credit Credit) Rule {
@@ -39,6 +39,9 @@ func (o Options) twins(term Term, credit Credit) Rule {
 
 // checkTwins refuses what has no meaning without labels.
 func checkTwins(o Options) error {
+	if o.Fraction > 0 && o.Fraction < 1 {
+		return fault.New("method.fraction is %g: must be 1 for method.name %s, whose batches are two views", o.Fraction, o.Name)
+	}
 	if o.Smoothing != 0 {
 		return fault.New("method.label_smoothing is %g: must be 0 for method.name %s, which learns without labels", o.Smoothing, o.Name)
 	}

@@ -64,7 +64,10 @@ type Learner interface {
 }
 
 // Score counts right answers of one head among N; N is 0 for a head that gives none.
-type Score struct{ Top1, Top5, N int }
+type Score struct {
+	Top1, Top5, N int
+	Loss          float64 // sum of the answers' cross-entropies
+}
 
 // Chain drives modules in lock-step in the calling goroutine: each forwards, backwards, steps and frees before the
 // next one starts.
@@ -213,7 +216,12 @@ func (c *Chain) Evaluate(x, y torch.Tensor) (scores []Score, err error) {
 		}
 		logits := m.Head.Forward(p, s.Alias(x))
 		k := min(5, int(logits.Shape()[1]))
-		scores = append(scores, Score{Top1: torch.TopK(logits, y, 1), Top5: torch.TopK(logits, y, k), N: n})
+		score := Score{Top1: torch.TopK(logits, y, 1), Top5: torch.TopK(logits, y, k), N: n}
+		logits = float(p, logits)
+		loss := s.CrossEntropy(logits, y, 0)
+		score.Loss = float64(n) * loss.Item()
+		loss.Free()
+		scores = append(scores, score)
 		logits.Free()
 	}
 	return scores, nil

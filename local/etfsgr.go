@@ -13,7 +13,7 @@ var etfSGR = Method{
 	GradientOptions: []string{"exact", "paper"},
 	Compose: func(o Options) (Rule, Schedule) {
 		form := ClosedForm{Smoothing: o.Smoothing}
-		term := &ClosedReconcile{Reconcile: o.reconcile(), Form: form, Exact: o.Gradient != "paper"}
+		term := &ClosedReconcile{Reconcile: o.Reconcile(), Form: form, Exact: o.Gradient != "paper"}
 		return Rule{Objective: o.classify(), Term: term, Credit: form, Closed: true}, Together{}
 	},
 }

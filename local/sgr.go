@@ -7,12 +7,12 @@ var sgr = Method{
 	Name: "sgr", Doc: "local learning with successive gradient reconciliation",
 	Claims: isolated,
 	Compose: func(o Options) (Rule, Schedule) {
-		return Rule{Objective: o.classify(), Term: o.reconcile(), Credit: o.credit()}, Together{}
+		return Rule{Objective: o.classify(), Term: o.Reconcile(), Credit: o.credit()}, Together{}
 	},
 }
 
-// reconcile is SGR's term as the options have it.
-func (o Options) reconcile() *Reconcile {
+// Reconcile is SGR's term as the options have it.
+func (o Options) Reconcile() *Reconcile {
 	return &Reconcile{
 		Lambda: o.Lambda, Normalize: o.Normalize, Reduction: Reduction(o.Reduction),
 		Double: o.Gradient == "double", Every: o.Every, Fraction: o.Fraction,
@@ -37,7 +37,7 @@ func (m Method) withSGR(o Options) (Method, error) {
 	compose := m.Compose
 	m.Compose = func(o Options) (Rule, Schedule) {
 		rule, schedule := compose(o)
-		rule.Term = o.reconcile()
+		rule.Term = o.Reconcile()
 		return rule, schedule
 	}
 	return m, nil

@@ -26,7 +26,8 @@ type known struct {
 		} `recipe:"crop"`
 	} `recipe:"data"`
 	Model struct {
-		Name string `recipe:"name"`
+		Name  string `recipe:"name"`
+		Depth int    `recipe:"depth"`
 	} `recipe:"model"`
 	Method struct {
 		Name      string   `recipe:"name" oneof:"bp layerwise sgr greedy dgl infopro infopro-contrast reforward etf etf-sgr etf-reforward fa dfa drtp pepita barlow barlow-blockwise barlow-sgr"`
@@ -67,6 +68,9 @@ type known struct {
 		Bank   int `recipe:"bank" default:"50000"`
 		Epochs int `recipe:"epochs" default:"100"`
 	} `recipe:"probe"`
+	Diagnose struct {
+		Every int `recipe:"every"`
+	} `recipe:"diagnose"`
 }
 
 func read(t *testing.T, name string) (c known) {
@@ -118,7 +122,7 @@ func onPaper(name string) bool {
 func TestLibraryComparesMethods(t *testing.T) {
 	for _, group := range []string{
 		"fashion-", "cifar10-resnet32-", "cifar10-plainnet32-", "cifar100-resnet32-", "short-cifar10-k16-", "short-plainnet-k16-", "short-cifar10-",
-		"cifar10-plain7-", "cifar100-plain7-", "short-plain7-", "short-barlow-", "imagenet-resnet50-barlow",
+		"cifar10-plain7-", "cifar100-plain7-", "short-plain7-", "short-barlow-", "imagenet-resnet50-barlow", "figure2-", "figure3-", "figure4-",
 	} {
 		var first *known
 		for _, e := range Names() {

@@ -13,7 +13,7 @@ import (
 	"github.com/locus-learn/locus/internal/fault"
 )
 
-// JSONL is the sink of metrics.jsonl: one JSON object a line, whose key "event" is "step" or "epoch". NaN and the infinities are
+// JSONL is the sink of metrics.jsonl: one JSON object a line, whose key "event" is "step", "epoch" or "diagnosis". NaN and the infinities are
 // written as null.
 type JSONL struct{ file appender }
 
@@ -66,6 +66,9 @@ func (j *JSONL) Step(s Step) error { return j.write("step", s) }
 // Epoch appends one line.
 func (j *JSONL) Epoch(e Epoch) error { return j.write("epoch", e) }
 
+// Diagnosis appends one line.
+func (j *JSONL) Diagnosis(d Diagnosis) error { return j.write("diagnosis", d) }
+
 // Close flushes the lines to the disk and closes the file.
 func (j *JSONL) Close() error { return j.file.close() }
 
@@ -79,8 +82,9 @@ func (j *JSONL) write(event string, v any) error {
 
 // Log is the content of a metrics.jsonl, each kind of event in the order of its lines.
 type Log struct {
-	Steps  []Step
-	Epochs []Epoch
+	Steps     []Step
+	Epochs    []Epoch
+	Diagnoses []Diagnosis
 }
 
 // ReadJSONL reads a metrics.jsonl; null numbers are read as NaN. A last line without its newline is dropped if it is broken,
@@ -93,16 +97,19 @@ func ReadJSONL(r io.Reader) (Log, error) {
 			log.Steps = append(log.Steps, *e)
 		case *Epoch:
 			log.Epochs = append(log.Epochs, *e)
+		case *Diagnosis:
+			log.Diagnoses = append(log.Diagnoses, *e)
 		}
 	})
 	return log, err
 }
 
-// event is a *Step or an *Epoch.
+// event is a *Step, an *Epoch or a *Diagnosis.
 type event interface{ at() int }
 
-func (s *Step) at() int  { return s.Step }
-func (e *Epoch) at() int { return e.Step }
+func (s *Step) at() int      { return s.Step }
+func (e *Epoch) at() int     { return e.Step }
+func (d *Diagnosis) at() int { return d.Step }
 
 // scan calls each for every line of r, its newline cut off.
 func scan(r io.Reader, each func(line []byte, e event)) error {
@@ -139,8 +146,10 @@ func parseEvent(line []byte) (event, error) {
 		e = new(Step)
 	case "epoch":
 		e = new(Epoch)
+	case "diagnosis":
+		e = new(Diagnosis)
 	default:
-		return nil, fmt.Errorf(`event is %q: must be "step" or "epoch"`, head.Event)
+		return nil, fmt.Errorf(`event is %q: must be "step", "epoch" or "diagnosis"`, head.Event)
 	}
 	return e, decode(line, e)
 }

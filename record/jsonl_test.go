@@ -111,7 +111,7 @@ func TestJSONLFaults(t *testing.T) {
 	for text, want := range map[string]string{
 		"{}\n":                                   `line 1 is broken: event is ""`,
 		"{\"event\":\"step\"}\nnonsense\n{}":     "line 2 is broken: invalid character",
-		"{\"event\":\"stop\"}\n":                 `event is "stop": must be "step" or "epoch"`,
+		"{\"event\":\"stop\"}\n":                 `event is "stop": must be "step", "epoch" or "diagnosis"`,
 		"{\"event\":\"step\",\"lr\":\"high\"}\n": "line 1 is broken: lr: json",
 		"\n":                                     "line 1 is broken",
 	} {

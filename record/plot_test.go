@@ -89,10 +89,10 @@ func TestPlotRun(t *testing.T) {
 
 func TestPlotCompare(t *testing.T) {
 	runs := []Series{
-		{"bp <all>", epochs(3, 1), steps(30, 1, 1)},
-		{"sgr", epochs(3, 4), nil},
-		{"short", nil, steps(1, 1, 1)},
-		{"diverged", []Epoch{{Epoch: 1, Step: 10, TestAcc: math.NaN(), TrainLoss: math.NaN()}}, nil},
+		{Name: "bp <all>", Epochs: epochs(3, 1), Steps: steps(30, 1, 1)},
+		{Name: "sgr", Epochs: epochs(3, 4)},
+		{Name: "short", Steps: steps(1, 1, 1)},
+		{Name: "diverged", Epochs: []Epoch{{Epoch: 1, Step: 10, TestAcc: math.NaN(), TrainLoss: math.NaN()}}},
 	}
 	for n := 1; n <= len(runs); n++ {
 		path := filepath.Join(t.TempDir(), "compare.svg")

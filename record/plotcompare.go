@@ -15,6 +15,8 @@ type Series struct {
 	Name   string // in the legend
 	Epochs []Epoch
 	Steps  []Step // may be empty: the loss is then drawn from the epochs
+
+	Diagnoses []Diagnosis // for PlotFigures alone
 }
 
 // PlotCompare draws several runs in one SVG at path: test accuracy and training loss of the last module against the step, and

@@ -85,6 +85,9 @@ func (p *Progress) Epoch(e Epoch) error {
 	return nil
 }
 
+// Diagnosis prints nothing: it is for the pictures.
+func (p *Progress) Diagnosis(Diagnosis) error { return nil }
+
 // Close removes the bar; the lines stay.
 func (p *Progress) Close() error {
 	if p.bar != nil {

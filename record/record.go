@@ -1,8 +1,8 @@
 // Package record keeps what happened in a training run: typed events, and the sinks that take them.
 //
-// A run sends one Start, then Steps and Epochs, then closes its sink. Sinks write metrics.jsonl (OpenJSONL), TensorBoard
-// event files (OpenTensorBoard) and progress for people (NewProgress); Tee feeds several at once. When a run is over, PlotRun
-// and PlotCompare draw it, Table prints it beside others, and WriteJSON stores its Env and Summary.
+// A run sends one Start, then Steps, Diagnoses and Epochs, then closes its sink. Sinks write metrics.jsonl (OpenJSONL), TensorBoard
+// event files (OpenTensorBoard) and progress for people (NewProgress); Tee feeds several at once. When a run is over, PlotRun,
+// PlotDiagnosis, PlotFigures and PlotCompare draw it, Table prints it beside others, and WriteJSON stores its Env and Summary.
 //
 // Everywhere: steps and epochs count from 1, what has been done so far; accuracies are percent; times are seconds; memory is
 // bytes; a list with one entry a module starts at the module next to the input.
@@ -37,11 +37,13 @@ type Step struct {
 // Epoch is what one pass over the training set measured, the evaluation after it included.
 type Epoch struct {
 	Epoch           int       `json:"epoch"`
-	Step            int       `json:"step"`       // steps done at its end
-	TrainLoss       float64   `json:"train_loss"` // mean over the epoch, last module that trained
-	TestAcc         float64   `json:"test_acc"`   // last module
-	TestTop5        float64   `json:"test_top5"`  // last module
-	ModuleAcc       []float64 `json:"module_acc"` // each head on the test set, NaN for one that gives no answers; k-NN accuracy of each module where training used no labels
+	Step            int       `json:"step"`               // steps done at its end
+	TrainLoss       float64   `json:"train_loss"`         // mean over the epoch, last module that trained
+	TestAcc         float64   `json:"test_acc"`           // last module
+	TestTop5        float64   `json:"test_top5"`          // last module
+	TestLoss        *float64  `json:"test_loss,omitzero"` // cross-entropy of the last module; nil where nobody asked for it
+	TrainAcc        *float64  `json:"train_acc,omitzero"` // last module on training images, not augmented; likewise
+	ModuleAcc       []float64 `json:"module_acc"`         // each head on the test set, NaN for one that gives no answers; k-NN accuracy of each module where training used no labels
 	ModuleTop5      []float64 `json:"module_top5"`
 	ValAcc          *float64  `json:"val_acc,omitzero"` // last module on the validation set; nil without one
 	LR              float64   `json:"lr"`               // of the epoch's last step
@@ -55,6 +57,24 @@ type Epoch struct {
 	RestingBytes    int64     `json:"resting_bytes"` // what lives on between steps, computed from shapes
 }
 
+// Diagnosis is what was measured around one step on a held-out batch, a value a module; NaN where there is nothing to measure.
+// x_k are the features that module k puts out, δ = ∂L_{k+1}/∂x_k and r = ∂L_k/∂x_k. docs/diagnostics.md has the formulas.
+type Diagnosis struct {
+	Step       int       `json:"step"` // the step whose update ShiftTrain and Shift belong to; all else is measured in front of it
+	Epoch      int       `json:"epoch"`
+	Loss       []float64 `json:"loss"`           // L_k
+	SGRLoss    []float64 `json:"sgr_loss"`       // S(δ, r) with the module before
+	SGRCos     []float64 `json:"sgr_cos"`        // mean cosine of δ and r, likewise
+	Epsilon    []float64 `json:"epsilon"`        // ‖∇_θk L_K − ∇_θk L_k‖
+	GlobalNorm []float64 `json:"global_norm"`    // ‖∇_θk L_K‖
+	GlobalCos  []float64 `json:"global_cos"`     // cosine of ∇_θk L_k and ∇_θk L_K
+	Gap        []float64 `json:"gap"`            // ‖∇_θk L_{k+1} − ∇_θk L_k‖
+	Bound      []float64 `json:"bound"`          // ‖J‖·‖δ − r‖
+	Within     []float64 `json:"within_between"` // scatter within classes over that between them
+	Shift      []float64 `json:"shift"`          // ΔL_k by the update of the modules before
+	ShiftTrain []float64 `json:"shift_train"`    // the same on the batch that the update learned from
+}
+
 // Sink takes the events of one run, in order and from one goroutine. The events stay the caller's; a sink copies what it keeps.
 //
 // An error means that the record is no longer complete, for example because the disk is full: stop training. A sink that has
@@ -63,6 +83,7 @@ type Sink interface {
 	Start(Start) error
 	Step(Step) error
 	Epoch(Epoch) error
+	Diagnosis(Diagnosis) error
 	// Close writes what is pending and frees the sink, which must not be used after.
 	Close() error
 }
@@ -75,7 +96,10 @@ type tee []Sink
 func (t tee) Start(s Start) error { return t.each(func(k Sink) error { return k.Start(s) }) }
 func (t tee) Step(s Step) error   { return t.each(func(k Sink) error { return k.Step(s) }) }
 func (t tee) Epoch(e Epoch) error { return t.each(func(k Sink) error { return k.Epoch(e) }) }
-func (t tee) Close() error        { return t.each(Sink.Close) }
+func (t tee) Diagnosis(d Diagnosis) error {
+	return t.each(func(k Sink) error { return k.Diagnosis(d) })
+}
+func (t tee) Close() error { return t.each(Sink.Close) }
 
 func (t tee) each(send func(Sink) error) error {
 	var failed []error

@@ -83,22 +83,23 @@ type spy struct {
 	err   error
 }
 
-func (s *spy) Start(Start) error { s.calls++; return s.err }
-func (s *spy) Step(Step) error   { s.calls++; return s.err }
-func (s *spy) Epoch(Epoch) error { s.calls++; return s.err }
-func (s *spy) Close() error      { s.calls++; return s.err }
+func (s *spy) Start(Start) error         { s.calls++; return s.err }
+func (s *spy) Step(Step) error           { s.calls++; return s.err }
+func (s *spy) Epoch(Epoch) error         { s.calls++; return s.err }
+func (s *spy) Diagnosis(Diagnosis) error { s.calls++; return s.err }
+func (s *spy) Close() error              { s.calls++; return s.err }
 
 func TestTeeReachesAllDespiteAFailure(t *testing.T) {
 	full := errors.New("disk is full")
 	bad, good := &spy{err: full}, &spy{}
 	sink := Tee(bad, good)
-	for i, err := range []error{sink.Start(Start{}), sink.Step(Step{}), sink.Epoch(Epoch{}), sink.Close()} {
+	for i, err := range []error{sink.Start(Start{}), sink.Step(Step{}), sink.Epoch(Epoch{}), sink.Diagnosis(Diagnosis{}), sink.Close()} {
 		if !errors.Is(err, full) {
 			t.Errorf("call %d: error %v, want %v", i, err, full)
 		}
 	}
-	if bad.calls != 4 || good.calls != 4 {
-		t.Errorf("calls = %d and %d, want 4 each", bad.calls, good.calls)
+	if bad.calls != 5 || good.calls != 5 {
+		t.Errorf("calls = %d and %d, want 5 each", bad.calls, good.calls)
 	}
 	if err := Tee().Close(); err != nil {
 		t.Errorf("an empty tee fails: %v", err)
@@ -115,7 +116,7 @@ func TestAFullDiskSurfaces(t *testing.T) {
 	}
 	for name, sink := range map[string]Sink{"jsonl": &JSONL{full()}, "tensorboard": &TensorBoard{full()}} {
 		t.Run(name, func(t *testing.T) {
-			for _, err := range []error{sink.Step(Step{}), sink.Epoch(Epoch{}), sink.Close()} {
+			for _, err := range []error{sink.Step(Step{}), sink.Epoch(Epoch{}), sink.Diagnosis(Diagnosis{}), sink.Close()} {
 				if err == nil || !strings.Contains(err.Error(), "no space left") {
 					t.Errorf("error = %v, want no space left", err)
 				}

@@ -90,8 +90,13 @@ func (t *TensorBoard) Epoch(e Epoch) error {
 	v.add("train/epoch_loss", e.TrainLoss)
 	v.add("test/accuracy", e.TestAcc)
 	v.add("test/top5", e.TestTop5)
-	if e.ValAcc != nil {
-		v.add("validation/accuracy", *e.ValAcc)
+	for _, o := range []struct {
+		tag   string
+		value *float64
+	}{{"validation/accuracy", e.ValAcc}, {"test/loss", e.TestLoss}, {"train/accuracy", e.TrainAcc}} {
+		if o.value != nil {
+			v.add(o.tag, *o.value)
+		}
 	}
 	v.add("speed/epoch_images_per_second", e.ImagesPerSecond)
 	v.add("speed/epoch_seconds", e.Seconds)
@@ -104,6 +109,15 @@ func (t *TensorBoard) Epoch(e Epoch) error {
 	v.addModules("epoch_busy_seconds", e.ModuleBusy)
 	v.addModules("epoch_wait_seconds", e.ModuleWait)
 	return t.event(e.Step, fieldSummary, v)
+}
+
+// Diagnosis writes its scalars.
+func (t *TensorBoard) Diagnosis(d Diagnosis) error {
+	var v scalars
+	for _, q := range quantities {
+		v.addModules("diagnosis/"+q.key, q.of(d))
+	}
+	return t.event(d.Step, fieldSummary, v)
 }
 
 // Close flushes the events to the disk and closes the file.

@@ -12,7 +12,7 @@ import (
 )
 
 // Compare trains the recipes one after the other, each into a folder of its name under o.Out, and draws them in one
-// picture, compare.svg. sink makes the sink of each run. Runs that were finished before an error or an interruption
+// picture, compare.svg, and what was diagnosed as the paper's figures do. sink makes the sink of each run. Runs that were finished before an error or an interruption
 // are returned with it. With o.Resume, runs go on where they stopped, and those that were done stay as they are.
 func Compare(ctx context.Context, configs []Config, o Options, sink func() record.Sink) ([]record.Summary, error) {
 	names := runNames(configs)
@@ -46,9 +46,12 @@ func Compare(ctx context.Context, configs []Config, o Options, sink func() recor
 		if err != nil {
 			return summaries, err
 		}
-		series = append(series, record.Series{Name: names[i], Epochs: log.Epochs, Steps: log.Steps})
+		series = append(series, record.Series{Name: names[i], Epochs: log.Epochs, Steps: log.Steps, Diagnoses: log.Diagnoses})
 	}
 	if err := record.PlotCompare(filepath.Join(o.Out, "compare.svg"), series); err != nil {
+		return summaries, err
+	}
+	if err := record.PlotFigures(o.Out, series); err != nil {
 		return summaries, err
 	}
 	table := record.Table(summaries).Markdown() + "\n"

@@ -30,6 +30,7 @@ type Config struct {
 	Optim     optim.Options         `recipe:"optim"`
 	Schedule  optim.ScheduleOptions `recipe:"schedule"`
 	Probe     ProbeOptions          `recipe:"probe"`
+	Diagnose  DiagnoseOptions       `recipe:"diagnose"`
 }
 
 // Load resolves a recipe: an embedded name, a file, or "" for the quickstart; then the assignments key=value in order.
@@ -78,6 +79,9 @@ type Model struct {
 	Learner local.Learner
 	Views   int // of each image in training: 2 for methods that learn without labels, whose heads give no answers
 	Cycles  int // runs through the schedule of the learning rate
+
+	chain   *local.Chain     // what Learner drives
+	measure *local.Reconcile // S, as a diagnosis takes it
 }
 
 // Images is what a model must know of the images that it gets.
@@ -118,9 +122,12 @@ func NewModel(c Config, in Images, inference bool) (*Model, error) {
 		return nil, err
 	}
 	rule.Seed = c.Seed
-	m := &Model{Config: c, Net: net, Views: rule.Views, Cycles: schedule.Cycles(len(modules))}
 	chain := local.NewChain(modules, rule, schedule, c.dtype())
 	chain.Pixels = in.Pixels
+	m := &Model{
+		Config: c, Net: net, Views: rule.Views, Cycles: schedule.Cycles(len(modules)),
+		chain: chain, measure: options.Reconcile(),
+	}
 	if m.Learner = chain; options.Pipeline > 0 && !inference {
 		m.Learner = local.NewPipeline(chain, options.Pipeline, threads)
 	}

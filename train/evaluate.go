@@ -10,7 +10,7 @@ import (
 	"github.com/locus-learn/locus/torch"
 )
 
-// Evaluate returns the accuracy of every head of a model on images normalised by mean and std; NaN of one that gives no
+// Evaluate returns accuracy and loss of every head of a model on images normalised by mean and std; NaN of one that gives no
 // answers.
 func Evaluate(ctx context.Context, m *Model, images data.Images, mean, std []float64) ([]Accuracy, error) {
 	defer torch.Pin()()
@@ -38,6 +38,7 @@ func Evaluate(ctx context.Context, m *Model, images data.Images, mean, std []flo
 		for i, s := range scores {
 			sum[i].Top1 += float64(s.Top1)
 			sum[i].Top5 += float64(s.Top5)
+			sum[i].Loss += s.Loss
 			n[i] += s.N
 		}
 	}
@@ -47,6 +48,7 @@ func Evaluate(ctx context.Context, m *Model, images data.Images, mean, std []flo
 	for i := range sum {
 		sum[i].Top1 = 100 * sum[i].Top1 / float64(n[i]) // 0/0 is NaN
 		sum[i].Top5 = 100 * sum[i].Top5 / float64(n[i])
+		sum[i].Loss /= float64(n[i])
 	}
 	return sum, nil
 }

@@ -21,6 +21,9 @@ const (
 	envFile     = "env.json"
 	metricsFile = "metrics.jsonl"
 	summaryFile = "summary.json"
+
+	// DiagnosisFile is the table of a run that is diagnosed.
+	DiagnosisFile = "diagnosis.md"
 )
 
 // DefaultOut returns runs/<name>-<time>.
@@ -42,7 +45,7 @@ func holdsRun(dir string) bool {
 func prepare(dir string) error {
 	if holdsRun(dir) {
 		for _, pattern := range []string{
-			lastFile, bestFile, emaFile, "state-*.safetensors", "events.out.tfevents.*", "plots/*.svg", metricsFile, summaryFile, envFile, configFile,
+			lastFile, bestFile, emaFile, "state-*.safetensors", "events.out.tfevents.*", "plots/*.svg", metricsFile, summaryFile, DiagnosisFile, envFile, configFile,
 		} {
 			paths, err := filepath.Glob(filepath.Join(dir, pattern))
 			if err != nil {

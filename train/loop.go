@@ -59,10 +59,8 @@ func (r *Run) epoch(ctx context.Context, loader *data.Loader, saved *time.Time) 
 			return err
 		}
 		x, y := r.tensors(batch)
-		left, err := r.model.Learner.Step(x, y, local.Tick{
-			Step: step, Done: float64(step) / float64(r.at.Total), LR: r.rate(step),
-		})
-		if err = cmp.Or(r.report(left, began), err); err != nil {
+		at := local.Tick{Step: step, Done: float64(step) / float64(r.at.Total), LR: r.rate(step)}
+		if err := r.step(ctx, x, y, at, began); err != nil {
 			return err
 		}
 		if time.Since(*saved) > checkpointInterval {
@@ -76,6 +74,15 @@ func (r *Run) epoch(ctx context.Context, loader *data.Loader, saved *time.Time) 
 		}
 	}
 	return nil
+}
+
+// step trains on a batch, which it consumes, and reports; began is when the batch was asked for.
+func (r *Run) step(ctx context.Context, x, y torch.Tensor, at local.Tick, began time.Time) error {
+	if r.diagnosing() && at.Step%r.model.Config.Diagnose.Every == 0 {
+		return r.diagnosed(ctx, x, y, at, began)
+	}
+	left, err := r.model.Learner.Step(x, y, at)
+	return cmp.Or(r.report(left, began), err)
 }
 
 // drain waits for the batches in the network: only then have all modules, and the position, seen the same ones.

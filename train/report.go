@@ -90,7 +90,7 @@ func (r *Run) endEpoch(ctx context.Context) error {
 	last := test[len(test)-1]
 	e := record.Epoch{
 		Epoch: r.at.Epoch + 1, Step: r.at.Step, TrainLoss: s.Loss / float64(s.Steps),
-		TestAcc: last.Top1, TestTop5: last.Top5,
+		TestAcc: last.Top1, TestTop5: last.Top5, TestLoss: &last.Loss,
 		LR: r.rate(r.at.Step - 1), SGRLoss: values(s.SGR), SGRCos: values(s.Cos),
 		ModuleBusy: values(s.Busy), ModuleWait: values(s.Wait),
 		Seconds: s.Seconds, ImagesPerSecond: float64(s.Steps*r.model.Config.Data.Batch) / s.Seconds,
@@ -98,6 +98,13 @@ func (r *Run) endEpoch(ctx context.Context) error {
 	}
 	for _, h := range test {
 		e.ModuleAcc, e.ModuleTop5 = append(e.ModuleAcc, h.Top1), append(e.ModuleTop5, h.Top5)
+	}
+	if r.diagnosing() {
+		train, err := r.evaluate(ctx, r.seen())
+		if err != nil {
+			return err
+		}
+		e.TrainAcc = &train[len(train)-1].Top1
 	}
 	if r.set.Validation.Len() > 0 {
 		val, err := r.evaluate(ctx, r.set.Validation)
@@ -120,8 +127,8 @@ func (r *Run) endEpoch(ctx context.Context) error {
 	return r.sink.Epoch(e)
 }
 
-// Accuracy of one head in percent.
-type Accuracy struct{ Top1, Top5 float64 }
+// Accuracy of one head in percent, with its mean cross-entropy.
+type Accuracy struct{ Top1, Top5, Loss float64 }
 
 func (r *Run) evaluate(ctx context.Context, images data.Images) ([]Accuracy, error) {
 	return r.model.measure(ctx, r.set, images, r.set.Mean, r.set.Std)
@@ -154,6 +161,11 @@ func (r *Run) finish(stopped string) (record.Summary, error) {
 		s.TestAcc, s.TestTop5, s.ModuleAcc = e.TestAcc, e.TestTop5, e.ModuleAcc
 		s.PeakBytes = max(s.PeakBytes, e.PeakBytes)
 		if err := record.PlotRun(r.dir, log.Epochs, log.Steps); err != nil {
+			return s, err
+		}
+	}
+	if len(log.Diagnoses) > 0 {
+		if err := r.drawDiagnoses(log); err != nil {
 			return s, err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -87,7 +88,10 @@ func trainOne(cmd *cobra.Command, c train.Config, o train.Options) error {
 	if err != nil {
 		return err
 	}
-	return printSummary(cmd.OutOrStdout(), s, o.Out)
+	if err := printSummary(cmd.OutOrStdout(), s, o.Out); err != nil || c.Diagnose.Every == 0 {
+		return err
+	}
+	return printColumns(cmd.OutOrStdout(), []string{"diagnosis\t" + filepath.Join(o.Out, train.DiagnosisFile)})
 }
 
 // again repeats --data, which a run folder does not remember.

@@ -1,0 +1,121 @@
+package train
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/seed"
+	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/record"
+	"github.com/locus-learn/locus/torch"
+)
+
+// DiagnoseOptions is the `diagnose` section of a recipe.
+type DiagnoseOptions struct {
+	Every int `recipe:"every" default:"0" min:"0" doc:"steps from one diagnosis to the next, the first step being the first; 0 = none"`
+	Batch int `recipe:"batch" default:"128" min:"2" doc:"held-out images of a diagnosis"`
+}
+
+func (r *Run) diagnosing() bool { return r.model.Config.Diagnose.Every > 0 }
+
+// diagnosed takes a step with a diagnosis around it. The network is empty before and after. Neither the time nor the memory
+// of the diagnosis counts as the run's.
+func (r *Run) diagnosed(ctx context.Context, x, y torch.Tensor, at local.Tick, began time.Time) error {
+	batch := local.Signal{X: x, Y: y}
+	if err := r.drain(); err != nil {
+		batch.Free()
+		return err
+	}
+	paused, resting := time.Now(), torch.LiveBytes()
+	probe, err := r.probe(ctx, batch, at)
+	if err != nil {
+		batch.Free()
+		return err
+	}
+	defer probe.Free()
+	extra := torch.LiveBytes() - resting
+	began = began.Add(time.Since(paused))
+	torch.ResetPeak()
+	left, err := r.model.Learner.Step(x, y, at)
+	if err == nil {
+		var rest []local.Outcome
+		rest, err = r.model.Learner.Drain()
+		left = append(left, rest...)
+	}
+	r.peak = max(r.peak, torch.PeakBytes()-extra)
+	paused = time.Now()
+	if err == nil {
+		err = probe.After()
+	}
+	probe.Free()
+	torch.ResetPeak()
+	if err := cmp.Or(r.report(left, began.Add(time.Since(paused))), err); err != nil {
+		return err
+	}
+	d := probe.Diagnosis
+	return r.sink.Diagnosis(record.Diagnosis{
+		Step: r.at.Step, Epoch: r.at.Epoch + 1, Loss: d.Loss, SGRLoss: d.SGR, SGRCos: d.Cos, Epsilon: d.Epsilon,
+		GlobalNorm: d.GlobalNorm, GlobalCos: d.GlobalCos, Gap: d.Gap, Bound: d.Bound, Within: d.Within,
+		Shift: d.Shift, ShiftTrain: d.ShiftTrain,
+	})
+}
+
+// probe measures the network in front of the step that learns from batch, which stays.
+func (r *Run) probe(ctx context.Context, batch local.Signal, at local.Tick) (*local.Probe, error) {
+	held, err := r.held(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := torch.NewScope(torch.NoGrad)
+	defer s.Close()
+	train := local.Signal{X: s.Clone(batch.X).Keep(), Y: s.Clone(batch.Y).Keep()}
+	return local.NewProbe(r.model.chain, held, train, at, r.model.measure)
+}
+
+// held is a batch, the same each time, of images that the run does not learn from: validation images where there are any.
+func (r *Run) held(ctx context.Context) (local.Signal, error) {
+	images := r.set.Validation
+	if images.Len() == 0 {
+		images = r.set.Test
+	}
+	loader := data.NewLoader(images, data.LoaderOptions{
+		Batch: r.model.Config.Diagnose.Batch, Workers: 1, KeepLast: true, Shuffle: true,
+		Seed: seed.Derive(r.model.Config.Seed, "diagnose/held"),
+	})
+	defer loader.Close()
+	b, err := loader.Next(ctx)
+	if errors.Is(err, io.EOF) {
+		return local.Signal{}, fault.New("%w: none of %d to diagnose on", data.ErrBroken, images.Len())
+	}
+	if err != nil {
+		return local.Signal{}, err
+	}
+	x, y := toTensors(b, r.set.Mean, r.set.Std, r.model.Config.dtype())
+	return local.Signal{X: x, Y: y}, nil
+}
+
+// seen are training images, as many as the test set has, to be evaluated on as they are.
+func (r *Run) seen() data.Images {
+	n := min(r.set.Test.Len(), r.set.Train.Len())
+	_, taken := r.set.Train.Split(n, seed.Derive(r.model.Config.Seed, "diagnose/seen"))
+	return taken
+}
+
+// drawDiagnoses writes the pictures and the table of a diagnosed run.
+func (r *Run) drawDiagnoses(log record.Log) error {
+	if err := record.PlotDiagnosis(r.dir, log.Diagnoses); err != nil {
+		return err
+	}
+	run := record.Series{Name: r.model.Config.Name, Epochs: log.Epochs, Steps: log.Steps, Diagnoses: log.Diagnoses}
+	if err := record.PlotFigures(filepath.Join(r.dir, "plots"), []record.Series{run}); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(r.dir, DiagnosisFile), []byte(record.DiagnosisTable(log.Diagnoses)+"\n"), 0o644)
+}
