@@ -39,9 +39,6 @@ func (o Options) twins(term Term, credit Credit) Rule {
 
 // checkTwins refuses what has no meaning without labels.
 func checkTwins(o Options) error {
-	if o.Fraction > 0 && o.Fraction < 1 {
-		return fault.New("method.fraction is %g: must be 1 for method.name %s, whose batches are two views", o.Fraction, o.Name)
-	}
 	if o.Smoothing != 0 {
 		return fault.New("method.label_smoothing is %g: must be 0 for method.name %s, which learns without labels", o.Smoothing, o.Name)
 	}

@@ -80,8 +80,8 @@ type Model struct {
 	Views   int // of each image in training: 2 for methods that learn without labels, whose heads give no answers
 	Cycles  int // runs through the schedule of the learning rate
 
-	chain   *local.Chain     // what Learner drives
-	measure *local.Reconcile // S, as a diagnosis takes it
+	chain *local.Chain     // what Learner drives
+	term  *local.Reconcile // S, as a diagnosis takes it
 }
 
 // Images is what a model must know of the images that it gets.
@@ -108,6 +108,9 @@ func NewModel(c Config, in Images, inference bool) (*Model, error) {
 	if rule.Views > 1 && c.Data.Augment == "none" {
 		return nil, fault.New("data.augment is none: must be barlow, resized-crop or crop-flip for method.name %s, which learns from two views of an image that differ", method.Name)
 	}
+	if rule.Views > 1 && c.Diagnose.Every > 0 {
+		return nil, fault.New("diagnose.every is %d: must be 0 with method %s, which learns without labels", c.Diagnose.Every, method.Name)
+	}
 	build := func(params []*nn.Param) optim.Optimizer { return optim.New(c.Optim, params) }
 	if inference {
 		build = nil
@@ -126,7 +129,7 @@ func NewModel(c Config, in Images, inference bool) (*Model, error) {
 	chain.Pixels = in.Pixels
 	m := &Model{
 		Config: c, Net: net, Views: rule.Views, Cycles: schedule.Cycles(len(modules)),
-		chain: chain, measure: options.Reconcile(),
+		chain: chain, term: options.Reconcile(),
 	}
 	if m.Learner = chain; options.Pipeline > 0 && !inference {
 		m.Learner = local.NewPipeline(chain, options.Pipeline, threads)

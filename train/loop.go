@@ -40,7 +40,7 @@ func (r *Run) Train(ctx context.Context) (record.Summary, error) {
 		}
 		saved = time.Now()
 	}
-	if err := r.probe(ctx); err != nil {
+	if err := r.linearProbe(ctx); err != nil {
 		return r.stopped(err)
 	}
 	return r.finish("")

@@ -40,7 +40,7 @@ func (o ProbeOptions) neighbours(ctx context.Context, bank, queries features, k,
 			}
 		}
 	}
-	return Accuracy{100 * float64(top1) / float64(n), 100 * float64(top5) / float64(n)}, nil
+	return Accuracy{Top1: 100 * float64(top1) / float64(n), Top5: 100 * float64(top5) / float64(n), Loss: math.NaN()}, nil
 }
 
 // rank returns how many classes have more of the vote than the right one; all of them if it has none. Of equal votes the

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"math"
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/seed"
@@ -21,9 +22,9 @@ type ProbeOptions struct {
 	Batch       int     `recipe:"batch" default:"256" min:"1" doc:"self-supervised: batch of the linear probe"`
 }
 
-// probe trains a linear classifier on the frozen features of every module of a run that used no labels. Features are found
+// linearProbe trains a linear classifier on the frozen features of every module of a run that used no labels. Features are found
 // once, without augmentation.
-func (r *Run) probe(ctx context.Context) error {
+func (r *Run) linearProbe(ctx context.Context) error {
 	m := r.model
 	o := m.Config.Probe
 	if m.Views < 2 || o.Epochs == 0 || r.at.Step == 0 {
@@ -86,7 +87,7 @@ func (o ProbeOptions) linear(ctx context.Context, train, test features, k, class
 		return a, err
 	}
 	s := scores[0]
-	return Accuracy{100 * float64(s.Top1) / float64(s.N), 100 * float64(s.Top5) / float64(s.N)}, nil
+	return Accuracy{Top1: 100 * float64(s.Top1) / float64(s.N), Top5: 100 * float64(s.Top5) / float64(s.N), Loss: math.NaN()}, nil
 }
 
 // rows returns module k's features of some images, and their labels; the caller owns both.
