@@ -88,3 +88,37 @@ func TestDropNeedsDraws(t *testing.T) {
 		t.Error("a pass without draws drops something")
 	}
 }
+
+// Noise has the share of its input's deviation that was asked for, in every type, and is what gates replay, whatever comes
+// in then.
+func TestNoise(t *testing.T) {
+	s := torch.NewScope(torch.NoGrad)
+	defer s.Close()
+	for _, dtype := range []torch.DType{torch.Float32, torch.Float64, torch.BFloat16} {
+		x := s.Full(dtype, 0, 400, 500)
+		x.Normal(3, 2, 1)
+		gates := &nn.Gates{}
+		p := &nn.Pass{Scope: s, Train: true, Gates: gates, Draws: nn.NewDraws(7)}
+		y := p.Noise(x, 0.25)
+		noise, square := s.Add(y, x, -1).Float64s(), 0.0
+		for _, v := range noise {
+			square += v * v
+		}
+		if d := math.Sqrt(square / float64(len(noise))); math.Abs(d-0.5) > 0.01 {
+			t.Errorf("%v: the noise's deviation is %.3f, want a quarter of 2", dtype, d)
+		}
+		if again := p.Noise(x, 0.25); again.Equal(y) {
+			t.Errorf("%v: two draws of one pass are the same", dtype)
+		}
+		zero := s.ZerosLike(x)
+		fresh := &nn.Pass{Scope: s, Train: true, Draws: nn.NewDraws(7)}
+		if again := fresh.Noise(x, 0.25); !again.Equal(y) {
+			t.Errorf("%v: the same stream makes other noise", dtype)
+		}
+		gates.Replay()
+		if replayed := s.Add(p.Noise(zero, 0.25), x, 1); !replayed.Equal(y) {
+			t.Errorf("%v: a replay makes other noise", dtype)
+		}
+		gates.Free()
+	}
+}

@@ -6,7 +6,7 @@ import "github.com/locus-learn/locus/torch"
 //
 //	g ← g + weight_decay·θ;  g ← g·trust·‖θ‖/‖g‖ where neither norm is 0;  b ← momentum·b + g;  θ ← θ − lr·b
 //
-// The first two act on what `decay` says; biases and norms then take plain steps.
+// The first two act on what `decay` says; biases and norms then take plain steps, of plain·g.
 type lars struct {
 	group
 	o        Options
@@ -25,6 +25,9 @@ func (l *lars) Step(grads []torch.Tensor, lr float64) {
 		if a, b := theta[i].Norm(), g[i].Norm(); a > 0 && b > 0 {
 			torch.ForeachScale(g[i:i+1], l.o.Trust*a/b)
 		}
+	}
+	if plain := l.rest(grads); len(plain) > 0 && l.o.Plain > 0 {
+		torch.ForeachScale(plain, l.o.Plain)
 	}
 	torch.ForeachScale(l.momentum, l.o.Momentum)
 	torch.ForeachAdd(l.momentum, grads, 1)

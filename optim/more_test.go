@@ -151,3 +151,29 @@ func TestOptionsValidate(t *testing.T) {
 		t.Errorf("%v, want %q", err, want)
 	}
 }
+
+// The factor of plain steps is one of their rate, and leaves the other tensors alone.
+func TestPlainStepsHaveARateOfTheirOwn(t *testing.T) {
+	s := torch.NewScope(torch.NoGrad)
+	defer s.Close()
+	g := nntest.Open(t, s, "testdata/more.safetensors")
+	run := func(plain, factor float64) (weight, bias []float64) {
+		o := options("lars_weights")
+		o.Plain = plain
+		r := newTrainee(t, s, g, o)
+		for i := range 3 {
+			grad := func(name string) torch.Tensor { return s.Clone(g.Get(t, fmt.Sprintf("grad|%d|%s", i, name))) }
+			r.Step([]torch.Tensor{grad("weight"), grad("bias")}, factor*rates[i])
+		}
+		return r.weight.Value.Float64s(), r.bias.Value.Float64s()
+	}
+	weight, bias := run(0.25, 1)
+	plainWeight, _ := run(1, 1)
+	_, slowBias := run(1, 0.25)
+	if !slices.Equal(weight, plainWeight) {
+		t.Error("weights differ")
+	}
+	if e := nntest.RelativeError(bias, slowBias); e > 1e-6 {
+		t.Errorf("the bias is off by %.1e from one at a quarter of the rate", e)
+	}
+}

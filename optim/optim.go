@@ -3,6 +3,7 @@ package optim
 
 import (
 	"math"
+	"slices"
 
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/nn"
@@ -21,6 +22,7 @@ type Options struct {
 	Betas       []float64 `recipe:"betas" default:"0.9,0.999" min:"0" max:"0.999999" doc:"of adamw: decay of the means of the gradient and of its square"`
 	Eps         float64   `recipe:"eps" default:"1e-8" min:"0" doc:"of adamw: added to the root of the mean square"`
 	Trust       float64   `recipe:"trust" default:"0.001" min:"0" doc:"of lars: the length of a step as a share of a tensor's own"`
+	Plain       float64   `recipe:"plain" default:"1" above:"0" doc:"of lars with decay weights: factor of the rate of biases and norms, which take plain steps; Barlow Twins has 0.024"`
 	Clip        float64   `recipe:"clip" default:"0" min:"0" doc:"longest gradient of a module (L2 norm); 0 = any"`
 	Accumulate  int       `recipe:"accumulate" default:"1" min:"1" doc:"batches whose mean gradient makes one update"`
 	EMA         float64   `recipe:"ema" default:"0" min:"0" max:"0.999999" doc:"decay of an exponential moving average of the weights, saved as ema.safetensors; 0 = none"`
@@ -105,6 +107,17 @@ func (g group) pick(ts []torch.Tensor) []torch.Tensor {
 	out := make([]torch.Tensor, len(g.decayed))
 	for i, k := range g.decayed {
 		out[i] = ts[k]
+	}
+	return out
+}
+
+// rest returns those of a list in the order of the parameters that pick leaves out.
+func (g group) rest(ts []torch.Tensor) []torch.Tensor {
+	var out []torch.Tensor
+	for i, t := range ts {
+		if !slices.Contains(g.decayed, i) {
+			out = append(out, t)
+		}
 	}
 	return out
 }

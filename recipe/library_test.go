@@ -55,6 +55,7 @@ type known struct {
 		Nesterov    bool    `recipe:"nesterov"`
 		WeightDecay float64 `recipe:"weight_decay" default:"5e-4"`
 		Decay       string  `recipe:"decay" default:"all"`
+		Plain       float64 `recipe:"plain" default:"1"`
 	} `recipe:"optim"`
 	Schedule struct {
 		Name       string  `recipe:"name" default:"cosine"`
