@@ -64,15 +64,16 @@ func PlotFigures(dir string, runs []Series) error {
 		legend.Add(run.Name, &plotter.Line{LineStyle: distinct(i)})
 	}
 	for _, f := range []struct {
-		name   string
-		panels []figurePanel
+		name    string
+		columns int
+		panels  []figurePanel
 	}{
-		{"agreement", []figurePanel{
+		{"agreement", 2, []figurePanel{
 			{"SGR loss, mean over neighbours", "S(δ, r)", false, Series.meanSGR},
 			{"Test accuracy", "accuracy (%)", false, Series.accuracy},
 		}},
-		{"shift", shiftPanels(runs)},
-		{"curves", []figurePanel{
+		{"shift", shiftModules, shiftPanels(runs)},
+		{"curves", 2, []figurePanel{
 			{"Training loss", "loss", false, Series.epochLoss},
 			{"Training accuracy", "accuracy (%)", false, Series.trainAccuracy},
 			{"Test loss", "loss", false, Series.testLoss},
@@ -92,7 +93,7 @@ func PlotFigures(dir string, runs []Series) error {
 		if len(panels) < len(f.panels) {
 			continue
 		}
-		if err := saveGrid(filepath.Join(dir, f.name+".svg"), panels, min(len(panels), 3), legend); err != nil {
+		if err := saveGrid(filepath.Join(dir, f.name+".svg"), panels, f.columns, legend); err != nil {
 			return err
 		}
 	}
@@ -207,6 +208,7 @@ func saveGrid(path string, panels []*panel, columns int, legend plot.Legend) err
 		return nil
 	}
 	const width, height, margin = 10.5 * vg.Centimeter, 7.5 * vg.Centimeter, 12
+	columns = min(columns, len(panels))
 	rows := (len(panels) + columns - 1) / columns
 	column := legend.Rectangle(draw.Canvas{}).Size().X + vg.Points(24)
 	return saveSVG(path, vg.Length(columns)*width+column, vg.Length(rows)*height, func(c draw.Canvas) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,7 +47,7 @@ images and number of steps, which greedy shares out among its modules. A head wi
 			o := f.options(cmd)
 			o.Budget = len(methods) > 0
 			rows, err := train.Compare(cmd.Context(), configs, o, sink)
-			return f.finish(cmd, rows, err)
+			return f.finish(cmd, rows, err, slices.ContainsFunc(configs, func(c train.Config) bool { return c.Diagnose.Every > 0 }))
 		},
 	}
 	f.add(cmd, "runs/compare-TIME")
@@ -86,7 +87,7 @@ func (f *runFlags) configs(recipes, methods []string) ([]train.Config, error) {
 }
 
 // finish prints the runs that are done, also when the comparison ended early.
-func (f *runFlags) finish(cmd *cobra.Command, rows record.Table, err error) error {
+func (f *runFlags) finish(cmd *cobra.Command, rows record.Table, err error, diagnosed bool) error {
 	w := cmd.OutOrStdout()
 	if len(rows) > 0 {
 		text := rows.Plain()
@@ -101,9 +102,9 @@ func (f *runFlags) finish(cmd *cobra.Command, rows record.Table, err error) erro
 	if err != nil {
 		return err
 	}
-	return printColumns(w, []string{
-		"picture\t" + filepath.Join(f.out, "compare.svg"),
-		"table\t" + filepath.Join(f.out, "compare.md"),
-		"runs\t" + f.out,
-	})
+	lines := []string{"picture\t" + filepath.Join(f.out, "compare.svg")}
+	if diagnosed {
+		lines = append(lines, "figures\t"+filepath.Join(f.out, "{agreement,shift,curves}.svg"))
+	}
+	return printColumns(w, append(lines, "table\t"+filepath.Join(f.out, "compare.md"), "runs\t"+f.out))
 }
