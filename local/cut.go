@@ -38,6 +38,20 @@ func Cuts(blocks []nn.Block, published map[int][]string, k int, explicit []strin
 	return append(ends, len(blocks)), nil
 }
 
+// Auto reports whether the cuts are to be chosen by measuring, and for what: "memory" or "time".
+func (o Options) Auto() (goal string, auto bool) {
+	if len(o.Cuts) != 1 {
+		return "", false
+	}
+	switch o.Cuts[0] {
+	case "auto":
+		return "memory", true
+	case "auto:time":
+		return "time", true
+	}
+	return "", false
+}
+
 // Ends returns the number of blocks in front of each module's end, as the method and its options cut the network.
 func (m Method) Ends(blocks []nn.Block, published map[int][]string, o Options) ([]int, error) {
 	if m.Cut == Everywhere {

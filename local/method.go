@@ -12,7 +12,7 @@ import (
 type Options struct {
 	Name       string   `recipe:"name" default:"sgr" doc:"how the network learns; 'locus list methods' shows them"`
 	Modules    int      `recipe:"modules" default:"3" min:"1" doc:"K, the number of gradient-isolated modules; bp and fa have one, methods without back-propagation one a block"`
-	Cuts       []string `recipe:"cuts" default:"" doc:"blocks that end modules 1 to K-1; wins over modules"`
+	Cuts       []string `recipe:"cuts" default:"" doc:"blocks that end modules 1 to K-1; wins over modules; auto = the modules with the least peak memory, auto:time = the most even time, for a pipeline"`
 	Pipeline   int      `recipe:"pipeline" default:"0" min:"0" doc:"batches in flight through modules that work at the same time; 0 = one after the other, in lock-step"`
 	Lambda     float64  `recipe:"lambda" default:"1" min:"0" doc:"weight of the reconciliation term"`
 	Reduction  string   `recipe:"reduction" default:"mean" oneof:"mean batch sum" doc:"of the term: over B*D, over B, or none"`
@@ -119,6 +119,9 @@ func Lookup(o Options) (Method, Options, error) {
 	m := methods[i]
 	if m.Cut == Nowhere {
 		o.Modules, o.Cuts = 1, nil
+	}
+	if _, auto := o.Auto(); auto && m.Cut == Everywhere {
+		return Method{}, o, fault.New("method.cuts is %s: must be empty for method.name %s, which cuts behind every block", o.Cuts[0], o.Name)
 	}
 	if o.Pipeline > 0 && m.Claims.Locking == Inside {
 		return Method{}, o, fault.New("method.pipeline is %d: must be 0 for method.name %s, whose modules wait for the network's error", o.Pipeline, o.Name)

@@ -101,6 +101,10 @@ func NewModel(c Config, in Images, inference bool) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c, err = planned(c, options, in); err != nil {
+		return nil, err
+	}
+	options.Cuts = c.Method.Cuts
 	rule, schedule := method.Compose(options)
 	if err := mixes(c.Data, method, rule); err != nil {
 		return nil, err

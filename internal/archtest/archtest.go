@@ -21,11 +21,12 @@ const module = "github.com/locus-learn/locus"
 // edges lists, for each package, the packages of ours that it may import. The packages under internal/ are leaves:
 // every package may import them, and they import nothing else of ours.
 var edges = map[string][]string{
-	"cmd/locus":       {"recipe", "train", "bench", "theory", "record", "data", "zoo", "local", "local/localtest", "torch"},
+	"cmd/locus":       {"recipe", "train", "plan", "bench", "theory", "record", "data", "zoo", "local", "local/localtest", "torch"},
 	"bench":           {"train", "local", "zoo", "nn", "optim", "data", "record", "torch", "recipe"},
-	"train":           {"local", "zoo", "data", "nn", "optim", "record", "recipe", "safetensors", "torch"},
+	"train":           {"plan", "local", "zoo", "data", "nn", "optim", "record", "recipe", "safetensors", "torch"},
 	"local/localtest": {"train", "local", "nn", "optim", "torch"},
 	"theory":          {"nn", "torch", "local", "zoo"},
+	"plan":            {"local", "zoo", "nn", "optim", "torch"},
 	"local":           {"nn", "optim", "torch"},
 	"zoo":             {"nn", "torch"},
 	"nn":              {"torch"},
@@ -41,6 +42,7 @@ var edges = map[string][]string{
 // testEdges lists what a package's external tests may import besides: helpers, and nets to try things on.
 var testEdges = map[string][]string{
 	"nn": {"nn/nntest"}, "optim": {"nn/nntest"}, "zoo": {"nn/nntest"}, "local": {"nn/nntest", "zoo"},
+	"plan": {"bench", "train"},
 }
 
 // engine is the one package that may use cgo.

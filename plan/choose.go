@@ -1,0 +1,133 @@
+package plan
+
+import (
+	"math"
+
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/local"
+)
+
+// Goal is what cuts are chosen for.
+type Goal string
+
+const (
+	Memory Goal = "memory" // the least peak of a step in lock-step
+	Time   Goal = "time"   // the least time of the slowest module, which sets a pipeline's pace
+)
+
+// Ends returns the number of blocks in front of each module's end for the K modules that meet the goal best at a batch
+// size: the largest module is as small as can be and, among such cuts, the modules are most alike.
+func (p *Planner) Ends(modules, batch int, goal Goal) ([]int, error) {
+	if p.whole {
+		modules = 1
+	}
+	if modules < 1 || modules > len(p.blocks) {
+		return nil, fault.New("method.modules is %d: must be between 1 and the number of blocks, %d", modules, len(p.blocks))
+	}
+	costs := map[span]float64{}
+	var refusal error
+	cost := func(m span) float64 {
+		c, ok := costs[m]
+		if !ok {
+			if t := p.tail(m.end, m.k, m.of); t.err != nil {
+				refusal = t.err
+				c = math.Inf(1)
+			} else if e := p.step(m, batch); goal == Time {
+				c = e.seconds
+			} else {
+				c = e.peak
+			}
+			costs[m] = c
+		}
+		return c
+	}
+	largest, _ := partition(len(p.blocks), modules, cost, math.Max)
+	if math.IsInf(largest, 1) {
+		return nil, refusal
+	}
+	_, ends := partition(len(p.blocks), modules, func(m span) float64 {
+		c := cost(m)
+		if c > largest {
+			return math.Inf(1)
+		}
+		return c / largest * c / largest
+	}, func(a, b float64) float64 { return a + b })
+	return ends, nil
+}
+
+// partition divides n blocks into K spans at the least total, which join adds up, by dynamic programming.
+func partition(n, K int, cost func(span) float64, join func(a, b float64) float64) (total float64, ends []int) {
+	best := make([][]float64, K+1) // of the first k spans, that end in front of block e
+	from := make([][]int, K+1)
+	for k := range best {
+		best[k], from[k] = make([]float64, n+1), make([]int, n+1)
+		for e := range best[k] {
+			best[k][e] = math.Inf(1)
+		}
+	}
+	best[0][0] = 0
+	for k := 1; k <= K; k++ {
+		for e := k; e <= n-(K-k); e++ {
+			if (e == n) != (k == K) {
+				continue
+			}
+			for f := k - 1; f < e; f++ {
+				if math.IsInf(best[k-1][f], 1) {
+					continue
+				}
+				if t := join(best[k-1][f], cost(span{f, e, k, K})); t < best[k][e] {
+					best[k][e], from[k][e] = t, f
+				}
+			}
+		}
+	}
+	ends = make([]int, K)
+	for k, e := K, n; k > 0; k-- {
+		ends[k-1] = e
+		e = from[k][e]
+	}
+	return best[K][n], ends
+}
+
+// Predict returns what a step takes with the network cut in front of ends, at any batch size.
+func (p *Planner) Predict(ends []int, batch int) (Prediction, error) {
+	r := Prediction{Batch: batch, Cuts: p.Names(ends)}
+	from := 0
+	for i, end := range ends {
+		m := span{from, end, i + 1, len(ends)}
+		if t := p.tail(m.end, m.k, m.of); t.err != nil {
+			return r, t.err
+		}
+		e, rest := p.step(m, batch), p.rest(m)
+		row := Module{
+			ActivationBytes: int64(e.peak), ParameterBytes: rest.params, OptimizerBytes: rest.optim,
+			SecondsPerStep: e.seconds,
+		}
+		for _, b := range p.blocks[from:end] {
+			row.Blocks = append(row.Blocks, b.Name)
+		}
+		r.Modules = append(r.Modules, row)
+		r.ActivationBytes = max(r.ActivationBytes, row.ActivationBytes)
+		r.RestingBytes += rest.params + rest.optim
+		from = end
+	}
+	r.PeakBytes = r.RestingBytes + r.ActivationBytes
+	return r, nil
+}
+
+// Names returns the blocks that end modules 1 … K−1.
+func (p *Planner) Names(ends []int) []string {
+	names := []string{}
+	for _, e := range ends[:len(ends)-1] {
+		names = append(names, p.blocks[e-1].Name)
+	}
+	return names
+}
+
+// Given returns the ends of the cuts that the spec asks for.
+func (p *Planner) Given() ([]int, error) {
+	if p.whole {
+		return []int{len(p.blocks)}, nil
+	}
+	return local.Cuts(p.net.Blocks, p.net.Cuts, p.spec.Method.Modules, p.spec.Method.Cuts)
+}

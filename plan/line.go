@@ -1,0 +1,72 @@
+package plan
+
+import "github.com/locus-learn/locus/torch"
+
+// piece is a thing that is measured: a block by its signature, or a tail, in one kind of pass.
+type piece struct {
+	signature string
+	tail      *tail
+	kind      kind
+}
+
+// line is a cost at two batch sizes.
+type line struct {
+	n1, n2 int
+	c1, c2 cost
+}
+
+// at returns the cost at a batch size on the line through both.
+func (l line) at(n int) cost {
+	f := func(a, b float64) float64 { return a + (b-a)*float64(n-l.n1)/float64(l.n2-l.n1) }
+	return cost{
+		own: f(l.c1.own, l.c2.own), gates: f(l.c1.gates, l.c2.gates),
+		forward: max(0, f(l.c1.forward, l.c2.forward)), backward: max(0, f(l.c1.backward, l.c2.backward)),
+		seconds: l.c2.seconds * float64(n) / float64(l.n2),
+	}
+}
+
+// Samples are taken until a piece keeps about so many bytes, so that weights and workspaces of a fixed size do not hide
+// what grows with the batch.
+const (
+	measured    = 48 << 20
+	fewest      = 4
+	mostSamples = 32
+)
+
+// batches returns the two batch sizes for a piece that keeps so many bytes a sample.
+func (p *Planner) batches(sample int64) (n1, n2 int) {
+	n2 = min(max(int(measured/max(1, sample)), fewest), mostSamples)
+	if p.spec.Most > 0 {
+		n2 = min(n2, p.spec.Most)
+	}
+	n2 = max(n2, 3) // of one sample there are no statistics
+	return max(2, n2/2), n2
+}
+
+// dtype is the type that a kind of pass computes in: SGR's term takes differences, in float32 at least.
+func (p *Planner) dtype(k kind) torch.DType {
+	if k.gates != free {
+		return torch.Float32
+	}
+	return p.spec.DType
+}
+
+func (p *Planner) block(b *block, k kind) line {
+	return p.line(piece{signature: b.signature, kind: k}, b.sample, func(n int) cost { return p.measureBlock(b, n, k) })
+}
+
+func (p *Planner) objective(t *tail, k kind) line {
+	k = kind{gates: k.gates}
+	sample := int64(4 * sampleBytes(t.in, p.dtype(k)))
+	return p.line(piece{tail: t, kind: k}, sample, func(n int) cost { return p.measureTail(t, n, k) })
+}
+
+func (p *Planner) line(of piece, sample int64, measure func(n int) cost) line {
+	l, ok := p.lines[of]
+	if !ok {
+		l.n1, l.n2 = p.batches(sample)
+		l.c1, l.c2 = measure(l.n1), measure(l.n2)
+		p.lines[of] = l
+	}
+	return l
+}

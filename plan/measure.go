@@ -1,0 +1,227 @@
+package plan
+
+import (
+	"time"
+
+	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/torch"
+)
+
+// kind is the kind of pass that a piece is measured in.
+type kind struct {
+	gates  gates
+	starts bool // a module starts here: its input belongs to the signal and needs no gradient, but for
+	wantIn bool // that of the first pass of SGR
+	ends   bool // the output is handed on, with its gradient
+}
+
+// gates says what a pass does with the discrete choices: see [nn.Gates].
+type gates int
+
+const (
+	free gates = iota
+	record
+	replay
+)
+
+// cost of a piece in bytes. Peaks are relative to what is alive when the direction begins, the incoming features among it
+// but not the incoming gradient; backward begins with all that forward has kept.
+type cost struct {
+	own      float64 // kept for backward besides in- and output
+	gates    float64 // of it, recorded choices that outlive backward
+	forward  float64 // peak
+	backward float64 // peak, the incoming gradient included
+	seconds  float64
+}
+
+// input of a piece that is measured.
+type input struct {
+	x    torch.Tensor // consumed by the piece
+	leaf torch.Tensor // its gradient is wanted; no tensor where none is
+}
+
+// stage makes the input of a piece. In the middle of a module that is a result of autograd's, which dies with its last
+// user: the sum of something random and a zero that wants a gradient.
+func stage(s *torch.Scope, pass *nn.Pass, x torch.Tensor, k kind) (b input) {
+	if k.starts {
+		from := s.Detach(x).SetRequiresGrad(k.wantIn)
+		b.x = s.Cast(from, pass.Compute)
+		if b.leaf = from; !k.wantIn {
+			from.Free()
+			b.leaf = torch.Tensor{}
+		}
+		return b
+	}
+	b.leaf = s.Full(x.DType(), 0, 1).SetRequiresGrad(true)
+	b.x = s.Add(x, b.leaf, 1)
+	x.Free()
+	return b
+}
+
+// random returns a batch of features in the layout in which blocks hand them on, or of images as they are drawn.
+func random(s *torch.Scope, dtype torch.DType, n int, shape nn.Shape, image bool) torch.Tensor {
+	dims := []int64{int64(n), int64(shape.C)}
+	switch {
+	case shape.Tokens > 0:
+		dims = []int64{int64(n), int64(shape.Tokens), int64(shape.C)}
+	case shape.H > 0:
+		dims = append(dims, int64(shape.H), int64(shape.W))
+	}
+	x := s.Full(torch.Float32, 0, dims...)
+	x.Normal(0, 1, uint64(n))
+	if shape.H > 0 && shape.Tokens == 0 && !image {
+		old := x
+		x = s.ChannelsLast(old)
+		old.Free()
+	}
+	if dtype != torch.Float32 {
+		old := x
+		x = s.Cast(old, dtype)
+		old.Free()
+	}
+	return x
+}
+
+func sampleBytes(shape nn.Shape, dtype torch.DType) float64 {
+	return float64(shape.C*max(1, shape.H*shape.W, shape.Tokens)) * float64(dtype.Size())
+}
+
+// newPass returns a pass of kind k. forward, run once, fills the gates that a replay needs.
+func newPass(s *torch.Scope, dtype torch.DType, k kind, forward func(*nn.Pass)) *nn.Pass {
+	p := &nn.Pass{Scope: s, Train: true, Compute: dtype, Draws: nn.NewDraws(1)}
+	if k.gates == free {
+		return p
+	}
+	p.Gates = &nn.Gates{}
+	if k.gates == replay {
+		quiet := torch.NewScope(torch.NoGrad)
+		defer quiet.Close()
+		q := *p
+		q.Scope = quiet
+		forward(&q)
+		p.Gates.Replay()
+		p.Draws = nn.NewDraws(1)
+	}
+	return p
+}
+
+// measureBlock measures a block on n samples.
+func (p *Planner) measureBlock(b *block, n int, k kind) cost {
+	s := torch.NewScope(torch.Grad)
+	defer s.Close()
+	dtype := p.dtype(k)
+	in := func(s *torch.Scope) torch.Tensor { return random(s, dtype, n, b.in, b.first) }
+	pass := newPass(s, dtype, k, func(q *nn.Pass) { b.Layer.Forward(q, in(q.Scope)).Free() })
+	defer pass.Gates.Free()
+	c := random(s, dtype, n, b.Out, false)
+	at := stage(s, pass, in(s), k)
+
+	began, before := time.Now(), meter()
+	y := b.Layer.Forward(pass, at.x)
+	out := cost{forward: before.peak()}
+	product := s.Mul(y, c)
+	total := s.Sum(product)
+	product.Free()
+	if !k.ends {
+		y.Free()
+	}
+	out.own = before.grown()
+	if k.ends || b.keepsOut {
+		out.own -= float64(c.Bytes())
+	}
+	if !k.starts && !b.keepsIn {
+		out.own += float64(n) * sampleBytes(b.in, dtype)
+	}
+	wrt := nn.Trainable(b.Layer.Params())
+	if at.leaf.Defined() {
+		wrt = append(wrt, at.leaf)
+	}
+	if k.ends && len(wrt) > 0 {
+		wrt = append(wrt, y)
+	}
+	before = meter()
+	grads := s.Grad(total, wrt, torch.GradOptions{})
+	out.backward = before.peak()
+	out.seconds = time.Since(began).Seconds()
+	for _, g := range grads {
+		g.Free()
+	}
+	out.gates = gatesOf(pass, k)
+	return out
+}
+
+// gatesOf frees the choices that a pass has recorded and returns their bytes.
+func gatesOf(pass *nn.Pass, k kind) float64 {
+	if k.gates != record {
+		return 0
+	}
+	before := torch.LiveBytes()
+	pass.Gates.Free()
+	return float64(before - torch.LiveBytes())
+}
+
+// measureTail measures the objective behind a module: head, loss, and what the objective has besides.
+func (p *Planner) measureTail(t *tail, n int, k kind) cost {
+	s := torch.NewScope(torch.Grad)
+	defer s.Close()
+	dtype := p.dtype(k)
+	signal := local.Signal{Y: s.FromInts(make([]int64, n))}
+	if p.rule.Needs.Image {
+		signal.Image = random(s, torch.Float32, n, p.net.Input, true)
+		signal.Image.Uniform(0, 1, 1)
+	}
+	pass := newPass(s, dtype, k, func(q *nn.Pass) {
+		p.rule.Objective.Loss(q, t.module, random(q.Scope, dtype, n, t.in, false), signal).Free()
+	})
+	defer pass.Gates.Free()
+	at := stage(s, pass, random(s, dtype, n, t.in, false), kind{})
+
+	began, before := time.Now(), meter()
+	loss := p.rule.Objective.Loss(pass, t.module, at.x, signal)
+	out := cost{forward: before.peak(), own: before.grown()}
+	before = meter()
+	grads := s.Grad(loss, append(append([]torch.Tensor{}, t.module.Theta()...), at.leaf), torch.GradOptions{})
+	out.backward = before.peak()
+	out.seconds = time.Since(began).Seconds()
+	for _, g := range grads {
+		g.Free()
+	}
+	out.gates = gatesOf(pass, k)
+	return out
+}
+
+// keeps finds out which of its in- and output a block holds for backward, and how many bytes in all, on n samples.
+func keeps(b *block, n int, dtype torch.DType) (in, out bool, bytes int64) {
+	s := torch.NewScope(torch.Grad)
+	defer s.Close()
+	pass := newPass(s, dtype, kind{}, nil)
+	c := random(s, dtype, n, b.Out, false)
+	at := stage(s, pass, random(s, dtype, n, b.in, b.first), kind{})
+	held := s.Alias(at.x)
+	size := held.Bytes()
+	empty := torch.LiveBytes() - size
+	y := b.Layer.Forward(pass, at.x)
+	product := s.Mul(y, c)
+	s.Sum(product) // so that the graph outlives y
+	product.Free()
+	with := torch.LiveBytes()
+	y.Free()
+	out = with-torch.LiveBytes() < c.Bytes()
+	with = torch.LiveBytes()
+	held.Free()
+	in = with-torch.LiveBytes() < size
+	return in, out, torch.LiveBytes() - empty
+}
+
+// mark is a place that live bytes are compared with.
+type mark int64
+
+// meter lets the peak start again.
+func meter() mark {
+	torch.ResetPeak()
+	return mark(torch.LiveBytes())
+}
+
+func (m mark) peak() float64  { return float64(torch.PeakBytes() - int64(m)) }
+func (m mark) grown() float64 { return float64(torch.LiveBytes() - int64(m)) }

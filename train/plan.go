@@ -1,0 +1,36 @@
+package train
+
+import (
+	"slices"
+
+	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/plan"
+)
+
+// NewPlanner returns a planner for the network of a recipe. most is the largest batch worth measuring, 0 for any. The
+// caller frees the planner.
+func NewPlanner(c Config, in Images, most int) (*plan.Planner, error) {
+	return plan.New(plan.Spec{
+		Model: c.Model, Head: c.Head, Method: c.Method, Optim: c.Optim, DType: c.dtype(), Input: in.Shape,
+		Classes: in.Classes, Most: most,
+	})
+}
+
+// planned replaces automatic cuts by the ones that a planner chooses.
+func planned(c Config, o local.Options, in Images) (Config, error) {
+	goal, auto := o.Auto()
+	if !auto {
+		return c, nil
+	}
+	p, err := NewPlanner(c, in, c.Data.Batch)
+	if err != nil {
+		return c, err
+	}
+	defer p.Free()
+	ends, err := p.Ends(o.Modules, c.Data.Batch, plan.Goal(goal))
+	if err != nil {
+		return c, err
+	}
+	c.Method.Cuts = slices.Clip(p.Names(ends))
+	return c, nil
+}
