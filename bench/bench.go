@@ -55,25 +55,27 @@ func Run(ctx context.Context, c train.Config, o Options) ([]Result, error) {
 			s.model.Free()
 		}
 	}()
+	cut := map[string]train.Config{}   // by method: automatic cuts are chosen once
 	for _, method := range o.Methods { // so that a mistake does not wait for the measuring of other methods
 		m, err := build(c, o, method)
 		if err != nil {
 			return nil, err
 		}
+		cut[method] = m.Config
 		m.Free()
 	}
 	for _, method := range o.Methods {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		row, err := measureMemory(c, o, method)
+		row, err := measureMemory(cut[method], o, method)
 		if err != nil {
 			return nil, err
 		}
 		rows = append(rows, row)
 	}
 	for _, method := range o.Methods {
-		m, err := build(c, o, method)
+		m, err := build(cut[method], o, method)
 		if err != nil {
 			return nil, err
 		}

@@ -15,6 +15,12 @@ const (
 	Time   Goal = "time"   // the least time of the slowest module, which sets a pipeline's pace
 )
 
+// stepKey is what the estimate of a module depends on at one batch size.
+type stepKey struct {
+	from, end int
+	tail      *tail
+}
+
 // Ends returns the number of blocks in front of each module's end for the K modules that meet the goal best at a batch
 // size: the largest module is as small as can be and, among such cuts, the modules are most alike.
 func (p *Planner) Ends(modules, batch int, goal Goal) ([]int, error) {
@@ -24,22 +30,26 @@ func (p *Planner) Ends(modules, batch int, goal Goal) ([]int, error) {
 	if modules < 1 || modules > len(p.blocks) {
 		return nil, fault.New("method.modules is %d: must be between 1 and the number of blocks, %d", modules, len(p.blocks))
 	}
-	costs := map[span]float64{}
+	if p.batch != batch {
+		p.batch, p.steps = batch, map[stepKey]estimate{}
+	}
 	var refusal error
 	cost := func(m span) float64 {
-		c, ok := costs[m]
-		if !ok {
-			if t := p.tail(m.end, m.k, m.of); t.err != nil {
-				refusal = t.err
-				c = math.Inf(1)
-			} else if e := p.step(m, batch); goal == Time {
-				c = e.seconds
-			} else {
-				c = e.peak
-			}
-			costs[m] = c
+		t := p.tail(m.end, m.k, m.of)
+		if t.err != nil {
+			refusal = t.err
+			return math.Inf(1)
 		}
-		return c
+		key := stepKey{m.from, m.end, t}
+		e, ok := p.steps[key]
+		if !ok {
+			e = p.step(m, batch)
+			p.steps[key] = e
+		}
+		if goal == Time {
+			return e.seconds
+		}
+		return e.peak
 	}
 	largest, _ := partition(len(p.blocks), modules, cost, math.Max)
 	if math.IsInf(largest, 1) {

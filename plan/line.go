@@ -2,11 +2,11 @@ package plan
 
 import "github.com/locus-learn/locus/torch"
 
-// piece is a thing that is measured: a block by its signature, or a tail, in one kind of pass.
+// piece is a thing that is measured in one kind of pass: a tail or, where that is nil, a block.
 type piece struct {
-	signature string
-	tail      *tail
-	kind      kind
+	block int
+	tail  *tail
+	kind  kind
 }
 
 // line is a cost at two batch sizes.
@@ -52,7 +52,7 @@ func (p *Planner) dtype(k kind) torch.DType {
 }
 
 func (p *Planner) block(b *block, k kind) line {
-	return p.line(piece{signature: b.signature, kind: k}, b.sample, func(n int) cost { return p.measureBlock(b, n, k) })
+	return p.line(piece{block: b.id, kind: k}, b.sample, func(n int) cost { return p.measureBlock(b, n, k) })
 }
 
 func (p *Planner) objective(t *tail, k kind) line {
@@ -66,6 +66,9 @@ func (p *Planner) line(of piece, sample int64, measure func(n int) cost) line {
 	if !ok {
 		l.n1, l.n2 = p.batches(sample)
 		l.c1, l.c2 = measure(l.n1), measure(l.n2)
+		for i := 1; i < p.spec.Timings; i++ {
+			l.c2.seconds = min(l.c2.seconds, measure(l.n2).seconds)
+		}
 		p.lines[of] = l
 	}
 	return l

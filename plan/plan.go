@@ -26,6 +26,7 @@ type Spec struct {
 	Input   nn.Shape    // of one image
 	Classes int
 	Most    int // the largest batch worth measuring, that of the plan where it is known; 0: any
+	Timings int // of each piece, of which the shortest counts; the first is slow where nothing ran before
 }
 
 // Planner measures pieces when it first needs them. It belongs to one goroutine.
@@ -40,6 +41,8 @@ type Planner struct {
 	blocks []*block
 	lines  map[piece]line
 	tails  map[tailKey]*tail
+	batch  int // of the steps
+	steps  map[stepKey]estimate
 }
 
 // block is a block with what a planner finds out of it first.
@@ -47,7 +50,7 @@ type block struct {
 	nn.Block
 	in                nn.Shape
 	first             bool
-	signature         string
+	id                int // the same for blocks that cost the same
 	rest              resting
 	keepsIn, keepsOut bool // for backward
 	sample            int64
@@ -151,18 +154,16 @@ func (p *Planner) prepare() {
 	in := p.net.Input
 	known := map[string]*block{}
 	for i, nb := range p.net.Blocks {
-		b := &block{Block: nb, in: in, first: i == 0, signature: signature(nb.Layer, in)}
-		if b.first {
-			b.signature += " first"
-		}
-		if like := known[b.signature]; like != nil {
-			b.rest, b.keepsIn, b.keepsOut, b.sample = like.rest, like.keepsIn, like.keepsOut, like.sample
+		b := &block{Block: nb, in: in, first: i == 0, id: i}
+		sign := signature(nb.Layer, in)
+		if like := known[sign]; like != nil && !like.first { // the first gets images, not features
+			b.id, b.rest, b.keepsIn, b.keepsOut, b.sample = like.id, like.rest, like.keepsIn, like.keepsOut, like.sample
 		} else {
 			b.rest = p.resting(nb.Layer.Params())
 			var bytes int64
 			b.keepsIn, b.keepsOut, bytes = keeps(b, 2, p.spec.DType)
 			b.sample = bytes / 2
-			known[b.signature] = b
+			known[sign] = b
 		}
 		p.blocks = append(p.blocks, b)
 		in = nb.Out

@@ -94,6 +94,9 @@ func LoadRun(dir string, sets []string) (Config, error) {
 
 // Agree returns a fault when a recipe given for a resumed run is not the one that the run was started with.
 func Agree(run, given Config) error {
+	if _, auto := given.Method.Auto(); auto { // the run has what was found
+		given.Method.Cuts = run.Method.Cuts
+	}
 	a, err := recipe.Encode(&run)
 	if err != nil {
 		return err

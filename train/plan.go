@@ -1,19 +1,29 @@
 package train
 
 import (
-	"slices"
+	"cmp"
+	"runtime"
 
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/plan"
+	"github.com/locus-learn/locus/torch"
 )
+
+// timings of each piece where cuts are to share out time.
+const timings = 3
 
 // NewPlanner returns a planner for the network of a recipe. most is the largest batch worth measuring, 0 for any. The
 // caller frees the planner.
 func NewPlanner(c Config, in Images, most int) (*plan.Planner, error) {
-	return plan.New(plan.Spec{
+	spec := plan.Spec{
 		Model: c.Model, Head: c.Head, Method: c.Method, Optim: c.Optim, DType: c.dtype(), Input: in.Shape,
-		Classes: in.Classes, Most: most,
-	})
+		Classes: in.Classes, Most: most, Timings: 1,
+	}
+	if goal, _ := c.Method.Auto(); plan.Goal(goal) == plan.Time {
+		spec.Timings = timings
+	}
+	torch.SetThreads(cmp.Or(c.Threads, runtime.GOMAXPROCS(0)))
+	return plan.New(spec)
 }
 
 // planned replaces automatic cuts by the ones that a planner chooses.
@@ -31,6 +41,6 @@ func planned(c Config, o local.Options, in Images) (Config, error) {
 	if err != nil {
 		return c, err
 	}
-	c.Method.Cuts = slices.Clip(p.Names(ends))
+	c.Method.Cuts = p.Names(ends)
 	return c, nil
 }

@@ -109,6 +109,15 @@ var models = []Model{
 	{"mlp", "hidden layers of width w, each Linear and ReLU", 256, 3, newMLP},
 }
 
+// Side is that of the images that the network was published for, in pixels.
+func (m Model) Side() int {
+	switch m.Doc {
+	case imageNetDoc, vitDoc, swinDoc, vggDoc, vggNormDoc:
+		return 224
+	}
+	return 32
+}
+
 // Models lists the zoo.
 func Models() []Model { return slices.Clone(models) }
 

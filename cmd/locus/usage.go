@@ -49,6 +49,8 @@ func wanted(f *pflag.Flag) string {
 		return "a whole number of at least 0"
 	case "float64":
 		return "a number"
+	case "bytes":
+		return "a size such as 16GiB or 500MB"
 	case "bool":
 		return "true or false"
 	}
