@@ -88,10 +88,7 @@ func trainOne(cmd *cobra.Command, c train.Config, o train.Options) error {
 	if err != nil {
 		return err
 	}
-	if err := printSummary(cmd.OutOrStdout(), s, o.Out); err != nil || c.Diagnose.Every == 0 {
-		return err
-	}
-	return printColumns(cmd.OutOrStdout(), []string{"diagnosis\t" + filepath.Join(o.Out, train.DiagnosisFile)})
+	return printSummary(cmd.OutOrStdout(), s, o.Out, c.Diagnose.Every > 0)
 }
 
 // again repeats --data, which a run folder does not remember.
@@ -102,7 +99,7 @@ func again(data string) string {
 	return " --data " + shellWord(data)
 }
 
-func printSummary(w io.Writer, s record.Summary, out string) error {
+func printSummary(w io.Writer, s record.Summary, out string, diagnosed bool) error {
 	accuracy := "not measured"
 	if !math.IsNaN(s.TestAcc) {
 		accuracy = percent(s.TestAcc) + " % on test"
@@ -133,6 +130,9 @@ func printSummary(w io.Writer, s record.Summary, out string) error {
 		rows = append(rows,
 			fmt.Sprintf("memory\tpeak %s MiB of tensors, %s MiB of them at rest", mebibytes(s.PeakBytes), mebibytes(s.RestingBytes)),
 			fmt.Sprintf("time\t%s for %d steps, %.3g s each", duration(s.Seconds), s.Steps, s.SecondsPerStep))
+	}
+	if diagnosed && s.Steps > 0 {
+		rows = append(rows, "diagnosis\t"+filepath.Join(out, train.DiagnosisFile))
 	}
 	return printColumns(w, append(rows, "run\t"+out))
 }
