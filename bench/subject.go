@@ -27,7 +27,7 @@ func (s *subject) train(c train.Config, o Options) (float64, error) {
 	var took time.Duration
 	began := time.Now()
 	for i := range steps {
-		x, y := batch(c, o, s.step)
+		x, y := batch(c, o, s.step, s.model.Views)
 		if i == 0 || !pipelined {
 			began = time.Now()
 		}
@@ -52,11 +52,12 @@ func (s *subject) failed(err error) error {
 	return fmt.Errorf("bench: %s: %w", s.model.Config.Method.Name, err)
 }
 
-func batch(c train.Config, o Options, step int) (x, y torch.Tensor) {
+// batch returns random images, twice as many where the method learns from two views of each, and their labels.
+func batch(c train.Config, o Options, step, views int) (x, y torch.Tensor) {
 	scope := torch.NewScope(torch.NoGrad)
 	defer scope.Close()
 	n := int64(c.Data.Batch)
-	x = scope.Full(torch.Float32, 0, n, 3, int64(o.Image), int64(o.Image))
+	x = scope.Full(torch.Float32, 0, n*int64(max(1, views)), 3, int64(o.Image), int64(o.Image))
 	x.Normal(0, 1, seed.Derive(c.Seed, "bench/images", uint64(step)))
 	if c.Precision == "bf16" {
 		x = scope.Cast(x, torch.BFloat16)

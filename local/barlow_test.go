@@ -122,6 +122,17 @@ func twoViews(dtype torch.DType, n, side int64, seed uint64) (x, y torch.Tensor)
 	return x.Keep(), s.FromInts(make([]int64, n)).Keep()
 }
 
+// Images in one view are refused, and cost no memory.
+func TestOneViewIsRefused(t *testing.T) {
+	c := twinned(t, resnet, local.Options{Name: "barlow", Modules: 1}, torch.Float32, 12, 20, 20)
+	nothingLeft(t, func() {
+		x, y := randomBatch(torch.Float32, 1)
+		if _, err := c.Step(x, y, local.Tick{LR: 0.1}); err == nil {
+			t.Error("a batch of one view is taken")
+		}
+	})
+}
+
 // Each view is normalised by itself: exchanging the views changes no gradient, while mixing the samples of both would.
 func TestViewsAreNormalisedByThemselves(t *testing.T) {
 	o := local.Options{Name: "barlow-blockwise", Modules: 3, Redundancy: 0.0051}

@@ -2,6 +2,7 @@ package local
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/locus-learn/locus/nn"
@@ -49,7 +50,7 @@ type Outcome struct {
 
 // Learner trains a whole network, batch after batch.
 type Learner interface {
-	// Step trains on images and labels, which it consumes, and returns the batches that have left the network since the
+	// Step trains on images, in two views where the rule asks for them (see [Signal]), and labels, which it consumes, and returns the batches that have left the network since the
 	// last call: in lock-step this one, in a pipeline an earlier one or none. A *Diverged error leaves the module that it
 	// names and those behind it as they were at their last finite loss.
 	Step(x, y torch.Tensor, at Tick) ([]Outcome, error)
@@ -133,6 +134,9 @@ func (c *Chain) Enter(x, y torch.Tensor, step int) (in Signal, err error) {
 	defer s.Close()
 	in = Signal{X: x, Y: y}
 	adopt(s, &in)
+	if rows, n := x.Shape()[0], in.samples(); c.Rule.Views > 1 && rows != 2*n {
+		panic(&torch.Error{Op: "views", Text: fmt.Sprintf("%d images for %d labels: the method learns from two views of each", rows, n)})
+	}
 	if c.Rule.Needs.Image {
 		in.Image = c.Pixels.restore(s, x)
 	}

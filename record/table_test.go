@@ -37,6 +37,23 @@ func TestTableMarkdown(t *testing.T) {
 	}
 }
 
+// Runs without labels stand with their probes or, where they have none, with their neighbours.
+func TestTableOfRunsWithoutLabels(t *testing.T) {
+	table := Table{
+		{Method: "barlow-sgr", KNN: true, TestAcc: 60, ModuleAcc: []float64{50, 60}, ProbeAcc: []float64{55, 70.5}, ProbeTop5: []float64{90, 95}},
+		{Method: "barlow", KNN: true, TestAcc: 65, ModuleAcc: []float64{65}},
+	}
+	got := table.Markdown()
+	for _, want := range []string{"| barlow-sgr | 55.0 70.5 (probe) | 70.50 |", "| barlow | 65.0 (k-NN) | 65.00 |"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s in\n%s", want, got)
+		}
+	}
+	if best := table.best(); best != 0 {
+		t.Errorf("the best is row %d", best)
+	}
+}
+
 func TestTableTerminal(t *testing.T) {
 	got := runs.Terminal()
 	if !strings.Contains(got, "╭") || !strings.Contains(got, "\x1b[1m bp") || strings.Contains(got, "\x1b[1m sgr") {

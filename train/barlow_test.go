@@ -78,16 +78,18 @@ func TestRunsWithoutLabels(t *testing.T) {
 	}
 }
 
-// Views that are the same teach nothing.
+// Views that are the same teach nothing, and neither does a batch of one image.
 func TestTwoViewsMustDiffer(t *testing.T) {
 	b := newWorkbench(t)
-	c, err := train.Load(filepath.Join(b.dir, "small.yaml"), append(twins("barlow"), "data.augment=none"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = train.New(c, train.Options{Data: b.dir, Out: filepath.Join(b.dir, "out"), Steps: 1})
-	var refused *fault.Fault
-	if !errors.As(err, &refused) {
-		t.Errorf("the error is %v", err)
+	for _, set := range []string{"data.augment=none", "data.batch=1"} {
+		c, err := train.Load(filepath.Join(b.dir, "small.yaml"), append(twins("barlow"), set))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = train.New(c, train.Options{Data: b.dir, Out: filepath.Join(b.dir, "out"), Steps: 1})
+		var refused *fault.Fault
+		if !errors.As(err, &refused) {
+			t.Errorf("%s: the error is %v", set, err)
+		}
 	}
 }

@@ -109,8 +109,8 @@ func NewModel(c Config, in Images, inference bool) (*Model, error) {
 	if err := mixes(c.Data, method, rule); err != nil {
 		return nil, err
 	}
-	if rule.Views > 1 && c.Data.Augment == "none" {
-		return nil, fault.New("data.augment is none: must be barlow, resized-crop or crop-flip for method.name %s, which learns from two views of an image that differ", method.Name)
+	if err := differ(c.Data, method, rule); err != nil {
+		return nil, err
 	}
 	if rule.Views > 1 && c.Diagnose.Every > 0 {
 		return nil, fault.New("diagnose.every is %d: must be 0 with method %s, which learns without labels", c.Diagnose.Every, method.Name)
@@ -148,6 +148,20 @@ func mixes(o data.Options, method local.Method, rule local.Rule) error {
 	}
 	return fault.New("data.mixup is %g and data.cutmix %g: both must be 0 with method %s, which needs one class an image",
 		o.Mixup, o.CutMix, method.Name)
+}
+
+// differ returns a fault where a method learns from two views of an image, or from how images of a batch differ, and they
+// do not.
+func differ(o data.Options, method local.Method, rule local.Rule) error {
+	switch {
+	case rule.Views < 2:
+		return nil
+	case o.Augment == data.AugmentNone:
+		return fault.New("data.augment is none: must be barlow, resized-crop or crop-flip for method.name %s, which learns from two views of an image that differ", method.Name)
+	case o.Batch < 2:
+		return fault.New("data.batch is %d: must be at least 2 for method.name %s, which correlates over the batch", o.Batch, method.Name)
+	}
+	return nil
 }
 
 // cut divides a network into modules with local heads; the last module gets the network's own classifier, unless the
