@@ -120,13 +120,14 @@ func Lookup(o Options) (Method, Options, error) {
 	if m.Cut == Nowhere {
 		o.Modules, o.Cuts = 1, nil
 	}
-	if _, auto := o.Auto(); auto && m.Cut == Everywhere {
+	_, auto := o.Auto()
+	if auto && m.Cut == Everywhere {
 		return Method{}, o, fault.New("method.cuts is %s: must be empty for method.name %s, which cuts behind every block", o.Cuts[0], o.Name)
 	}
 	if o.Pipeline > 0 && m.Claims.Locking == Inside {
 		return Method{}, o, fault.New("method.pipeline is %d: must be 0 for method.name %s, whose modules wait for the network's error", o.Pipeline, o.Name)
 	}
-	if o.Pipeline > 0 && o.Modules == 1 && len(o.Cuts) == 0 && m.Cut != Everywhere {
+	if o.Pipeline > 0 && o.Modules == 1 && (len(o.Cuts) == 0 || auto) && m.Cut != Everywhere {
 		return Method{}, o, fault.New("method.pipeline is %d: must be 0 for a network of one module, which has nobody to work beside (method.name %s)", o.Pipeline, o.Name)
 	}
 	if err := m.checkGradient(o); err != nil {

@@ -23,7 +23,8 @@ type stepKey struct {
 
 // Ends returns the number of blocks in front of each module's end for the K modules that meet the goal best at a batch
 // size: the largest module is as small as can be and, among such cuts, the modules are most alike.
-func (p *Planner) Ends(modules, batch int, goal Goal) ([]int, error) {
+func (p *Planner) Ends(modules, batch int, goal Goal) (ends []int, err error) {
+	defer catch(&err)
 	if p.whole {
 		modules = 1
 	}
@@ -55,7 +56,7 @@ func (p *Planner) Ends(modules, batch int, goal Goal) ([]int, error) {
 	if math.IsInf(largest, 1) {
 		return nil, refusal
 	}
-	_, ends := partition(len(p.blocks), modules, func(m span) float64 {
+	_, ends = partition(len(p.blocks), modules, func(m span) float64 {
 		c := cost(m)
 		if c > largest {
 			return math.Inf(1)
@@ -100,8 +101,9 @@ func partition(n, K int, cost func(span) float64, join func(a, b float64) float6
 }
 
 // Predict returns what a step takes with the network cut in front of ends, at any batch size.
-func (p *Planner) Predict(ends []int, batch int) (Prediction, error) {
-	r := Prediction{Batch: batch, Cuts: p.Names(ends)}
+func (p *Planner) Predict(ends []int, batch int) (r Prediction, err error) {
+	defer catch(&err)
+	r = Prediction{Batch: batch, Cuts: p.Names(ends)}
 	from := 0
 	for i, end := range ends {
 		m := span{from, end, i + 1, len(ends)}

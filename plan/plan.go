@@ -99,7 +99,8 @@ type Prediction struct {
 
 // New builds the network of a spec, with weights of its own, to measure on. It returns a fault for what cannot be
 // predicted. The caller frees the planner.
-func New(spec Spec) (*Planner, error) {
+func New(spec Spec) (planner *Planner, err error) {
+	defer catch(&err)
 	method, options, err := local.Lookup(spec.Method)
 	if err != nil {
 		return nil, err
@@ -123,6 +124,17 @@ func New(spec Spec) (*Planner, error) {
 	}
 	p.prepare()
 	return p, nil
+}
+
+// catch turns a panic of libtorch, of memory that is not there for instance, into an error.
+func catch(err *error) {
+	switch p := recover().(type) {
+	case nil:
+	case *torch.Error:
+		*err = p
+	default:
+		panic(p)
+	}
 }
 
 // fits refuses methods whose steps are not laid out as [Planner.step] has it.

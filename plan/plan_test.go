@@ -2,13 +2,15 @@ package plan_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/locus-learn/locus/bench"
-	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/plan"
+	"github.com/locus-learn/locus/torch"
 	"github.com/locus-learn/locus/train"
 )
 
@@ -21,7 +23,7 @@ func predict(t *testing.T, method string, image, batch, most int, sets ...string
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := train.NewPlanner(c, train.Images{Shape: nn.Shape{C: 3, H: image, W: image}, Classes: 10}, most)
+	p, err := train.NewPlanner(c, train.Square(image, 10), most)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,25 +45,25 @@ func predict(t *testing.T, method string, image, batch, most int, sets ...string
 
 // A prediction must hold within 5 % of what a step then takes, at a batch that was not measured.
 func TestPredictionsHold(t *testing.T) {
-	const infopro = "head.name=infopro"
+	const all, local = "bp layerwise sgr", "layerwise sgr"
 	for _, tt := range []struct {
 		image, batch, most int
-		modules            string
+		methods            string
 		sets               string
 	}{
-		{32, 64, 16, "3", "model.name=resnet32"},
-		{32, 64, 16, "16", "model.name=resnet32"},
-		{32, 64, 16, "16", "model.name=resnet32 head.width=0"},
-		{32, 64, 16, "3", "model.name=resnet32 precision=bf16"},
-		{64, 24, 8, "3", "model.name=resnet18 " + infopro},
-		{64, 24, 8, "3", "model.name=vgg11_bn model.classes=10 " + infopro},
-		{64, 32, 16, "3", "model.name=vit_ti head.name=tokens optim.name=adamw"},
-		{64, 24, 8, "3", "model.name=swin_t model.width=48 head.name=tokens"},
+		{32, 48, 16, all, "model.name=resnet32 method.modules=3"},
+		{32, 48, 16, local, "model.name=resnet32 method.modules=16 head.width=0"},
+		{32, 48, 16, "sgr", "model.name=resnet32 method.modules=3 precision=bf16"},
+		{32, 48, 16, "dgl infopro", "model.name=resnet32 model.depth=14 method.modules=4"},
+		{32, 48, 16, "sgr", "model.name=resnet32 model.depth=14 method.modules=4 head.name=auglocal"},
+		{64, 20, 8, all, "model.name=resnet18 model.width=32 method.modules=3 head.name=infopro"},
+		{64, 20, 8, local, "model.name=vgg11_bn model.width=16 method.modules=3 head.name=infopro"},
+		{64, 32, 16, all, "model.name=vit_ti method.modules=3 head.name=tokens optim.name=adamw"},
+		{64, 24, 16, all, "model.name=swin_t model.width=48 method.modules=3 head.name=tokens"},
 	} {
-		for _, method := range []string{"bp", "layerwise", "sgr"} {
-			t.Run(tt.sets+" K="+tt.modules+" "+method, func(t *testing.T) {
-				sets := append(strings.Fields(tt.sets), "method.modules="+tt.modules)
-				predicted, measured := predict(t, method, tt.image, tt.batch, tt.most, sets...)
+		for _, method := range strings.Fields(tt.methods) {
+			t.Run(tt.sets+" "+method, func(t *testing.T) {
+				predicted, measured := predict(t, method, tt.image, tt.batch, tt.most, strings.Fields(tt.sets)...)
 				got, want := float64(predicted.ActivationBytes), float64(measured.ActivationBytes)
 				t.Logf("predicted %.2f MB, measured %.2f MB: %+.2f %%", got/1e6, want/1e6, 100*(got/want-1))
 				if got < 0.95*want || got > 1.05*want {
@@ -71,6 +73,95 @@ func TestPredictionsHold(t *testing.T) {
 					t.Errorf("resting bytes: predicted %d, measured %d", predicted.RestingBytes, measured.RestingBytes)
 				}
 			})
+		}
+	}
+}
+
+func planner(t *testing.T, sets ...string) *plan.Planner {
+	t.Helper()
+	c, err := train.Load("", append([]string{"threads=1", "model.name=resnet32", "model.depth=14", "model.image=16"}, sets...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := train.NewPlanner(c, train.Square(16, 10), 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Free)
+	return p
+}
+
+// No other cuts of a small network have a smaller peak than the chosen ones.
+func TestNoOtherCutsTakeLess(t *testing.T) {
+	const batch = 40
+	p := planner(t)
+	chosen, err := p.Plan(3, batch, plan.Memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; i < p.Blocks()-1; i++ {
+		for j := i + 1; j < p.Blocks(); j++ {
+			other, err := p.Predict([]int{i, j, p.Blocks()}, batch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if other.ActivationBytes < chosen.ActivationBytes {
+				t.Errorf("cuts %v take %d bytes, the chosen %v %d", other.Cuts, other.ActivationBytes, chosen.Cuts, chosen.ActivationBytes)
+			}
+		}
+	}
+}
+
+// A budget is used up: one more image would not fit.
+func TestFitIsTheLargestBatch(t *testing.T) {
+	p := planner(t)
+	const budget = 8 << 20
+	fit, ok, err := p.Fit(3, budget, plan.Memory)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	more, err := p.Plan(3, fit.Batch+1, plan.Memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fit.PeakBytes > budget || more.PeakBytes <= budget {
+		t.Errorf("batch %d takes %d bytes, one more %d, the budget is %d", fit.Batch, fit.PeakBytes, more.PeakBytes, budget)
+	}
+	if _, ok, err := p.Fit(3, 1<<10, plan.Memory); ok || err != nil {
+		t.Errorf("a budget of 1 KiB: ok %v, error %v", ok, err)
+	}
+}
+
+func TestNothingStaysAlive(t *testing.T) {
+	bytes, tensors := torch.LiveBytes(), torch.LiveTensors()
+	t.Run("planner", func(t *testing.T) {
+		for _, goal := range []plan.Goal{plan.Memory, plan.Time} {
+			if _, err := planner(t).Plan(2, 8, goal); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	if b, n := torch.LiveBytes()-bytes, torch.LiveTensors()-tensors; b != 0 || n != 0 {
+		t.Errorf("%d bytes in %d tensors are left", b, n)
+	}
+}
+
+// What is not laid out like a step of back-propagation inside modules is refused, not guessed.
+func TestRefusals(t *testing.T) {
+	for _, tt := range []struct{ set, want string }{
+		{"method.checkpoint=blocks", "method.checkpoint is blocks"},
+		{"method.gradient=double", "method.gradient auto"},
+		{"method.fraction=0.5", "method.fraction 1"},
+		{"method.name=fa", "method.name is fa"},
+		{"method.name=reforward", "method.name is reforward"},
+	} {
+		c, err := train.Load("", []string{"threads=1", "model.name=plain7", tt.set})
+		if err != nil {
+			t.Fatal(tt.set, err)
+		}
+		_, err = train.NewPlanner(c, train.Square(32, 10), 4)
+		if _, user := errors.AsType[*fault.Fault](err); !user || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: error %v, want a fault with %q", tt.set, err, tt.want)
 		}
 	}
 }

@@ -101,10 +101,12 @@ func NewModel(c Config, in Images, inference bool) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c, err = planned(c, options, in); err != nil {
-		return nil, err
+	if _, auto := options.Auto(); auto {
+		if options.Cuts, err = planned(c, in); err != nil {
+			return nil, err
+		}
+		c.Method.Cuts = options.Cuts
 	}
-	options.Cuts = c.Method.Cuts
 	rule, schedule := method.Compose(options)
 	if err := mixes(c.Data, method, rule); err != nil {
 		return nil, err

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"runtime"
 
-	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/plan"
 	"github.com/locus-learn/locus/torch"
 )
@@ -26,21 +26,22 @@ func NewPlanner(c Config, in Images, most int) (*plan.Planner, error) {
 	return plan.New(spec)
 }
 
-// planned replaces automatic cuts by the ones that a planner chooses.
-func planned(c Config, o local.Options, in Images) (Config, error) {
-	goal, auto := o.Auto()
-	if !auto {
-		return c, nil
-	}
+// Square is what a model must know of coloured images of a side.
+func Square(side, classes int) Images {
+	return Images{Shape: nn.Shape{C: 3, H: side, W: side}, Classes: classes}
+}
+
+// planned returns the cuts that a planner chooses where a recipe leaves them to it; none for one module.
+func planned(c Config, in Images) ([]string, error) {
 	p, err := NewPlanner(c, in, c.Data.Batch)
 	if err != nil {
-		return c, err
+		return nil, err
 	}
 	defer p.Free()
-	ends, err := p.Ends(o.Modules, c.Data.Batch, plan.Goal(goal))
-	if err != nil {
-		return c, err
+	goal, _ := c.Method.Auto()
+	ends, err := p.Ends(c.Method.Modules, c.Data.Batch, plan.Goal(goal))
+	if err != nil || len(ends) == 1 {
+		return nil, err
 	}
-	c.Method.Cuts = p.Names(ends)
-	return c, nil
+	return p.Names(ends), nil
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/locus-learn/locus/internal/fault"
-	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/plan"
 	"github.com/locus-learn/locus/torch"
 	"github.com/locus-learn/locus/train"
@@ -120,7 +119,7 @@ func (f *planFlags) run(cmd *cobra.Command) (*planned, error) {
 		most = 0
 	}
 	side := c.Model.Image
-	p, err := train.NewPlanner(c, train.Images{Shape: nn.Shape{C: 3, H: side, W: side}, Classes: c.Model.Classes}, most)
+	p, err := train.NewPlanner(c, train.Square(side, c.Model.Classes), most)
 	if err != nil {
 		return nil, err
 	}
