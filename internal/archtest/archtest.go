@@ -21,7 +21,7 @@ const module = "github.com/locus-learn/locus"
 // edges lists, for each package, the packages of ours that it may import. The packages under internal/ are leaves:
 // every package may import them, and they import nothing else of ours.
 var edges = map[string][]string{
-	"cmd/locus":       {"recipe", "train", "plan", "bench", "theory", "record", "data", "zoo", "local", "local/localtest", "torch"},
+	"cmd/locus":       {"recipe", "train", "plan", "bench", "theory", "record", "data", "zoo", "local", "local/localtest", "nn", "torch"},
 	"bench":           {"train", "local", "zoo", "nn", "optim", "data", "record", "torch", "recipe"},
 	"train":           {"plan", "local", "zoo", "data", "nn", "optim", "record", "recipe", "safetensors", "torch"},
 	"local/localtest": {"train", "local", "nn", "optim", "torch"},
