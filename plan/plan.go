@@ -61,7 +61,6 @@ type tail struct {
 	module *local.Module
 	in     nn.Shape
 	rest   resting
-	sample int64
 	err    error // why there can be no cut here
 }
 
