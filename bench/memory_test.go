@@ -27,7 +27,8 @@ func activations(t *testing.T, methods []string, sets ...string) map[string]floa
 	return bytes
 }
 
-// The term costs little memory beside local learning without it.
+// The term costs little memory beside local learning without it: the aim is 1.15 times. Many modules with light heads miss
+// it at 1.30, for the features and the gradient that wait while a pass is replayed; the bound there keeps it from growing.
 func TestActivationsOfSGRBesideLayerwise(t *testing.T) {
 	for _, tt := range []struct {
 		modules, width int // of the heads; 0 is as wide as their features

@@ -73,18 +73,7 @@ func TestBarlowStepsAgreeWithPyTorch(t *testing.T) {
 						t.Errorf("step %d, module %d: loss %.12g, want %.12g", i+1, k+1, got, want)
 					}
 				}
-				for _, m := range c.Modules() {
-					for _, p := range m.Params {
-						v := p.Value.Float64s()
-						switch {
-						case p.Value.DType() == torch.Int64:
-							continue
-						case p.Trainable:
-							v = minus(v, before[p.Name])
-						}
-						worst = max(worst, g.CheckDigest(t, fmt.Sprintf("%s|%d|", tt.method, i), p.Name, v, tt.tol))
-					}
-				}
+				worst = max(worst, checkUpdates(t, g, fmt.Sprintf("%s|%d|", tt.method, i), c, before, tt.tol))
 			}
 			t.Logf("worst relative error %.1e", worst)
 		})

@@ -53,18 +53,7 @@ func TestMethodsAgreeWithPyTorch(t *testing.T) {
 					t.Fatal(err)
 				}
 				checkLosses(t, g.Get(t, fmt.Sprintf("%s|%d|loss", tt.name, i)).Float64s(), left[0].Stats)
-				for _, m := range c.Modules() {
-					for _, p := range m.Params {
-						v := p.Value.Float64s()
-						switch {
-						case p.Value.DType() == torch.Int64:
-							continue
-						case p.Trainable:
-							v = minus(v, before[p.Name])
-						}
-						worst = max(worst, g.CheckDigest(t, fmt.Sprintf("%s|%d|", tt.name, i), p.Name, v, 1e-8))
-					}
-				}
+				worst = max(worst, checkUpdates(t, g, fmt.Sprintf("%s|%d|", tt.name, i), c, before, 1e-8))
 			}
 			t.Logf("worst relative error %.1e", worst)
 		})
@@ -298,4 +287,23 @@ func TestMethodsInBFloat16(t *testing.T) {
 			t.Errorf("%s: nothing has moved", name)
 		}
 	}
+}
+
+// checkUpdates compares what a step has added to parameters, and statistics as they are, with golden digests of that
+// prefix, and returns the worst relative error.
+func checkUpdates(t *testing.T, g nntest.Golden, prefix string, c *local.Chain, before state, tol float64) (worst float64) {
+	t.Helper()
+	for _, m := range c.Modules() {
+		for _, p := range m.Params {
+			v := p.Value.Float64s()
+			switch {
+			case p.Value.DType() == torch.Int64:
+				continue
+			case p.Trainable:
+				v = minus(v, before[p.Name])
+			}
+			worst = max(worst, g.CheckDigest(t, prefix, p.Name, v, tol))
+		}
+	}
+	return worst
 }
