@@ -178,7 +178,7 @@ func (c *Chain) advance(i int, in Signal, at Tick) (out Signal, stats Stats, err
 	began, m := time.Now(), c.modules[i]
 	switch c.Schedule.Phase(m.Index, len(c.modules), at.Done) {
 	case Trains:
-		out, stats = c.Rule.Train(m, in, c.DType, at.Step, at.LR)
+		out, stats = c.Rule.Train(m, in, c.DType, at)
 	case Frozen:
 		out, stats = c.pass(m, in), untrained
 	case Idle:

@@ -42,7 +42,7 @@ func (t *ClosedReconcile) Gradients(w *Work) (Gradients, Agreement) {
 	g := t.Form.open(p, w.Module, w.In, want)
 	g.learn(w.In.X, want)
 	pair := t.compare(g.In, r)
-	if v := pair.direction(t.Reconcile); v.norm > 0 {
+	if v := pair.direction(t.Reconcile.at(w.At.Done)); v.norm > 0 {
 		zero := p.ZerosLike(g.In)
 		along := p.AddRows(zero, g.In, r, v.p, v.q)
 		free([]torch.Tensor{zero, g.In, r})

@@ -15,6 +15,7 @@ type Options struct {
 	Cuts       []string `recipe:"cuts" default:"" doc:"blocks that end modules 1 to K-1; wins over modules; auto = the modules with the least peak memory, auto:time = the most even time, for a pipeline"`
 	Pipeline   int      `recipe:"pipeline" default:"0" min:"0" doc:"batches in flight through modules that work at the same time; 0 = one after the other, in lock-step"`
 	Lambda     float64  `recipe:"lambda" default:"1" min:"0" doc:"weight of the reconciliation term"`
+	Ramp       float64  `recipe:"ramp" default:"0" min:"0" max:"1" doc:"share of the training over which lambda rises to its value from 0, in a straight line; 0 = none"`
 	Reduction  string   `recipe:"reduction" default:"mean" oneof:"mean batch sum" doc:"of the term: over B*D, over B, or none"`
 	Normalize  bool     `recipe:"normalize" default:"true" doc:"divide gradients by their norms (Algorithm 1) or compare them raw (Eq. 6)"`
 	Gradient   string   `recipe:"gradient" default:"auto" oneof:"auto directional double exact paper" doc:"of the term: by one replayed pass (sgr: auto), or by double backward; in closed form (etf-sgr: auto) or by Eq. 35, a part of it"`

@@ -80,7 +80,7 @@ func drive(t *testing.T, o local.Options, objective local.Objective, pass func(k
 	signal := local.Signal{X: x, Y: y}
 	var states []state
 	for _, m := range c.Modules() {
-		signal, _ = c.Rule.Train(m, pass(m.Index, signal), torch.Float32, 0, 0.1)
+		signal, _ = c.Rule.Train(m, pass(m.Index, signal), torch.Float32, local.Tick{LR: 0.1})
 		states = append(states, stateOf(m))
 	}
 	signal.Free()
@@ -240,6 +240,39 @@ func TestEveryLeavesStepsOut(t *testing.T) {
 		same := reflect.DeepEqual(stateOf(c.Modules()[last]), stateOf(p.Modules()[last]))
 		if same == acts || math.IsNaN(stats[last].Cos) == acts {
 			t.Errorf("step %d: same as layer-wise: %v, cosine %v; the term should act: %v", step, same, stats[last].Cos, acts)
+		}
+	}
+}
+
+// With Ramp the weight is λ·done/ramp and from then on λ, bit for bit.
+func TestRampRaisesLambda(t *testing.T) {
+	builds := map[string]func(lambda, ramp float64) *local.Chain{
+		"sgr": func(lambda, ramp float64) *local.Chain {
+			o := sgr("directional")
+			o.Lambda, o.Ramp = lambda, ramp
+			return chain(t, resnet, o, torch.Float32)
+		},
+		"etf-sgr": func(lambda, ramp float64) *local.Chain {
+			return unitChain(t, local.Options{Name: "etf-sgr", Reduction: "batch", Lambda: lambda, Ramp: ramp}, "plain7", torch.Float32)
+		},
+	}
+	after := func(c *local.Chain, done float64) state {
+		x, y := randomBatch(torch.Float32, 1)
+		if _, err := c.Step(x, y, local.Tick{Done: done, LR: 0.1}); err != nil {
+			t.Fatal(err)
+		}
+		return stateOf(c.Modules()...)
+	}
+	const lambda, ramp = 4, 0.5
+	for name, build := range builds {
+		for done, share := range map[float64]float64{0: 0, 0.125: 0.25, 0.5: 1, 0.75: 1} {
+			ramped, want := after(build(lambda, ramp), done), after(build(lambda*share, 0), done)
+			if !reflect.DeepEqual(ramped, want) {
+				t.Errorf("%s: at %g of the training the step is not that of λ = %g", name, done, lambda*share)
+			}
+			if full := after(build(lambda, 0), done); reflect.DeepEqual(ramped, full) != (share == 1) {
+				t.Errorf("%s: at %g of the training the step is that of λ = %g: %v", name, done, float64(lambda), share != 1)
+			}
 		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 // Every leaves out.
 type Reconcile struct {
 	Lambda    float64
+	Ramp      float64 // share of the training over which λ rises to Lambda from 0; 0 means none
 	Normalize bool
 	Reduction Reduction
 	Double    bool    // the term's gradient by double backward, the reference, instead of by a replayed pass
@@ -31,6 +32,7 @@ func (t *Reconcile) Reads(step int) bool { return t.Every <= 1 || step%t.Every =
 
 // Gradients implements [Term].
 func (t *Reconcile) Gradients(w *Work) (Gradients, Agreement) {
+	t = t.at(w.At.Done)
 	switch {
 	case !w.In.Delta.Defined():
 		return None{}.Gradients(w)
@@ -41,6 +43,16 @@ func (t *Reconcile) Gradients(w *Work) (Gradients, Agreement) {
 	default:
 		return t.whole(w, nil)
 	}
+}
+
+// at is the term as it is when the fraction done of the training lies behind.
+func (t *Reconcile) at(done float64) *Reconcile {
+	if done >= t.Ramp {
+		return t
+	}
+	ramped := *t
+	ramped.Lambda *= done / t.Ramp
+	return &ramped
 }
 
 // whole finds the term on all of w's signal. It adds the term's gradient to into, or to the objective's where into is nil.

@@ -77,7 +77,7 @@ func compareTerms(t *testing.T, state string, fast, exact *local.Chain, cos, nor
 				t.Errorf("%s, module %d: cosine %.6f and norm ratio %.5f, want at least %g and 1 ± %g", state, m.Index, c, ratio, cos, norm)
 			}
 		}
-		in, _ = fast.Rule.Train(m, in, fast.DType, 0, 0)
+		in, _ = fast.Rule.Train(m, in, fast.DType, local.Tick{})
 	}
 	t.Logf("%s: 1 − cosine at most %.1e, norm off by at most %.1e", state, 1-worst, longest)
 }

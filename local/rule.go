@@ -95,7 +95,7 @@ type Work struct {
 	In     Signal
 	Scope  *torch.Scope // owns every temporary of the step
 	DType  torch.DType  // of the activations
-	Step   int          // from 0
+	At     Tick
 	out    bool
 	part   bool // the signal is part of one that the module has trained on
 }
@@ -111,7 +111,7 @@ func (w *Work) Gradients(x torch.Tensor, dtype torch.DType, gates *nn.Gates, wan
 }
 
 func (w *Work) pass(dtype torch.DType, gates *nn.Gates) *nn.Pass {
-	return &nn.Pass{Scope: w.Scope, Train: true, Still: w.part, Compute: dtype, Views: w.Rule.Views, Gates: gates, Draws: w.Rule.draws(w.Module, w.Step)}
+	return &nn.Pass{Scope: w.Scope, Train: true, Still: w.part, Compute: dtype, Views: w.Rule.Views, Gates: gates, Draws: w.Rule.draws(w.Module, w.At.Step)}
 }
 
 // draws returns the stream of a module at a step. Every pass of a step begins it anew and so draws alike.
@@ -122,7 +122,7 @@ func (r *Rule) draws(m *Module, step int) *nn.Draws {
 // Train updates module m on signal in, which it consumes, and returns what the next module gets; after the last
 // module that is an empty signal. The step is taken only if loss and gradients are finite; otherwise it panics with
 // [*Diverged].
-func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, step int, lr float64) (Signal, Stats) {
+func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, at Tick) (Signal, Stats) {
 	s := torch.NewScope(torch.Mode(!r.Closed))
 	defer s.Close()
 	adopt(s, &in)
@@ -130,12 +130,12 @@ func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, step int, lr float
 	if r.Reforward && !m.Last {
 		again = s.Alias(in.X)
 	}
-	w := &Work{Rule: r, Module: m, In: in, Scope: s, DType: dtype, Step: step, out: r.Term.Reads(step) && !m.Last}
+	w := &Work{Rule: r, Module: m, In: in, Scope: s, DType: dtype, At: at, out: r.Term.Reads(at.Step) && !m.Last}
 	g, agreement := r.Term.Gradients(w)
 	if !g.Lossless && (math.IsNaN(g.Loss) || math.IsInf(g.Loss, 0)) || !torch.AllFinite(g.Theta) {
-		panic(&Diverged{Module: m.Index, Step: step, Loss: g.Loss, lossless: g.Lossless})
+		panic(&Diverged{Module: m.Index, Step: at.Step, Loss: g.Loss, lossless: g.Lossless})
 	}
-	m.Optim.Step(g.Theta, lr)
+	m.Optim.Step(g.Theta, at.LR)
 	stats := Stats{Loss: g.Loss, Agreement: agreement}
 	if m.Last {
 		return Signal{}, stats
@@ -155,7 +155,7 @@ func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, step int, lr float
 func (w *Work) reforward(x torch.Tensor) torch.Tensor {
 	s := torch.NewScope(torch.NoGrad)
 	defer s.Close()
-	p := &nn.Pass{Scope: s, Train: true, Still: true, Compute: w.DType, Views: w.Rule.Views, Draws: w.Rule.draws(w.Module, w.Step)}
+	p := &nn.Pass{Scope: s, Train: true, Still: true, Compute: w.DType, Views: w.Rule.Views, Draws: w.Rule.draws(w.Module, w.At.Step)}
 	y := p.Run(w.Module.Body, s.Cast(x, w.DType)).Keep()
 	x.Free()
 	return y

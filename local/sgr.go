@@ -14,7 +14,7 @@ var sgr = Method{
 // Reconcile is SGR's term as the options have it.
 func (o Options) Reconcile() *Reconcile {
 	return &Reconcile{
-		Lambda: o.Lambda, Normalize: o.Normalize, Reduction: Reduction(o.Reduction),
+		Lambda: o.Lambda, Ramp: o.Ramp, Normalize: o.Normalize, Reduction: Reduction(o.Reduction),
 		Double: o.Gradient == "double", Every: o.Every, Fraction: o.Fraction,
 	}
 }

@@ -124,7 +124,7 @@ func (s *Subject) alone(i int, want trace) error {
 		}
 	}
 	m := r.Modules()[i]
-	out, _ := r.Rule.Train(m, copyOf(want.signals[i]), r.DType, 0, 0.1)
+	out, _ := r.Rule.Train(m, copyOf(want.signals[i]), r.DType, local.Tick{LR: 0.1})
 	out.Free()
 	return want.same(m, "a change of other modules, signals as before,")
 }
@@ -139,7 +139,7 @@ func (s *Subject) waits(want trace) error {
 	for i, m := range r.Modules() {
 		in := copyOf(want.signals[i])
 		torch.ForeachScale([]torch.Tensor{in.Error}, 2)
-		out, _ := r.Rule.Train(m, in, r.DType, 0, 0.1)
+		out, _ := r.Rule.Train(m, in, r.DType, local.Tick{LR: 0.1})
 		out.Free()
 		if want.same(m, "") != nil {
 			return nil

@@ -115,7 +115,7 @@ func (r *rig) drive(pass func(k int, in local.Signal) local.Signal) (t trace, er
 			signal = pass(m.Index, signal)
 		}
 		t.signals = append(t.signals, copyOf(signal))
-		signal, _ = r.Rule.Train(m, signal, r.DType, 0, 0.1)
+		signal, _ = r.Rule.Train(m, signal, r.DType, local.Tick{LR: 0.1})
 		t.after = append(t.after, stateOf(m.Params))
 	}
 	signal.Free()
