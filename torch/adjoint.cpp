@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "call.h"
+#include "conv.h"
 
 namespace {
 
@@ -19,7 +20,7 @@ struct Product {
   static bool convolves(const Tensor& w) { return w.dim() == 4; }
 
   Tensor apply(const Tensor& x, const Tensor& w, const c10::optional<Tensor>& b) const {
-    return convolves(w) ? at::conv2d(x, w, b, stride, padding) : at::linear(x, w, b);
+    return convolves(w) ? convolve(x, w, b, stride, padding) : at::linear(x, w, b);
   }
 
   std::tuple<Tensor, Tensor, Tensor> convolution(const Tensor& dy, const Tensor& x, const Tensor& w,
@@ -32,7 +33,10 @@ struct Product {
   // wᵀ dy, shaped as x, whose elements do not matter.
   Tensor to_input(const Tensor& dy, const Tensor& x, const Tensor& w) const {
     if (!convolves(w)) return dy.matmul(w);
-    return std::get<0>(convolution(dy, x, w, {true, false, false}));
+    if (!overruns(x, w, stride, padding)) return std::get<0>(convolution(dy, x, w, {true, false, false}));
+    Tensor dx = at::zeros_like(x), seen = looked_at(dx, stride);
+    seen.copy_(Product{1, 0}.to_input(dy, seen, w));
+    return dx;
   }
 
   // dy xᵀ, shaped as w, whose elements do not matter, and the sum of dy for a bias.
@@ -41,6 +45,7 @@ struct Product {
       const Tensor rows = dy.flatten(0, -2);
       return {rows.t().mm(x.flatten(0, -2)), bias ? rows.sum(0) : Tensor()};
     }
+    if (overruns(x, w, stride, padding)) return Product{1, 0}.to_weight(dy, looked_at(x, stride), w, bias);
     auto [_, dw, db] = convolution(dy, x, w, {false, true, bias});
     return {dw, db};
   }

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "call.h"
+#include "conv.h"
 
 namespace {
 
@@ -212,7 +213,7 @@ char* lt_chance(lt_tensor like, double p, uint64_t seed, lt_tensor* out) {
 // ---- layers.go
 
 char* lt_conv2d(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, int64_t stride, int64_t padding, lt_tensor* out) {
-  return call(grad, [&] { *out = wrap(at::conv2d(T(x), T(w), maybe(b), stride, padding)); });
+  return call(grad, [&] { *out = wrap(convolve(T(x), T(w), maybe(b), stride, padding)); });
 }
 char* lt_linear(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(at::linear(T(x), T(w), maybe(b))); });
