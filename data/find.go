@@ -36,7 +36,8 @@ func (s *spec) roots(dirs []string) []string {
 }
 
 // searchDirs returns dirs and then dir, the recipe's. A relative dir is also looked for in each of dirs and of $LOCUS_DATA,
-// so that a recipe works wherever the sets are; if it is nowhere, it stands as it is, for the message to come.
+// so that a recipe works wherever the sets are; if it is nowhere, dirs have to do. Without them it stands as it is, for
+// the message to come, as does an absolute one.
 func searchDirs(dirs []string, dir string) []string {
 	if dir == "" {
 		return dirs
@@ -51,8 +52,8 @@ func searchDirs(dirs []string, dir string) []string {
 			found = append(found, filepath.Join(place, dir))
 		}
 	}
-	if len(found) == len(dirs) {
-		found = append(found, dir)
+	if len(found) == 0 || len(found) == len(dirs) && filepath.IsAbs(dir) {
+		return append(found, dir)
 	}
 	return found
 }
@@ -81,7 +82,7 @@ func (s *spec) locate(roots []string) (dir, root string) {
 func (s *spec) mustLocate(dirs []string) (dir, root string, err error) {
 	for _, d := range dirs {
 		if info, err := os.Stat(d); err != nil {
-			return "", "", fault.New("data folder %q: %w", d, cause(err))
+			return "", "", fault.New("data folder %q: %w: name the folder with --data or data.dir", d, cause(err))
 		} else if !info.IsDir() {
 			return "", "", fault.New("data folder %q: is a file: must be a folder", d)
 		}

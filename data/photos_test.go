@@ -281,7 +281,7 @@ func TestOpenPhotosRefuses(t *testing.T) {
 	}
 }
 
-// A relative data.dir is found below --data and $LOCUS_DATA.
+// A relative data.dir is found below --data and $LOCUS_DATA; where it is not, --data may be the set itself.
 func TestRelativeDir(t *testing.T) {
 	isolate(t)
 	home := t.TempDir()
@@ -302,6 +302,9 @@ func TestRelativeDir(t *testing.T) {
 	o.Dir = "nowhere"
 	_, err = Open(o, 1, nil)
 	wantFault(t, err, `"nowhere"`)
+	if set := openPhotos(t, o, want); set.Dir != want {
+		t.Errorf("with --data and a data.dir that is nowhere: opened %s, want %s", set.Dir, want)
+	}
 }
 
 // Limits keep some of every class, and a validation split is taken from the training images.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,8 +16,9 @@ import (
 type known struct {
 	Data struct {
 		Set       string    `recipe:"set" oneof:"fashion-mnist cifar10 cifar100 folder"`
+		Dir       string    `recipe:"dir"`
 		Batch     int       `recipe:"batch" default:"128"`
-		Augment   string    `recipe:"augment" default:"none" oneof:"none crop-flip barlow"`
+		Augment   string    `recipe:"augment" default:"none" oneof:"none crop-flip resized-crop barlow"`
 		Limit     int       `recipe:"limit"`
 		TestLimit int       `recipe:"test_limit"`
 		Mean      []float64 `recipe:"mean" default:""`
@@ -24,10 +26,21 @@ type known struct {
 		Crop      struct {
 			Scale []float64 `recipe:"scale" default:"0.08,1"`
 		} `recipe:"crop"`
+		RandAugment struct {
+			Ops       int `recipe:"ops"`
+			Magnitude int `recipe:"magnitude" default:"9"`
+		} `recipe:"rand_augment"`
+		Erase struct {
+			P float64 `recipe:"p"`
+		} `recipe:"erase"`
+		Mixup  float64 `recipe:"mixup"`
+		CutMix float64 `recipe:"cutmix"`
 	} `recipe:"data"`
 	Model struct {
-		Name  string `recipe:"name"`
-		Depth int    `recipe:"depth"`
+		Name     string  `recipe:"name"`
+		Width    int     `recipe:"width"`
+		Depth    int     `recipe:"depth"`
+		DropPath float64 `recipe:"drop_path"`
 	} `recipe:"model"`
 	Method struct {
 		Name      string   `recipe:"name" oneof:"bp layerwise sgr greedy dgl infopro infopro-contrast reforward etf etf-sgr etf-reforward fa dfa drtp pepita barlow barlow-blockwise barlow-sgr"`
@@ -40,6 +53,10 @@ type known struct {
 		Gradient  string   `recipe:"gradient" default:"auto" oneof:"auto directional double exact paper"`
 		Feedback  float64  `recipe:"feedback" default:"1"`
 		Error     string   `recipe:"output_error" default:"second" oneof:"second first"`
+
+		Smoothing      float64   `recipe:"label_smoothing"`
+		Reconstruction []float64 `recipe:"reconstruction" default:""`
+		Task           []float64 `recipe:"task" default:""`
 	} `recipe:"method"`
 	Head struct {
 		Name  string `recipe:"name" default:"conv"`
@@ -49,13 +66,16 @@ type known struct {
 		Widths []int `recipe:"widths" default:"2048,8192,8192,8192"`
 	} `recipe:"head"`
 	Optim struct {
-		Name        string  `recipe:"name" default:"sgd"`
-		LR          float64 `recipe:"lr" default:"0.1"`
-		Momentum    float64 `recipe:"momentum" default:"0.9"`
-		Nesterov    bool    `recipe:"nesterov"`
-		WeightDecay float64 `recipe:"weight_decay" default:"5e-4"`
-		Decay       string  `recipe:"decay" default:"all"`
-		Plain       float64 `recipe:"plain" default:"1"`
+		Name        string    `recipe:"name" default:"sgd"`
+		LR          float64   `recipe:"lr" default:"0.1"`
+		Momentum    float64   `recipe:"momentum" default:"0.9"`
+		Nesterov    bool      `recipe:"nesterov"`
+		WeightDecay float64   `recipe:"weight_decay" default:"5e-4"`
+		Decay       string    `recipe:"decay" default:"all"`
+		Betas       []float64 `recipe:"betas" default:"0.9,0.999"`
+		Eps         float64   `recipe:"eps" default:"1e-8"`
+		Plain       float64   `recipe:"plain" default:"1"`
+		Clip        float64   `recipe:"clip"`
 	} `recipe:"optim"`
 	Schedule struct {
 		Name       string  `recipe:"name" default:"cosine"`
@@ -66,8 +86,9 @@ type known struct {
 		MinLR      float64 `recipe:"min_lr"`
 	} `recipe:"schedule"`
 	Probe struct {
-		Bank   int `recipe:"bank" default:"50000"`
-		Epochs int `recipe:"epochs" default:"100"`
+		Bank       int `recipe:"bank" default:"50000"`
+		Neighbours int `recipe:"neighbours" default:"200"`
+		Epochs     int `recipe:"epochs" default:"100"`
 	} `recipe:"probe"`
 	Diagnose struct {
 		Every int `recipe:"every"`
@@ -99,8 +120,8 @@ func TestLibrary(t *testing.T) {
 		}
 		summaries[e.Summary] = e.Name
 		c := read(t, e.Name)
-		models := []string{"resnet32", "plainnet32", "plain7", "conv32", "conv32_relu", "resnet50"}
-		if !slices.Contains(models, c.Model.Name) || slices.Contains(uncut, c.Method.Name) != (c.Method.Modules == 0) {
+		models := regexp.MustCompile("^(resnet(18|32|50|101)|plainnet32|plain7|conv32(_relu)?|vgg(12|17|27|37|47|57)|vit_(ti|s)|swin_[ts])$")
+		if !models.MatchString(c.Model.Name) || slices.Contains(uncut, c.Method.Name) != (c.Method.Modules == 0) {
 			t.Errorf("%s: model %s, method %s with %d modules", e.Name, c.Model.Name, c.Method.Name, c.Method.Modules)
 		}
 		set, _, _ := strings.Cut(e.Name, "-")
@@ -121,30 +142,34 @@ func onPaper(name string) bool {
 // The recipes of a comparison must differ in the method and its head alone. A module of greedy training has epochs of
 // its own.
 func TestLibraryComparesMethods(t *testing.T) {
-	for _, group := range []string{
-		"fashion-", "cifar10-resnet32-", "cifar10-plainnet32-", "cifar100-resnet32-", "short-cifar10-k16-", "short-plainnet-k16-", "short-cifar10-",
-		"cifar10-plain7-", "cifar100-plain7-", "short-plain7-", "short-barlow-", "imagenet-resnet50-barlow", "figure2-", "figure3-", "figure4-",
-	} {
-		var first *known
-		for _, e := range Names() {
-			k16 := strings.HasPrefix(e.Name, "short-cifar10-k16-") && group == "short-cifar10-"
-			if !strings.HasPrefix(e.Name, group) || !onPaper(e.Name) || k16 {
-				continue
-			}
-			c := read(t, e.Name)
-			c.Method, c.Head.Name, c.Head.Depth = known{}.Method, "", 0
-			if c.Model.Name == "plain7" { // without normalisation each method bears a rate of its own
-				c.Optim.LR = 0
-			}
-			if first == nil {
-				first = &c
-			}
-			if !reflect.DeepEqual(c, *first) {
-				t.Errorf("%s differs from its siblings in more than the method: %+v, %+v", e.Name, c, *first)
-			}
+	first := map[string]known{}
+	for _, e := range Names() {
+		group := comparison.FindString(e.Name)
+		if group == "" || !onPaper(e.Name) {
+			continue
+		}
+		c := read(t, e.Name)
+		method := known{}.Method
+		method.Smoothing = c.Method.Smoothing // of the labels: no method's own
+		c.Method, c.Head.Name, c.Head.Depth = method, "", 0
+		if c.Model.Name == "plain7" { // without normalisation each method bears a rate of its own
+			c.Optim.LR = 0
+		}
+		if _, ok := first[group]; !ok {
+			first[group] = c
+		}
+		if !reflect.DeepEqual(c, first[group]) {
+			t.Errorf("%s differs from its siblings in more than the method: %+v, %+v", e.Name, c, first[group])
 		}
 	}
+	if len(first) < 40 {
+		t.Errorf("%d comparisons", len(first))
+	}
 }
+
+// comparison finds what the names of recipes that are compared with each other begin with.
+var comparison = regexp.MustCompile("^(fashion|short-barlow|short-cifar10-k16|short-cifar10|short-plainnet-k16|short-plain7|figure[234]|" +
+	"cifar10-vgg-d[0-9]+|short-vgg-d[0-9]+|(imagenet|short-photos)-resnet50-barlow|(cifar100?|imagenet|short-photos)-[a-z0-9_]+)")
 
 func TestOpen(t *testing.T) {
 	dir := t.TempDir()

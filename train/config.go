@@ -145,11 +145,20 @@ func NewModel(c Config, in Images, inference bool) (*Model, error) {
 
 // mixes returns a fault where images are mixed, whose targets are soft, and the method needs the class of each.
 func mixes(o data.Options, method local.Method, rule local.Rule) error {
-	if _, soft := rule.Objective.(local.Classify); o.Mixup == 0 && o.CutMix == 0 || soft && !rule.Needs.Error {
+	if o.Mixup == 0 && o.CutMix == 0 || soft(rule.Objective) && !rule.Needs.Error {
 		return nil
 	}
 	return fault.New("data.mixup is %g and data.cutmix %g: both must be 0 with method %s, which needs one class an image",
 		o.Mixup, o.CutMix, method.Name)
+}
+
+// soft reports whether an objective takes soft targets.
+func soft(o local.Objective) bool {
+	if infopro, ok := o.(local.InfoPro); ok {
+		return soft(infopro.Task)
+	}
+	_, ok := o.(local.Classify)
+	return ok
 }
 
 // differ returns a fault where a method learns from two views of an image, or from how images of a batch differ, and they

@@ -72,7 +72,7 @@ func (b workbench) write(t *testing.T, name string, content []byte) {
 // Every method trains on a folder of photographs, whole and mixed, and goes on where it stopped with the same bits.
 func TestPhotosTrainAndResume(t *testing.T) {
 	b := newPhotoBench(t)
-	for _, method := range []string{"bp", "layerwise", "sgr"} {
+	for _, method := range []string{"bp", "layerwise", "sgr", "infopro"} {
 		t.Run(method, func(t *testing.T) {
 			sets := []string{"method.name=" + method, "data.mixup=0.2", "data.cutmix=1", "data.rand_augment.ops=1", "schedule.epochs=7"}
 			spied := newSpy()

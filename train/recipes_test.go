@@ -3,31 +3,46 @@ package train
 import (
 	"errors"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/recipe"
 	"github.com/locus-learn/locus/torch"
+	"github.com/locus-learn/locus/zoo"
 )
 
-// Every embedded recipe resolves against the program's own options, builds its model and takes a step.
+// Every embedded recipe resolves against the program's own options, builds its model and takes a step. Large networks
+// and projectors do so at an eighth of their width; automatic cuts, which take their time to find, are tried in plan.
 func TestEmbeddedRecipesTrain(t *testing.T) {
+	large := map[string]int{} // widths
+	for _, m := range zoo.Models() {
+		if m.Side() == 224 || strings.HasPrefix(m.Name, "vgg") {
+			large[m.Name] = m.Width
+		}
+	}
 	for _, e := range recipe.Names() {
 		c, err := Load(e.Name, []string{"threads=1"})
 		if err != nil {
 			t.Error(err)
 			continue
 		}
+		if c.Model.Width == 0 {
+			c.Model.Width = large[c.Model.Name] / 8
+		}
 		if c.Head.Widths[0] == 2048 { // published projectors have 150 million weights each
 			c.Head.Widths = []int{32, 64, 64, 64}
+		}
+		if _, auto := c.Method.Auto(); auto {
+			c.Method.Cuts = nil
 		}
 		if c.Name != e.Name {
 			t.Errorf("%s is named %q", e.Name, c.Name)
 		}
 		m, err := NewModel(c, Images{Shape: nn.Shape{C: 3, H: 32, W: 32}, Classes: 10}, false)
 		if err != nil {
-			t.Error(err)
+			t.Errorf("%s: %v", e.Name, err)
 			continue
 		}
 		method, _, err := local.Lookup(c.Method)

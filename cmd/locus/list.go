@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -84,9 +85,16 @@ func listHeads() (rows []string, err error) {
 	return rows, nil
 }
 
+// listRecipes leaves a line between recipes of different data or networks.
 func listRecipes() (rows []string, err error) {
+	var last []string
 	for _, e := range recipe.Names() {
-		rows = append(rows, e.Name+"\t"+e.Summary)
+		group := strings.Split(e.Name, "-")
+		group = group[:min(len(group)-1, 2)]
+		if last != nil && !slices.Equal(group, last) {
+			rows = append(rows, "")
+		}
+		rows, last = append(rows, e.Name+"\t"+e.Summary), group
 	}
 	return rows, nil
 }
