@@ -46,6 +46,13 @@ MODELS = {
     "resnet152": (64, (3, 8, 36, 3), bottleneck, {2: (2,), 3: (1, 2), 4: (1, 2, 3)}),
 }
 
+# timm's, for global back-propagation alone.
+WHOLE = {
+    "vit_ti": "vit_tiny_patch16_224", "vit_s": "vit_small_patch16_224", "vit_b": "vit_base_patch16_224",
+    "swin_t": "swin_tiny_patch4_window7_224", "swin_s": "swin_small_patch4_window7_224",
+    "swin_b": "swin_base_patch4_window7_224",
+}
+
 
 def halved(side):
     return (side + 1) // 2
@@ -107,6 +114,13 @@ HEADS = {"linear": linear_head, "conv": conv_head, "infopro": infopro_head}
 
 def modules(model, image, k, head, width, classes):
     """(body, head) of each of k modules, and the names of the blocks behind which they are cut."""
+    if model in WHOLE:
+        if k > 1:
+            raise SystemExit(f"--model {model} is timm's and not cut: --methods must be bp")
+        import timm
+
+        net = timm.create_model(WHOLE[model], img_size=image, num_classes=classes)
+        return [(net, nn.Identity())], []
     net = blocks(model, image)
     names, parts, begin = [name for name, *_ in net], [], 0
     cut = ends(model, names, k)

@@ -134,7 +134,7 @@ def measure(method, args):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--model", default="resnet32", choices=nets.MODELS)
+    p.add_argument("--model", default="resnet32", choices=[*nets.MODELS, *nets.WHOLE])
     p.add_argument("--methods", default="bp,layerwise,sgr", help="comma between them")
     p.add_argument("--modules", type=int, default=3, metavar="K")
     p.add_argument("--batch", type=int, default=128)
