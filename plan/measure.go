@@ -87,9 +87,9 @@ func sampleBytes(shape nn.Shape, dtype torch.DType) float64 {
 	return float64(shape.C*max(1, shape.H*shape.W, shape.Tokens)) * float64(dtype.Size())
 }
 
-// newPass returns a pass of kind k. forward, run once, fills the gates that a replay needs.
-func newPass(s *torch.Scope, dtype torch.DType, k kind, forward func(*nn.Pass)) *nn.Pass {
-	p := &nn.Pass{Scope: s, Train: true, Compute: dtype, Draws: nn.NewDraws(1)}
+// newPass returns a pass of kind k over so many views. forward, run once, fills the gates that a replay needs.
+func newPass(s *torch.Scope, dtype torch.DType, k kind, views int, forward func(*nn.Pass)) *nn.Pass {
+	p := &nn.Pass{Scope: s, Train: true, Compute: dtype, Draws: nn.NewDraws(1), Views: views}
 	if k.gates == free {
 		return p
 	}
@@ -112,7 +112,7 @@ func (p *Planner) measureBlock(b *block, n int, k kind) cost {
 	defer s.Close()
 	dtype := p.dtype(k)
 	in := func(s *torch.Scope) torch.Tensor { return random(s, dtype, n, b.in, b.first) }
-	pass := newPass(s, dtype, k, func(q *nn.Pass) { b.Layer.Forward(q, in(q.Scope)).Free() })
+	pass := newPass(s, dtype, k, 1, func(q *nn.Pass) { b.Layer.Forward(q, in(q.Scope)).Free() })
 	defer pass.Gates.Free()
 	c := random(s, dtype, n, b.Out, false)
 	at := stage(s, pass, in(s), k)
@@ -161,21 +161,22 @@ func gatesOf(pass *nn.Pass, k kind) float64 {
 	return float64(before - torch.LiveBytes())
 }
 
-// measureTail measures the objective behind a module: head, loss, and what the objective has besides.
+// measureTail measures the objective behind a module on n samples, with all their views: head, loss, and what the
+// objective has besides.
 func (p *Planner) measureTail(t *tail, n int, k kind) cost {
 	s := torch.NewScope(torch.Grad)
 	defer s.Close()
 	dtype := p.dtype(k)
-	signal := local.Signal{Y: s.FromInts(make([]int64, n))}
+	signal, rows := local.Signal{Y: s.FromInts(make([]int64, n))}, n*p.views()
 	if p.rule.Needs.Image {
 		signal.Image = random(s, torch.Float32, n, p.net.Input, true)
 		signal.Image.Uniform(0, 1, 1)
 	}
-	pass := newPass(s, dtype, k, func(q *nn.Pass) {
-		p.rule.Objective.Loss(q, t.module, random(q.Scope, dtype, n, t.in, false), signal).Free()
+	pass := newPass(s, dtype, k, p.views(), func(q *nn.Pass) {
+		p.rule.Objective.Loss(q, t.module, random(q.Scope, dtype, rows, t.in, false), signal).Free()
 	})
 	defer pass.Gates.Free()
-	at := stage(s, pass, random(s, dtype, n, t.in, false), kind{})
+	at := stage(s, pass, random(s, dtype, rows, t.in, false), kind{})
 
 	began, before := time.Now(), meter()
 	loss := p.rule.Objective.Loss(pass, t.module, at.x, signal)
@@ -195,7 +196,7 @@ func (p *Planner) measureTail(t *tail, n int, k kind) cost {
 func keeps(b *block, n int, dtype torch.DType) (in, out bool, bytes int64) {
 	s := torch.NewScope(torch.Grad)
 	defer s.Close()
-	pass := newPass(s, dtype, kind{}, nil)
+	pass := newPass(s, dtype, kind{}, 1, nil)
 	c := random(s, dtype, n, b.Out, false)
 	at := stage(s, pass, random(s, dtype, n, b.in, b.first), kind{})
 	held := s.Alias(at.x)

@@ -23,7 +23,7 @@ func predict(t *testing.T, method string, image, batch, most int, sets ...string
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := train.NewPlanner(c, train.Square(image, 10), most)
+	p, err := train.NewPlanner(c, train.Square(image, 10), most, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,6 +58,8 @@ func TestPredictionsHold(t *testing.T) {
 		{32, 48, 16, "sgr", "model.name=resnet32 model.depth=14 method.modules=4 head.name=auglocal"},
 		{64, 20, 8, all, "model.name=resnet18 model.width=32 method.modules=3 head.name=infopro"},
 		{64, 20, 8, local, "model.name=vgg11_bn model.width=16 method.modules=3 head.name=infopro"},
+		{32, 24, 8, "barlow barlow-sgr", "model.name=resnet32 model.depth=14 method.modules=3 head.widths=32,64,64 method.lambda=1 data.augment=barlow"},
+		{64, 12, 6, "barlow barlow-sgr", "model.name=resnet18 model.width=16 method.modules=3 head.widths=128,256,256 data.augment=barlow"},
 		{64, 32, 16, all, "model.name=vit_ti method.modules=3 head.name=tokens optim.name=adamw"},
 		{64, 24, 16, all, "model.name=swin_t model.width=48 method.modules=3 head.name=tokens"},
 	} {
@@ -83,7 +85,7 @@ func planner(t *testing.T, sets ...string) *plan.Planner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := train.NewPlanner(c, train.Square(16, 10), 4)
+	p, err := train.NewPlanner(c, train.Square(16, 10), 4, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +161,7 @@ func TestRefusals(t *testing.T) {
 		if err != nil {
 			t.Fatal(tt.set, err)
 		}
-		_, err = train.NewPlanner(c, train.Square(32, 10), 4)
+		_, err = train.NewPlanner(c, train.Square(32, 10), 4, 1)
 		if _, user := errors.AsType[*fault.Fault](err); !user || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: error %v, want a fault with %q", tt.set, err, tt.want)
 		}
