@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"syscall"
 	"time"
 
 	"github.com/locus-learn/locus/local"
@@ -117,7 +118,7 @@ func (p *Planner) measureBlock(b *block, n int, k kind) cost {
 	c := random(s, dtype, n, b.Out, false)
 	at := stage(s, pass, in(s), k)
 
-	began, before := time.Now(), meter()
+	began, before := clock(), meter()
 	y := b.Layer.Forward(pass, at.x)
 	out := cost{forward: before.peak()}
 	product := s.Mul(y, c)
@@ -143,7 +144,7 @@ func (p *Planner) measureBlock(b *block, n int, k kind) cost {
 	before = meter()
 	grads := s.Grad(total, wrt, torch.GradOptions{})
 	out.backward = before.peak()
-	out.seconds = time.Since(began).Seconds()
+	out.seconds = clock() - began
 	for _, g := range grads {
 		g.Free()
 	}
@@ -178,13 +179,13 @@ func (p *Planner) measureTail(t *tail, n int, k kind) cost {
 	defer pass.Gates.Free()
 	at := stage(s, pass, random(s, dtype, rows, t.in, false), kind{})
 
-	began, before := time.Now(), meter()
+	began, before := clock(), meter()
 	loss := p.rule.Objective.Loss(pass, t.module, at.x, signal)
 	out := cost{forward: before.peak(), own: before.grown()}
 	before = meter()
 	grads := s.Grad(loss, append(append([]torch.Tensor{}, t.module.Theta()...), at.leaf), torch.GradOptions{})
 	out.backward = before.peak()
-	out.seconds = time.Since(began).Seconds()
+	out.seconds = clock() - began
 	for _, g := range grads {
 		g.Free()
 	}
@@ -213,6 +214,18 @@ func keeps(b *block, n int, dtype torch.DType) (in, out bool, bytes int64) {
 	held.Free()
 	in = with-torch.LiveBytes() < size
 	return in, out, torch.LiveBytes() - empty
+}
+
+var start = time.Now()
+
+// clock returns seconds of which only differences mean something: the process's own where one thread computes, which
+// others on a busy machine do not lengthen, and else those of the wall.
+func clock() float64 {
+	var used syscall.Rusage
+	if torch.Threads() > 1 || syscall.Getrusage(syscall.RUSAGE_SELF, &used) != nil {
+		return time.Since(start).Seconds()
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano()).Seconds()
 }
 
 // mark is a place that live bytes are compared with.

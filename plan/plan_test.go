@@ -23,7 +23,7 @@ func predict(t *testing.T, method string, image, batch, most int, sets ...string
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := train.NewPlanner(c, train.Square(image, 10), most, 1)
+	p, err := train.NewPlanner(c, train.Square(image, 10), most)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func planner(t *testing.T, sets ...string) *plan.Planner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := train.NewPlanner(c, train.Square(16, 10), 4, 1)
+	p, err := train.NewPlanner(c, train.Square(16, 10), 4)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestRefusals(t *testing.T) {
 		if err != nil {
 			t.Fatal(tt.set, err)
 		}
-		_, err = train.NewPlanner(c, train.Square(32, 10), 4, 1)
+		_, err = train.NewPlanner(c, train.Square(32, 10), 4)
 		if _, user := errors.AsType[*fault.Fault](err); !user || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: error %v, want a fault with %q", tt.set, err, tt.want)
 		}

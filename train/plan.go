@@ -9,18 +9,18 @@ import (
 	"github.com/locus-learn/locus/torch"
 )
 
-// Timings of each piece where time matters: where cuts are to share it out, or where it is compared.
-const Timings = 3
+// timings of each piece where cuts are to share out time.
+const timings = 3
 
-// NewPlanner returns a planner for the network of a recipe. most is the largest batch worth measuring, 0 for any; pieces
-// are timed so many times, [Timings] at least where cuts are to share out time. The caller frees the planner.
-func NewPlanner(c Config, in Images, most, timings int) (*plan.Planner, error) {
-	if goal, _ := c.Method.Auto(); plan.Goal(goal) == plan.Time {
-		timings = max(timings, Timings)
-	}
+// NewPlanner returns a planner for the network of a recipe. most is the largest batch worth measuring, 0 for any. The
+// caller frees the planner.
+func NewPlanner(c Config, in Images, most int) (*plan.Planner, error) {
 	spec := plan.Spec{
 		Model: c.Model, Head: c.Head, Method: c.Method, Optim: c.Optim, DType: c.dtype(), Input: in.Shape,
-		Classes: in.Classes, Most: most, Timings: timings,
+		Classes: in.Classes, Most: most, Timings: 1,
+	}
+	if goal, _ := c.Method.Auto(); plan.Goal(goal) == plan.Time {
+		spec.Timings = timings
 	}
 	torch.SetThreads(cmp.Or(c.Threads, runtime.GOMAXPROCS(0)))
 	return plan.New(spec)
@@ -33,7 +33,7 @@ func Square(side, classes int) Images {
 
 // planned returns the cuts that a planner chooses where a recipe leaves them to it; none for one module.
 func planned(c Config, in Images) ([]string, error) {
-	p, err := NewPlanner(c, in, c.Data.Batch, 1)
+	p, err := NewPlanner(c, in, c.Data.Batch)
 	if err != nil {
 		return nil, err
 	}

@@ -141,7 +141,7 @@ func (f *planFlags) run(cmd *cobra.Command) (plans, error) {
 		most = 0
 	}
 	side := c.Model.Image
-	p, err := train.NewPlanner(c, train.Square(side, c.Model.Classes), most, 1)
+	p, err := train.NewPlanner(c, train.Square(side, c.Model.Classes), most)
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func (f *planFlags) sweep() (*swept, error) {
 // add plans a method, and bp with it where that is the first.
 func (r *swept) add(c train.Config, modules *counts) error {
 	defer torch.Pin()()
-	p, err := train.NewPlanner(c, train.Square(c.Model.Image, c.Model.Classes), c.Data.Batch, train.Timings)
+	p, err := train.NewPlanner(c, train.Square(c.Model.Image, c.Model.Classes), c.Data.Batch)
 	if err != nil {
 		return err
 	}
