@@ -43,7 +43,7 @@ func (f *planFlags) sweep() (*swept, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, auto := c.Method.Auto(); !auto && method != "bp" {
+		if _, auto := c.Method.Auto(); !auto && len(c.Method.Cuts) > 0 {
 			return nil, fault.New("method.cuts is %s: must be auto or auto:time where --modules has several numbers or --method several names",
 				strings.Join(c.Method.Cuts, ","))
 		}
@@ -52,10 +52,27 @@ func (f *planFlags) sweep() (*swept, error) {
 	if f.budget > 0 {
 		return nil, fault.New("--budget is %s: must go with one --method, and with one number of --modules or none", f.budget.String())
 	}
+	defer torch.Pin()()
+	var planners []*plan.Planner
+	defer func() {
+		for _, p := range planners {
+			p.Free()
+		}
+	}()
+	for _, c := range configs { // so that a mistake does not wait for the measuring of other methods
+		p, err := train.NewPlanner(c, train.Square(c.Model.Image, c.Model.Classes), c.Data.Batch)
+		if err != nil {
+			return nil, err
+		}
+		planners = append(planners, p)
+		if _, err := f.modules.upTo(p.Blocks()); err != nil {
+			return nil, err
+		}
+	}
 	first := configs[0]
 	r := &swept{Model: first.Model.Name, Image: first.Model.Image, Batch: first.Data.Batch, Precision: first.Precision}
-	for _, c := range configs {
-		if err := r.add(c, &f.modules); err != nil {
+	for i, p := range planners {
+		if err := r.add(configs[i], p, &f.modules); err != nil {
 			return nil, err
 		}
 	}
@@ -66,26 +83,22 @@ func (f *planFlags) sweep() (*swept, error) {
 }
 
 // add plans a method, and bp with it where that is the first.
-func (r *swept) add(c train.Config, modules *counts) error {
-	defer torch.Pin()()
-	p, err := train.NewPlanner(c, train.Square(c.Model.Image, c.Model.Classes), c.Data.Batch)
-	if err != nil {
-		return err
-	}
-	defer p.Free()
-	numbers, err := modules.upTo(p.Blocks())
-	if err != nil {
-		return err
-	}
+func (r *swept) add(c train.Config, p *plan.Planner, modules *counts) error {
 	bp, err := p.Whole(r.Batch)
 	if err != nil {
 		return err
 	}
-	if len(r.Rows) == 0 {
+	if len(r.BP.Modules) == 0 {
 		r.BP = bp
 	}
 	if c.Method.Name == "bp" {
 		return nil
+	}
+	numbers := []int{1}
+	if len(p.Counts()) > 1 { // the method cuts
+		if numbers, err = modules.upTo(p.Blocks()); err != nil {
+			return err
+		}
 	}
 	goal, _ := c.Method.Auto()
 	for _, k := range numbers {
