@@ -25,7 +25,7 @@ type Options struct {
 	Plain       float64   `recipe:"plain" default:"1" above:"0" doc:"of lars with decay weights: factor of the rate of biases and norms, which take plain steps; Barlow Twins has 0.024"`
 	Clip        float64   `recipe:"clip" default:"0" min:"0" doc:"longest gradient of a module (L2 norm); 0 = any"`
 	Accumulate  int       `recipe:"accumulate" default:"1" min:"1" doc:"batches whose mean gradient makes one update"`
-	EMA         float64   `recipe:"ema" default:"0" min:"0" max:"0.999999" doc:"decay of an exponential moving average of the weights, saved as ema.safetensors; 0 = none"`
+	EMA         float64   `recipe:"ema" default:"0" min:"0" max:"0.999999" doc:"decay of an exponential moving average of the weights, saved as ema.safetensors and evaluated as ema_acc; 0 = none"`
 }
 
 // Validate checks what single keys cannot.

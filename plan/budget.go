@@ -52,4 +52,8 @@ func (p *Planner) Counts() []int {
 }
 
 // Whole returns the prediction for global back-propagation through the same network.
-func (p *Planner) Whole(batch int) (Prediction, error) { return p.Predict([]int{len(p.blocks)}, batch) }
+func (p *Planner) Whole(batch int) (Prediction, error) {
+	bp := *p
+	bp.rule.Needs.Image = false // only local objectives ask for it
+	return bp.Predict([]int{len(p.blocks)}, batch)
+}

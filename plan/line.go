@@ -57,7 +57,7 @@ func (p *Planner) block(b *block, k kind) line {
 
 func (p *Planner) objective(t *tail, k kind) line {
 	k = kind{gates: k.gates}
-	sample := int64(4 * sampleBytes(t.in, p.dtype(k)))
+	sample := int64(4*sampleBytes(t.in, p.dtype(k))) * int64(p.views())
 	return p.line(piece{tail: t, kind: k}, sample, func(n int) cost { return p.measureTail(t, n, k) })
 }
 

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"syscall"
 	"time"
 
 	"github.com/locus-learn/locus/local"
@@ -87,9 +88,9 @@ func sampleBytes(shape nn.Shape, dtype torch.DType) float64 {
 	return float64(shape.C*max(1, shape.H*shape.W, shape.Tokens)) * float64(dtype.Size())
 }
 
-// newPass returns a pass of kind k. forward, run once, fills the gates that a replay needs.
-func newPass(s *torch.Scope, dtype torch.DType, k kind, forward func(*nn.Pass)) *nn.Pass {
-	p := &nn.Pass{Scope: s, Train: true, Compute: dtype, Draws: nn.NewDraws(1)}
+// newPass returns a pass of kind k over so many views. forward, run once, fills the gates that a replay needs.
+func newPass(s *torch.Scope, dtype torch.DType, k kind, views int, forward func(*nn.Pass)) *nn.Pass {
+	p := &nn.Pass{Scope: s, Train: true, Compute: dtype, Draws: nn.NewDraws(1), Views: views}
 	if k.gates == free {
 		return p
 	}
@@ -112,12 +113,12 @@ func (p *Planner) measureBlock(b *block, n int, k kind) cost {
 	defer s.Close()
 	dtype := p.dtype(k)
 	in := func(s *torch.Scope) torch.Tensor { return random(s, dtype, n, b.in, b.first) }
-	pass := newPass(s, dtype, k, func(q *nn.Pass) { b.Layer.Forward(q, in(q.Scope)).Free() })
+	pass := newPass(s, dtype, k, 1, func(q *nn.Pass) { b.Layer.Forward(q, in(q.Scope)).Free() })
 	defer pass.Gates.Free()
 	c := random(s, dtype, n, b.Out, false)
 	at := stage(s, pass, in(s), k)
 
-	began, before := time.Now(), meter()
+	began, before := clock(), meter()
 	y := b.Layer.Forward(pass, at.x)
 	out := cost{forward: before.peak()}
 	product := s.Mul(y, c)
@@ -143,7 +144,7 @@ func (p *Planner) measureBlock(b *block, n int, k kind) cost {
 	before = meter()
 	grads := s.Grad(total, wrt, torch.GradOptions{})
 	out.backward = before.peak()
-	out.seconds = time.Since(began).Seconds()
+	out.seconds = clock() - began
 	for _, g := range grads {
 		g.Free()
 	}
@@ -161,29 +162,30 @@ func gatesOf(pass *nn.Pass, k kind) float64 {
 	return float64(before - torch.LiveBytes())
 }
 
-// measureTail measures the objective behind a module: head, loss, and what the objective has besides.
+// measureTail measures the objective behind a module on n samples, with all their views: head, loss, and what the
+// objective has besides.
 func (p *Planner) measureTail(t *tail, n int, k kind) cost {
 	s := torch.NewScope(torch.Grad)
 	defer s.Close()
 	dtype := p.dtype(k)
-	signal := local.Signal{Y: s.FromInts(make([]int64, n))}
+	signal, rows := local.Signal{Y: s.FromInts(make([]int64, n))}, n*p.views()
 	if p.rule.Needs.Image {
 		signal.Image = random(s, torch.Float32, n, p.net.Input, true)
 		signal.Image.Uniform(0, 1, 1)
 	}
-	pass := newPass(s, dtype, k, func(q *nn.Pass) {
-		p.rule.Objective.Loss(q, t.module, random(q.Scope, dtype, n, t.in, false), signal).Free()
+	pass := newPass(s, dtype, k, p.views(), func(q *nn.Pass) {
+		p.rule.Objective.Loss(q, t.module, random(q.Scope, dtype, rows, t.in, false), signal).Free()
 	})
 	defer pass.Gates.Free()
-	at := stage(s, pass, random(s, dtype, n, t.in, false), kind{})
+	at := stage(s, pass, random(s, dtype, rows, t.in, false), kind{})
 
-	began, before := time.Now(), meter()
+	began, before := clock(), meter()
 	loss := p.rule.Objective.Loss(pass, t.module, at.x, signal)
 	out := cost{forward: before.peak(), own: before.grown()}
 	before = meter()
 	grads := s.Grad(loss, append(append([]torch.Tensor{}, t.module.Theta()...), at.leaf), torch.GradOptions{})
 	out.backward = before.peak()
-	out.seconds = time.Since(began).Seconds()
+	out.seconds = clock() - began
 	for _, g := range grads {
 		g.Free()
 	}
@@ -195,7 +197,7 @@ func (p *Planner) measureTail(t *tail, n int, k kind) cost {
 func keeps(b *block, n int, dtype torch.DType) (in, out bool, bytes int64) {
 	s := torch.NewScope(torch.Grad)
 	defer s.Close()
-	pass := newPass(s, dtype, kind{}, nil)
+	pass := newPass(s, dtype, kind{}, 1, nil)
 	c := random(s, dtype, n, b.Out, false)
 	at := stage(s, pass, random(s, dtype, n, b.in, b.first), kind{})
 	held := s.Alias(at.x)
@@ -212,6 +214,18 @@ func keeps(b *block, n int, dtype torch.DType) (in, out bool, bytes int64) {
 	held.Free()
 	in = with-torch.LiveBytes() < size
 	return in, out, torch.LiveBytes() - empty
+}
+
+var start = time.Now()
+
+// clock returns seconds of which only differences mean something: the process's own where one thread computes, which
+// others on a busy machine do not lengthen, and else those of the wall.
+func clock() float64 {
+	var used syscall.Rusage
+	if torch.Threads() > 1 || syscall.Getrusage(syscall.RUSAGE_SELF, &used) != nil {
+		return time.Since(start).Seconds()
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano()).Seconds()
 }
 
 // mark is a place that live bytes are compared with.

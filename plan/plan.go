@@ -36,6 +36,7 @@ type Planner struct {
 	rule   local.Rule
 	term   bool // SGR's
 	head   zoo.Head
+	own    bool // the head takes the classifier's place, too
 	aux    string
 	net    *zoo.Network
 	blocks []*block
@@ -97,6 +98,14 @@ type Prediction struct {
 	PeakBytes       int64    `json:"peak_bytes"` // both
 }
 
+// Seconds is the time of the modules one after the other, a step in lock-step without the optimizers.
+func (r Prediction) Seconds() (sum float64) {
+	for _, m := range r.Modules {
+		sum += m.SecondsPerStep
+	}
+	return sum
+}
+
 // New builds the network of a spec, with weights of its own, to measure on. It returns a fault for what cannot be
 // predicted. The caller frees the planner.
 func New(spec Spec) (planner *Planner, err error) {
@@ -105,7 +114,7 @@ func New(spec Spec) (planner *Planner, err error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Planner{spec: spec, whole: method.Cut == local.Nowhere, aux: method.Aux, lines: map[piece]line{}, tails: map[tailKey]*tail{}}
+	p := &Planner{spec: spec, whole: method.Cut == local.Nowhere, own: method.LastHead, aux: method.Aux, lines: map[piece]line{}, tails: map[tailKey]*tail{}}
 	p.rule, _ = method.Compose(options)
 	if err := p.fits(method, options); err != nil {
 		return nil, err
@@ -203,12 +212,15 @@ func (p *Planner) Free() {
 		return
 	}
 	for _, t := range p.tails {
-		if t.module != nil && !t.module.Last {
+		if t.module != nil && (p.own || !t.module.Last) {
 			t.module.Free()
 		}
 	}
 	nn.Free(p.net.Params())
 }
+
+// views of each image in a batch.
+func (p *Planner) views() int { return max(1, p.rule.Views) }
 
 // Blocks is the number of blocks, the largest number of modules.
 func (p *Planner) Blocks() int { return len(p.blocks) }
@@ -234,10 +246,12 @@ func (p *Planner) newTail(end, k, of int) *tail {
 	last := end == len(p.blocks)
 	head := p.net.Classifier
 	var aux nn.Layer
-	if !last {
+	if !last || p.own {
 		if head, t.err = p.head.New(p.spec.Head, at, init); t.err != nil {
 			return t
 		}
+	}
+	if !last {
 		if aux, t.err = zoo.NewAux(p.aux, at, init); t.err != nil {
 			nn.Free(head.Params())
 			return t

@@ -58,6 +58,8 @@ func TestPredictionsHold(t *testing.T) {
 		{32, 48, 16, "sgr", "model.name=resnet32 model.depth=14 method.modules=4 head.name=auglocal"},
 		{64, 20, 8, all, "model.name=resnet18 model.width=32 method.modules=3 head.name=infopro"},
 		{64, 20, 8, local, "model.name=vgg11_bn model.width=16 method.modules=3 head.name=infopro"},
+		{32, 24, 8, "barlow barlow-sgr", "model.name=resnet32 model.depth=14 method.modules=3 head.widths=32,64,64 method.lambda=1 data.augment=barlow"},
+		{64, 12, 6, "barlow barlow-sgr", "model.name=resnet18 model.width=16 method.modules=3 head.widths=128,256,256 data.augment=barlow"},
 		{64, 32, 16, all, "model.name=vit_ti method.modules=3 head.name=tokens optim.name=adamw"},
 		{64, 24, 16, all, "model.name=swin_t model.width=48 method.modules=3 head.name=tokens"},
 	} {

@@ -13,26 +13,38 @@ type passed struct {
 	gates         float64
 }
 
-// pass lays the costs of a module's blocks and its tail one after the other as forward and backward run them.
+// pass lays the costs of a module's blocks and its tail one after the other as forward and backward run them, for n
+// samples. Of two views each goes through the blocks by itself, backward the second one first: [nn.Pass.Run].
 func (p *Planner) pass(m span, n int, g gates, wantIn, wantOut bool) (r passed) {
+	views := p.views()
 	size := func(b *block) float64 { return float64(n) * sampleBytes(b.Out, p.dtype(kind{gates: g})) }
 	blocks := p.blocks[m.from:m.end]
 	costs := make([]cost, len(blocks))
 	last := len(blocks) - 1
+	whole := float64(views) * size(blocks[last]) // x_k
 	var live float64
 	rise := func(by float64) { r.peak = max(r.peak, live+by) }
-	for i, b := range blocks {
-		c := p.block(b, kind{gates: g, starts: i == 0, wantIn: wantIn && i == 0, ends: wantOut && i == last}).at(n)
-		costs[i] = c
-		rise(c.forward)
-		live += c.own + size(b)
-		if i > 0 && !b.keepsIn && !blocks[i-1].keepsOut {
-			live -= size(blocks[i-1])
+	for range views {
+		for i, b := range blocks {
+			c := p.block(b, kind{gates: g, starts: i == 0, wantIn: wantIn && i == 0, ends: wantOut && i == last && views == 1}).at(n)
+			costs[i] = c
+			rise(c.forward)
+			live += c.own + size(b)
+			if i > 0 && !b.keepsIn && !blocks[i-1].keepsOut {
+				live -= size(blocks[i-1])
+			}
+			r.seconds += c.seconds
+			r.gates += c.gates
 		}
-		r.seconds += c.seconds
-		r.gates += c.gates
 	}
-	r.features = size(blocks[last])
+	if views > 1 { // they are put together
+		live += whole
+		rise(0)
+		if !blocks[last].keepsOut {
+			live -= whole
+		}
+	}
+	r.features = whole
 	t := p.tail(m.end, m.k, m.of)
 	c := p.objective(t, kind{gates: g}).at(n)
 	r.seconds += c.seconds
@@ -41,18 +53,36 @@ func (p *Planner) pass(m span, n int, g gates, wantIn, wantOut bool) (r passed) 
 	live += c.own
 	rise(c.backward)
 	live += c.gates - c.own + float64(t.rest.grads)
-	for i := last; i >= 0; i-- {
-		b := blocks[i]
-		if i < last && !b.keepsOut && blocks[i+1].keepsIn { // its user has let go of it
-			live -= size(b)
+	for v := range views {
+		final := v == views-1
+		for i := last; i >= 0; i-- {
+			b := blocks[i]
+			if i < last && !b.keepsOut && blocks[i+1].keepsIn { // its user has let go of it
+				live -= size(b)
+			}
+			rest := 0.0 // of the gradient of x_k, which views share
+			switch {
+			case i == last:
+				rest = whole - size(b)
+			case !final:
+				rest = whole
+			}
+			rise(rest + costs[i].backward)
+			live += costs[i].gates - costs[i].own
+			if v == 0 { // the other view's are added to them
+				live += float64(b.rest.grads)
+			}
+			if b.keepsOut && (i < last || views > 1) {
+				live -= size(b)
+			}
+			if i == last && wantOut && final {
+				live += whole // its gradient
+			}
 		}
-		rise(costs[i].backward)
-		live += costs[i].gates - costs[i].own + float64(b.rest.grads)
-		if i < last && b.keepsOut {
-			live -= size(b)
-		}
-		if i == last && wantOut {
-			live += size(b) // its gradient
+		if wantIn && views > 1 { // a view's gradient of the input is filled up to both
+			in := float64(n) * sampleBytes(blocks[0].in, p.dtype(kind{gates: g}))
+			live += float64(views) * in
+			rise(in)
 		}
 	}
 	return r
@@ -63,20 +93,21 @@ type estimate struct{ peak, seconds float64 }
 
 // step follows what is alive through a module's share of a step in lock-step: [local.Rule.Train].
 func (p *Planner) step(m span, n int) estimate {
-	images := float64(n) * sampleBytes(p.net.Input, torch.Float32)
+	rows := float64(n * p.views())
+	images := rows * sampleBytes(p.net.Input, torch.Float32)
 	signal := 8 * float64(n) // labels
 	if p.rule.Needs.Image {
 		signal += images
 	}
 	shape := p.blocks[m.from].in
-	x := float64(n) * sampleBytes(shape, p.spec.DType)
+	x := rows * sampleBytes(shape, p.spec.DType)
 	wantOut := p.term && m.end < len(p.blocks)
 	if !p.term || m.from == 0 {
 		r := p.pass(m, n, free, false, wantOut)
 		return estimate{signal + x + r.peak, r.seconds}
 	}
 	// The signal's features, widened, and the gradient that came with them are held through the first pass.
-	wide := float64(n) * sampleBytes(shape, torch.Float32)
+	wide := rows * sampleBytes(shape, torch.Float32)
 	first := p.pass(m, n, record, true, wantOut)
 	peak := signal + wide + x + first.peak
 	grads := float64(p.rest(m).grads)

@@ -53,6 +53,7 @@ func TestJSONLRoundTrip(t *testing.T) {
 	want := Log{Steps: steps(20, 3, 5), Epochs: epochs(2, 3)}
 	want.Epochs[0].ValAcc = new(0.0) // zero is a measurement, nil is none
 	want.Epochs[1].ValAcc = new(math.NaN())
+	want.Epochs[1].EMAAcc = []float64{60.5, math.NaN()}
 	want.Epochs[1].TrainLoss = math.NaN()
 	feed(t, openJSONL(t, path, -1), Start{}, want.Steps, want.Epochs)
 	same(t, readLog(t, path), want)

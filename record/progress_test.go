@@ -19,19 +19,19 @@ func TestProgressLines(t *testing.T) {
 			p.Step(s)
 			if s.Step%20 == 0 {
 				p.Epoch(Epoch{Epoch: s.Epoch, Step: s.Step, TrainLoss: 0.5, TestAcc: 71.25, ModuleAcc: []float64{60, 71.25},
-					ValAcc: new(70.5), ImagesPerSecond: 512, PeakBytes: 3 << 20})
+					EMAAcc: []float64{61, 71.75}, ValAcc: new(70.5), ImagesPerSecond: 512, PeakBytes: 3 << 20})
 			}
 		}
 		p.Close()
 		want := `quick: method sgr, 40 steps, 20 an epoch, resumed after step 10
 step 12/40  epoch 1/2  loss 1.4816  512 images/s  ETA 28s
 step 16/40  epoch 1/2  loss 1.3406  512 images/s  ETA 24s
-epoch 1/2  train loss 0.5000  test 71.25 %  heads 60.0 71.2  validation 70.50 %  512 images/s  peak 3.0 MiB
+epoch 1/2  train loss 0.5000  test 71.25 %  heads 60.0 71.2  averaged 71.75 %  validation 70.50 %  512 images/s  peak 3.0 MiB
 step 24/40  epoch 2/2  loss 1.0976  512 images/s  ETA 16s
 step 28/40  epoch 2/2  loss 0.9932  512 images/s  ETA 12s
 step 32/40  epoch 2/2  loss 0.8987  512 images/s  ETA 8s
 step 36/40  epoch 2/2  loss 0.8131  512 images/s  ETA 4s
-epoch 2/2  train loss 0.5000  test 71.25 %  heads 60.0 71.2  validation 70.50 %  512 images/s  peak 3.0 MiB
+epoch 2/2  train loss 0.5000  test 71.25 %  heads 60.0 71.2  averaged 71.75 %  validation 70.50 %  512 images/s  peak 3.0 MiB
 `
 		if out.String() != want {
 			t.Errorf("got\n%swant\n%s", &out, want)

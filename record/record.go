@@ -45,6 +45,7 @@ type Epoch struct {
 	TrainAcc        *float64  `json:"train_acc,omitzero"` // last module on training images, not augmented; likewise
 	ModuleAcc       []float64 `json:"module_acc"`         // each head on the test set, NaN for one that gives no answers; k-NN accuracy of each module where training used no labels
 	ModuleTop5      []float64 `json:"module_top5"`
+	EMAAcc          []float64 `json:"ema_acc,omitzero"` // as ModuleAcc, of the averaged weights with the running statistics of the last ones; none where no averages are kept
 	ValAcc          *float64  `json:"val_acc,omitzero"` // last module on the validation set; nil without one
 	LR              float64   `json:"lr"`               // of the epoch's last step
 	SGRLoss         []float64 `json:"sgr_loss,omitzero"`

@@ -104,6 +104,7 @@ func (t *TensorBoard) Epoch(e Epoch) error {
 	v.add("memory/resting_bytes", float64(e.RestingBytes))
 	v.addModules("accuracy", e.ModuleAcc)
 	v.addModules("top5", e.ModuleTop5)
+	v.addModules("ema_accuracy", e.EMAAcc)
 	v.addModules("epoch_sgr_loss", e.SGRLoss)
 	v.addModules("epoch_sgr_cos", e.SGRCos)
 	v.addModules("epoch_busy_seconds", e.ModuleBusy)

@@ -86,6 +86,12 @@ func (r *Run) saveAverages() error {
 	if r.model.Config.Optim.EMA == 0 {
 		return nil
 	}
+	return r.withAverages(func() error { return r.saveWeights(emaFile, "") })
+}
+
+// withAverages calls do while parameters and averages have changed places, tensor by tensor: no second set is held. The
+// buffers, running statistics among them, stay as they are: no averages are kept of them.
+func (r *Run) withAverages(do func() error) error {
 	swap := func() {
 		for _, m := range r.model.Learner.Modules() {
 			optim.SwapAverage(m.Optim)
@@ -93,7 +99,7 @@ func (r *Run) saveAverages() error {
 	}
 	swap()
 	defer swap()
-	return r.saveWeights(emaFile, "")
+	return do()
 }
 
 func (r *Run) saveWeights(name, state string) error {

@@ -99,6 +99,9 @@ func (r *Run) endEpoch(ctx context.Context) error {
 	for _, h := range test {
 		e.ModuleAcc, e.ModuleTop5 = append(e.ModuleAcc, h.Top1), append(e.ModuleTop5, h.Top5)
 	}
+	if e.EMAAcc, err = r.averaged(ctx); err != nil {
+		return err
+	}
 	if r.diagnosing() {
 		train, err := r.evaluate(ctx, r.seen())
 		if err != nil {
@@ -125,6 +128,22 @@ func (r *Run) endEpoch(ctx context.Context) error {
 		r.at.Epoch, r.at.Batch, r.at.Sums = r.at.Epoch+1, 0, sums{}
 	}
 	return r.sink.Epoch(e)
+}
+
+// averaged returns the accuracy on the test set of every head of the averaged weights, nil where the optimizers keep no
+// averages. Running statistics are those of the last weights, as in the averages' file.
+func (r *Run) averaged(ctx context.Context) (acc []float64, err error) {
+	if r.model.Config.Optim.EMA == 0 {
+		return nil, nil
+	}
+	err = r.withAverages(func() error {
+		heads, err := r.evaluate(ctx, r.set.Test)
+		for _, h := range heads {
+			acc = append(acc, h.Top1)
+		}
+		return err
+	})
+	return acc, err
 }
 
 // Accuracy of one head in percent, with its mean cross-entropy.
@@ -158,7 +177,7 @@ func (r *Run) finish(stopped string) (record.Summary, error) {
 	}
 	if n := len(log.Epochs); n > 0 {
 		e := log.Epochs[n-1]
-		s.TestAcc, s.TestTop5, s.ModuleAcc = e.TestAcc, e.TestTop5, e.ModuleAcc
+		s.TestAcc, s.TestTop5, s.ModuleAcc, s.EMAAcc = e.TestAcc, e.TestTop5, e.ModuleAcc, e.EMAAcc
 		s.PeakBytes = max(s.PeakBytes, e.PeakBytes)
 		if err := record.PlotRun(r.dir, log.Epochs, log.Steps); err != nil {
 			return s, err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -17,11 +18,14 @@ import (
 
 // planFlags override keys of the quickstart recipe; --set comes last.
 type planFlags struct {
-	model, method, precision       string
-	modules, batch, image, threads int
-	budget                         byteSize
-	sets                           []string
-	asJSON                         bool
+	model, precision      string
+	methods               []string
+	modules               counts
+	batch, image, threads int
+	budget                byteSize
+	sets                  []string
+	asJSON                bool
+	plot                  string // file
 }
 
 // planned is what the command prints.
@@ -40,7 +44,7 @@ type planned struct {
 }
 
 func newPlan() *cobra.Command {
-	var f planFlags
+	f := planFlags{modules: counts{"3", []int{3}}}
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Choose cuts and predict memory before training",
@@ -49,10 +53,14 @@ measured one by one on small batches; nothing is trained.
 
 The cuts are those with the least peak memory, or the most even time for a pipeline (--set method.cuts=auto:time), or the
 given ones (--set method.cuts=layer1.2,layer2.3). With --budget, the number of modules and the batch are found that fit:
-with --batch the fewest modules, with --modules the largest batch, with neither the largest batch for each number.`,
+with --batch the fewest modules, with --modules the largest batch, with neither the largest batch for each number.
+
+With several numbers of modules or several methods, the table has a row for each, memory and time beside those of bp:
+times are sums of what the pieces took one by one, without the optimizers, and so rough.`,
 		Example: `  locus plan --model resnet101 --modules 3 --batch 256 --set head.name=infopro
   locus plan --model swin_t --budget 16GiB --set head.name=infopro
-  locus plan --model resnet32 --modules 16 --json`,
+  locus plan --model resnet32 --modules 16 --json
+  locus plan --model vit_s --modules all --method sgr,layerwise,infopro --batch 256 --plot memory.svg`,
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, err := f.run(cmd)
@@ -62,31 +70,32 @@ with --batch the fewest modules, with --modules the largest batch, with neither 
 			if f.asJSON {
 				return printJSON(cmd.OutOrStdout(), r)
 			}
-			return r.print(cmd)
+			return r.print(cmd.OutOrStdout())
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.model, "model", "resnet32", "`model` to train (model.name)")
-	flags.StringVar(&f.method, "method", "sgr", "`method` to train it by (method.name)")
-	flags.IntVar(&f.modules, "modules", 3, "number `K` of modules (method.modules)")
+	flags.StringSliceVar(&f.methods, "method", []string{"sgr"}, "`method` to train it by (method.name), or several: a,b")
+	flags.Var(&f.modules, "modules", "number `K` of modules (method.modules), or several: 1-16, or all up to the number of blocks")
 	flags.IntVar(&f.batch, "batch", 128, "`N` images in a batch (data.batch)")
 	flags.IntVar(&f.image, "image", 0, "side `S` of the images in pixels (model.image); 0: what the model was published for")
 	flags.StringVar(&f.precision, "precision", "fp32", "`type` of activations: fp32 or bf16")
 	flags.IntVar(&f.threads, "threads", 0, "`T` threads; 0: all cores")
 	flags.Var(&f.budget, "budget", "`bytes` of tensors that a step may take, such as 16GiB")
 	flags.BoolVar(&f.asJSON, "json", false, "print JSON")
+	flags.StringVar(&f.plot, "plot", "", "`FILE` to draw memory and time against the number of modules into, as SVG")
 	addSet(cmd, &f.sets)
 	must(cmd.RegisterFlagCompletionFunc("model", completeModels))
 	must(cmd.RegisterFlagCompletionFunc("method", completeMethods))
 	return cmd
 }
 
-// config checks the flags and lays them over the quickstart recipe.
-func (f *planFlags) config() (train.Config, error) {
+// config checks the flags and lays them over the quickstart recipe, with K modules.
+func (f *planFlags) config(method string, modules int) (train.Config, error) {
 	for _, n := range []struct {
 		flag       string
 		value, min int
-	}{{"modules", f.modules, 1}, {"batch", f.batch, 2}, {"image", f.image, 0}, {"threads", f.threads, 0}} {
+	}{{"batch", f.batch, 2}, {"image", f.image, 0}, {"threads", f.threads, 0}} {
 		if n.value < n.min {
 			return train.Config{}, fault.New("--%s is %d: must be at least %d", n.flag, n.value, n.min)
 		}
@@ -102,14 +111,27 @@ func (f *planFlags) config() (train.Config, error) {
 		}
 	}
 	return train.Load("", append([]string{
-		"method.cuts=auto", "method.name=" + f.method, "model.name=" + f.model, "precision=" + f.precision,
-		fmt.Sprint("method.modules=", f.modules), fmt.Sprint("data.batch=", f.batch), fmt.Sprint("model.image=", image),
+		"method.cuts=auto", "method.name=" + method, "model.name=" + f.model, "precision=" + f.precision,
+		fmt.Sprint("method.modules=", modules), fmt.Sprint("data.batch=", f.batch), fmt.Sprint("model.image=", image),
 		fmt.Sprint("model.classes=", classes), fmt.Sprint("threads=", f.threads),
 	}, f.sets...))
 }
 
-func (f *planFlags) run(cmd *cobra.Command) (*planned, error) {
-	c, err := f.config()
+// plans is what the command finds: one plan or a table of them.
+type plans interface{ print(w io.Writer) error }
+
+func (f *planFlags) run(cmd *cobra.Command) (plans, error) {
+	if len(f.methods) == 0 {
+		return nil, fault.New("--method is empty: must name at least one, 'locus list methods' shows them")
+	}
+	k, one := f.modules.one()
+	if !one || len(f.methods) > 1 {
+		return f.sweep()
+	}
+	if f.plot != "" {
+		return nil, fault.New("--plot is %s with --modules %d: must go with several numbers of modules, such as 1-16 or all", f.plot, k)
+	}
+	c, err := f.config(f.methods[0], k)
 	if err != nil {
 		return nil, err
 	}
@@ -145,16 +167,21 @@ func (f *planFlags) run(cmd *cobra.Command) (*planned, error) {
 	if r.BP, err = p.Whole(r.Plan.Batch); err != nil {
 		return nil, err
 	}
-	r.Saving = 1 - float64(r.Plan.ActivationBytes)/float64(r.BP.ActivationBytes)
-	r.Total = 1 - float64(r.Plan.PeakBytes)/float64(r.BP.PeakBytes)
+	r.Saving, r.Total = savings(r.Plan, r.BP)
 	return r, nil
+}
+
+// savings returns how much less a plan takes than bp: of activations, and of all tensors.
+func savings(p, bp plan.Prediction) (activations, total float64) {
+	saved := func(a, b int64) float64 { return 1 - float64(a)/float64(b) }
+	return saved(p.ActivationBytes, bp.ActivationBytes), saved(p.PeakBytes, bp.PeakBytes)
 }
 
 // fit finds what the budget allows.
 func (r *planned) fit(p *plan.Planner, f *planFlags, modules, batch bool, goal plan.Goal) error {
 	counts := p.Counts()
 	if modules {
-		counts = []int{f.modules}
+		counts = f.modules.numbers
 	}
 	for _, k := range counts {
 		if batch {
@@ -185,8 +212,7 @@ func (r *planned) fit(p *plan.Planner, f *planFlags, modules, batch bool, goal p
 	return nil
 }
 
-func (r *planned) print(cmd *cobra.Command) error {
-	w := cmd.OutOrStdout()
+func (r *planned) print(w io.Writer) error {
 	if len(r.Fits) > 0 {
 		var rows []table.Row
 		for _, at := range r.Fits {

@@ -118,6 +118,9 @@ func printSummary(w io.Writer, s record.Summary, out string, diagnosed bool) err
 	if s.KNN {
 		rows[0] += ", by nearest neighbours"
 	}
+	if n := len(s.EMAAcc); n > 0 {
+		rows = append(rows, fmt.Sprintf("averaged\t%s %% on test", percent(s.EMAAcc[n-1])))
+	}
 	if n := len(s.ProbeAcc); n > 0 {
 		var modules []string
 		for _, x := range s.ProbeAcc {

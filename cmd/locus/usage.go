@@ -51,6 +51,8 @@ func wanted(f *pflag.Flag) string {
 		return "a number"
 	case "bytes":
 		return "a size such as 16GiB or 500MB"
+	case "counts":
+		return "a number from 1 on such as 3, several such as 1-16 or 1,2,8-12, or all"
 	case "bool":
 		return "true or false"
 	}
