@@ -74,7 +74,7 @@ func TestPlanMistakesGetOneLine(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
 		{"plan --budget much", "--budget much 16GiB"},
 		{"plan --budget -1GiB", "--budget 16GiB"},
-		{"plan --budget 1kB --image 8", "--budget too little"},
+		{"plan --budget 1kB --image 8 --threads 1 --set model.depth=8", "--budget too little"},
 		{"plan --budget 1GiB --set method.cuts=stem", "--budget method.cuts stem"},
 		{"plan --modules 0", "--modules 0 from 1 on 1-16 all"},
 		{"plan --modules 5-2", "--modules 5-2 1-16"},
