@@ -13,10 +13,16 @@ type Classify struct {
 // Loss implements [Objective].
 func (c Classify) Loss(p *nn.Pass, m *Module, xk torch.Tensor, in Signal) torch.Tensor {
 	logits := float(p, m.Head.Forward(p, p.Alias(xk)))
-	loss := p.CrossEntropy(logits, in.Y, c.Smoothing)
-	logits.Free()
-	return loss
+	defer logits.Free()
+	if p.Tangent {
+		return p.CrossEntropyTangent(logits, p.Recorded(), in.Y, c.Smoothing)
+	}
+	p.Point(logits)
+	return p.CrossEntropy(logits, in.Y, c.Smoothing)
 }
+
+// Tangents says that the loss has a derivative for [nn.Pass.Along].
+func (Classify) Tangents() bool { return true }
 
 // float returns x in float32 or better. It consumes x.
 func float(p *nn.Pass, x torch.Tensor) torch.Tensor {
@@ -45,6 +51,9 @@ func (Autograd) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, want Wa
 		wrt = append(wrt, xk)
 	}
 	g := Gradients{Loss: loss.Item(), X: p.Detach(xk)}
+	if want.Along != nil {
+		return along(p, m, o, in, g, loss, x0, xk, want)
+	}
 	grads := p.Grad(loss, wrt, torch.GradOptions{CreateGraph: want.Graph})
 	loss.Free()
 	n := len(m.Theta())

@@ -87,11 +87,11 @@ func TestTermGradientIsTheDerivativeOfS(t *testing.T) {
 		nn.NewConv2d(i.In("conv1"), 3, 4, 3, 1), nn.NewBatchNorm2d(i.In("bn1"), 4), nn.GELU{},
 		nn.NewConv2d(i.In("conv2"), 4, 6, 3, 2), nn.NewBatchNorm2d(i.In("bn2"), 6), nn.GELU{},
 	}, nn.Sequential{nn.AvgPool{Side: 2}, nn.Flatten{}, nn.NewLinear(i.In("fc"), 24, classes)})
-	for _, double := range []bool{false, true} {
+	for _, way := range []local.Way{local.Directional, local.Tangent, local.Double} {
 		for _, normalize := range []bool{true, false} {
 			for _, reduction := range []local.Reduction{local.Mean, local.Batch, local.Sum} {
-				term := local.Reconcile{Lambda: 3, Normalize: normalize, Reduction: reduction, Double: double}
-				t.Run(fmt.Sprintf("double=%v normalize=%v %s", double, normalize, reduction), func(t *testing.T) {
+				term := local.Reconcile{Lambda: 3, Normalize: normalize, Reduction: reduction, Gradient: way}
+				t.Run(fmt.Sprintf("%s normalize=%v %s", way, normalize, reduction), func(t *testing.T) {
 					added := b.added(term)
 					for seed := range uint64(3) {
 						u, flat := b.direction(seed)
@@ -117,9 +117,9 @@ func (b *bench) agrees(t *testing.T) {
 	t.Helper()
 	for _, reduction := range []local.Reduction{local.Mean, local.Batch, local.Sum} {
 		term := local.Reconcile{Lambda: 3, Normalize: true, Reduction: reduction}
-		double := term
-		double.Double = true
-		cos, ratio := cosine(b.added(term), b.added(double))
+		exact := term
+		exact.Gradient = local.Double
+		cos, ratio := cosine(b.added(term), b.added(exact))
 		if !(cos >= 0.9999 && math.Abs(ratio-1) <= 1e-3) {
 			t.Errorf("%s: cosine with the double backward %.5f, norms' ratio %.5f", reduction, cos, ratio)
 		}
@@ -134,10 +134,10 @@ func TestTermOnPartOfTheBatch(t *testing.T) {
 	i := nn.Init{Seed: 3, Device: torch.CPU}
 	b := newBench(t, s, torch.Float64, nn.NewConvNormReLU(i, "conv", "bn", 3, 6, 3, 2),
 		nn.Sequential{nn.AvgPool{Side: 2}, nn.Flatten{}, nn.NewLinear(i.In("fc"), 24, classes)})
-	for _, double := range []bool{false, true} {
+	for _, way := range []local.Way{local.Directional, local.Tangent, local.Double} {
 		for _, normalize := range []bool{true, false} {
-			t.Run(fmt.Sprintf("double=%v normalize=%v", double, normalize), func(t *testing.T) {
-				term := local.Reconcile{Lambda: 3, Normalize: normalize, Reduction: local.Batch, Double: double}
+			t.Run(fmt.Sprintf("%s normalize=%v", way, normalize), func(t *testing.T) {
+				term := local.Reconcile{Lambda: 3, Normalize: normalize, Reduction: local.Batch, Gradient: way}
 				part := *b
 				first := func(t torch.Tensor) torch.Tensor { return s.Narrow(t, 0, 0, batch/4) }
 				part.in = local.Signal{X: first(b.in.X), Y: first(b.in.Y), Delta: s.Clone(first(b.in.Delta))}

@@ -45,13 +45,23 @@ var kinds = []struct {
 func TestTermGradientOfEveryKindOfLayer(t *testing.T) {
 	defer torch.Pin()()
 	for _, kind := range kinds {
-		for _, dtype := range []torch.DType{torch.Float32, torch.BFloat16} {
-			t.Run(fmt.Sprintf("%s %v", kind.name, dtype), func(t *testing.T) {
-				fast, exact := pairOf(t, kind.body, kind.out, kind.maps, dtype)
-				compareTerms(t, "untrained", fast, exact, 0.9999, 1e-3)
+		for _, c := range []struct {
+			way            local.Way
+			dtype          torch.DType
+			early, trained bounds
+		}{
+			{local.Directional, torch.Float32, bounds{0.9999, 1e-3}, bounds{0.999, 3e-2}},
+			{local.Directional, torch.BFloat16, bounds{0.9999, 1e-3}, bounds{0.999, 3e-2}},
+			{local.Tangent, torch.Float64, bounds{1 - 1e-12, 1e-9}, bounds{1 - 1e-12, 1e-9}},
+			{local.Tangent, torch.Float32, bounds{1 - 1e-6, 1e-4}, bounds{1 - 1e-6, 1e-4}},
+			{local.Tangent, torch.BFloat16, bounds{0.999, 1e-2}, bounds{0.99, 0.15}},
+		} {
+			t.Run(fmt.Sprintf("%s %s %v", kind.name, c.way, c.dtype), func(t *testing.T) {
+				fast, exact := pairOf(t, kind.body, kind.out, kind.maps, c.dtype, c.way)
+				compareTerms(t, "untrained", fast, exact, c.early)
 				for _, loss := range []float64{1e-2, 1e-3} {
 					memorise(t, fast, loss)
-					compareTerms(t, fmt.Sprintf("trained to %g", loss), fast, exact, 0.999, 3e-2)
+					compareTerms(t, fmt.Sprintf("trained to %g", loss), fast, exact, c.trained)
 				}
 			})
 		}
@@ -65,8 +75,8 @@ func undecayed(params []*nn.Param) optim.Optimizer {
 
 // pairOf puts a body, as module 2, behind a 1×1 convolution, as module 1: once in dtype with the directional gradient,
 // once in float64 with a double backward.
-func pairOf(t *testing.T, body func(nn.Init) nn.Layer, out int, maps bool, dtype torch.DType) (fast, exact *local.Chain) {
-	build := func(dtype torch.DType, double bool) *local.Chain {
+func pairOf(t *testing.T, body func(nn.Init) nn.Layer, out int, maps bool, dtype torch.DType, way local.Way) (fast, exact *local.Chain) {
+	build := func(dtype torch.DType, way local.Way) *local.Chain {
 		i := nn.Init{Seed: 5, Device: torch.CPU}
 		head := func(name string, features int, maps bool) nn.Layer {
 			if !maps {
@@ -90,9 +100,9 @@ func pairOf(t *testing.T, body func(nn.Init) nn.Layer, out int, maps bool, dtype
 		}
 		rule := local.Rule{
 			Objective: local.Classify{}, Credit: local.Autograd{},
-			Term: &local.Reconcile{Lambda: 1, Normalize: true, Reduction: local.Batch, Double: double},
+			Term: &local.Reconcile{Lambda: 1, Normalize: true, Reduction: local.Batch, Gradient: way},
 		}
 		return local.NewChain(all, rule, local.Together{}, dtype)
 	}
-	return build(dtype, false), build(torch.Float64, true)
+	return build(dtype, way), build(torch.Float64, local.Double)
 }

@@ -22,10 +22,23 @@ type Reconcile struct {
 	Ramp      float64 // share of the training over which λ rises to Lambda from 0; 0 means none
 	Normalize bool
 	Reduction Reduction
-	Double    bool    // the term's gradient by double backward, the reference, instead of by a replayed pass
+	Gradient  Way     // to the term's gradient; "" means Auto
 	Every     int     // the term acts on every n-th step; 0 means on each
 	Fraction  float64 // of the batch that the term is found on, in (0, 1); 0 and 1 mean all of it
 }
+
+// Way is how the term's gradient is found.
+type Way string
+
+// Both Directional and Tangent find the derivative of the ordinary gradient along one direction at the input: the former
+// as a difference, in float32 at least, the latter exactly and in the type of the activations, for modules whose layers
+// have derivatives ([nn.Tangents]). docs/reconciliation.md compares them.
+const (
+	Auto        Way = "auto"        // Tangent in bfloat16 for the modules that have it, Directional for all others
+	Directional Way = "directional" // one replayed pass
+	Tangent     Way = "tangent"     // a direction that follows the pass, and one backward pass through both
+	Double      Way = "double"      // double backward, the reference
+)
 
 // Reads implements [Term].
 func (t *Reconcile) Reads(step int) bool { return t.Every <= 1 || step%t.Every == 0 }
@@ -57,10 +70,14 @@ func (t *Reconcile) at(done float64) *Reconcile {
 
 // whole finds the term on all of w's signal. It adds the term's gradient to into, or to the objective's where into is nil.
 func (t *Reconcile) whole(w *Work, into []torch.Tensor) (Gradients, Agreement) {
-	if t.Double {
+	switch {
+	case t.Gradient == Double:
 		return t.double(w, into)
+	case into == nil && t.tangential(w):
+		return t.tangent(w)
+	default:
+		return t.directional(w, into)
 	}
-	return t.directional(w, into)
 }
 
 // partial finds the term on the first samples alone, as a batch of its own: their loss, normalised by their own

@@ -36,6 +36,10 @@ type Want struct {
 	In    bool // with respect to the module's input
 	Out   bool // with respect to its output
 	Graph bool // keep the graph, so that In can be differentiated again
+
+	// Along, unless nil, is given In and returns a direction v at the input, along which the change of the parameters'
+	// gradients is wanted, too: Theta is then the sum of both. No tensor stands for v = 0. Only [Autograd] has it.
+	Along func(in torch.Tensor) torch.Tensor
 }
 
 // Gradients of L_k, owned by the scope of the pass that found them.

@@ -15,7 +15,7 @@ var sgr = Method{
 func (o Options) Reconcile() *Reconcile {
 	return &Reconcile{
 		Lambda: o.Lambda, Ramp: o.Ramp, Normalize: o.Normalize, Reduction: Reduction(o.Reduction),
-		Double: o.Gradient == "double", Every: o.Every, Fraction: o.Fraction,
+		Gradient: Way(o.Gradient), Every: o.Every, Fraction: o.Fraction,
 	}
 }
 

@@ -21,6 +21,9 @@ func (l *ConvNormReLU) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 // Params implements [Layer].
 func (l *ConvNormReLU) Params() []*Param { return append(l.Conv.Params(), l.Norm.Params()...) }
 
+// Tangents says that the layer has a derivative for [Pass.Along].
+func (*ConvNormReLU) Tangents() bool { return true }
+
 // LinearNormReLU is a linear layer, batch normalisation of its units and ReLU.
 type LinearNormReLU struct {
 	Linear *Linear
@@ -37,3 +40,6 @@ func (l *LinearNormReLU) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 
 // Params implements [Layer].
 func (l *LinearNormReLU) Params() []*Param { return append(l.Linear.Params(), l.Norm.Params()...) }
+
+// Tangents says that the layer has a derivative for [Pass.Along].
+func (*LinearNormReLU) Tangents() bool { return true }

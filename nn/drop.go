@@ -25,6 +25,9 @@ func (l Dropout) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 // Params implements [Layer].
 func (Dropout) Params() []*Param { return nil }
 
+// Tangents says that the layer has a derivative for [Pass.Along].
+func (Dropout) Tangents() bool { return true }
+
 // Noise returns x plus Gaussian noise of relative times the deviation of x's elements, a constant to autograd. Gates
 // record the noise, and replay it whatever x then is. It does not consume x; the caller owns the result.
 func (p *Pass) Noise(x torch.Tensor, relative float64) torch.Tensor {

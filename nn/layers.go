@@ -50,6 +50,9 @@ func (l *Conv2d) product() torch.Product {
 // Params implements [Layer].
 func (l *Conv2d) Params() []*Param { return present(l.Weight, l.Bias) }
 
+// Tangents says that the layer has a derivative for [Pass.Along].
+func (*Conv2d) Tangents() bool { return true }
+
 // Linear is x Wᵀ + b: weight [out, in], bias [out] or none.
 type Linear struct{ Weight, Bias *Param }
 
@@ -79,6 +82,9 @@ func (l *Linear) product() torch.Product { return torch.Product{} }
 // Params implements [Layer].
 func (l *Linear) Params() []*Param { return present(l.Weight, l.Bias) }
 
+// Tangents says that the layer has a derivative for [Pass.Along].
+func (*Linear) Tangents() bool { return true }
+
 // ReLU is max(x, 0), a gate.
 type ReLU struct{}
 
@@ -87,6 +93,9 @@ func (ReLU) Forward(p *Pass, x torch.Tensor) torch.Tensor { return p.relu(x) }
 
 // Params implements [Layer].
 func (ReLU) Params() []*Param { return nil }
+
+// Tangents says that the layer has a derivative for [Pass.Along].
+func (ReLU) Tangents() bool { return true }
 
 // GELU is x Φ(x), smooth and therefore without a gate.
 type GELU struct{}
@@ -113,3 +122,6 @@ func (Flatten) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 
 // Params implements [Layer].
 func (Flatten) Params() []*Param { return nil }
+
+// Tangents says that the layer has a derivative for [Pass.Along].
+func (Flatten) Tangents() bool { return true }

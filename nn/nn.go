@@ -54,3 +54,6 @@ func (s Sequential) Params() []*Param {
 	}
 	return all
 }
+
+// Tangents says that its layers have derivatives for [Pass.Along].
+func (s Sequential) Tangents() bool { return Tangents(s...) }

@@ -43,6 +43,9 @@ func (l *BatchNorm2d) AddReLU(p *Pass, x, shortcut torch.Tensor) torch.Tensor {
 
 // run consumes x and the residual.
 func (l *BatchNorm2d) run(p *Pass, x torch.Tensor, o torch.NormOptions) torch.Tensor {
+	if p.Tangent {
+		return l.along(p, x, o)
+	}
 	o.Train, o.Momentum, o.Eps = p.Train, batchNormMomentum, batchNormEps
 	mean, variance := l.RunningMean.Value, l.RunningVar.Value
 	switch {
@@ -60,10 +63,25 @@ func (l *BatchNorm2d) run(p *Pass, x torch.Tensor, o torch.NormOptions) torch.Te
 	if o.Record {
 		p.Gates.add(gates)
 	}
+	p.Point(x)
 	x.Free()
 	o.Residual.Free()
 	return y
 }
+
+// along is run's derivative along x.
+func (l *BatchNorm2d) along(p *Pass, x torch.Tensor, o torch.NormOptions) torch.Tensor {
+	if o.ReLU {
+		o.Gates = p.Gates.take()
+	}
+	y := p.BatchNormActTangent(x, o.Residual, p.Recorded(), l.Weight.Value, o.Gates, batchNormEps)
+	x.Free()
+	o.Residual.Free()
+	return y
+}
+
+// Tangents says that the layer has a derivative for [Pass.Along].
+func (*BatchNorm2d) Tangents() bool { return true }
 
 // Params implements [Layer].
 func (l *BatchNorm2d) Params() []*Param {

@@ -17,6 +17,7 @@ type Pass struct {
 	Work    *[]Product  // where products are listed; nil: they are not
 	Views   int         // of each sample, one behind the other: [Views·N, …]; 0 and 1 mean one. See Run
 	Back    *Feedback   // what gradients flow back through in place of the weights; nil: the weights themselves
+	Tangent bool        // what passes through is a direction, and layers apply their derivatives: see [Pass.Along]
 }
 
 // Product is a convolution or a matrix product that a pass has done, in multiply-adds. Its gradient with respect to the
@@ -37,6 +38,9 @@ func (p *Pass) list(w *Param, y torch.Tensor) {
 // weigh returns W x + b. It consumes x.
 func (p *Pass) weigh(l Weighing, x torch.Tensor) torch.Tensor {
 	weight, bias := l.Weights()
+	if p.Tangent {
+		bias = nil
+	}
 	w, b := p.Weight(weight), p.Weight(bias)
 	var y torch.Tensor
 	if back := p.Back.of(p, weight); back.Defined() {
@@ -126,6 +130,8 @@ func (p *Pass) Seek(at Place) {
 // A replay also leaves running statistics alone. Gates own their masks, which only the layer that recorded them
 // understands: one bit an element behind a normalisation, one byte elsewhere.
 type Gates struct {
+	Points bool // record also where layers were that are not linear between their gates, for [Pass.Along]
+
 	closed []torch.Tensor
 	next   int
 	replay bool
@@ -157,6 +163,36 @@ func (g *Gates) take() torch.Tensor {
 	g.next++
 	return g.closed[g.next-1]
 }
+
+// Along returns the pass that takes a direction at the input of a pass to what becomes of it at the output, to first
+// order: every layer applies its derivative at the point where it was in p. p must have recorded its gates, with Points,
+// and its graph must still be there; what comes out is recorded on it and can be differentiated once.
+func (p *Pass) Along() *Pass {
+	q := *p
+	q.Tangent = true
+	q.Gates.Replay()
+	return &q
+}
+
+// Tangents tells whether layers have derivatives for [Pass.Along].
+func Tangents(layers ...Layer) bool {
+	for _, l := range layers {
+		if t, ok := l.(interface{ Tangents() bool }); !ok || !t.Tangents() {
+			return false
+		}
+	}
+	return true
+}
+
+// Point records x, which stays the caller's, if the pass records points.
+func (p *Pass) Point(x torch.Tensor) {
+	if p.Gates != nil && p.Gates.Points && !p.Gates.replay {
+		p.Gates.add(p.Alias(x))
+	}
+}
+
+// Recorded returns the next of the recorded points in a pass along a direction. It belongs to the gates.
+func (p *Pass) Recorded() torch.Tensor { return p.Gates.take() }
 
 // relu overwrites x, which nobody else may need, by max(x, 0), or by what the recorded gates let through.
 func (p *Pass) relu(x torch.Tensor) torch.Tensor {

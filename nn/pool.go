@@ -15,6 +15,9 @@ func (l AvgPool) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 // Params implements [Layer].
 func (AvgPool) Params() []*Param { return nil }
 
+// Tangents says that the layer has a derivative for [Pass.Along].
+func (AvgPool) Tangents() bool { return true }
+
 // MaxPool takes the maximum over K×K windows of [N, C, H, W]. Which element each window takes is a gate.
 type MaxPool struct{ K, Stride, Padding int }
 
@@ -37,3 +40,6 @@ func (l MaxPool) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 
 // Params implements [Layer].
 func (MaxPool) Params() []*Param { return nil }
+
+// Tangents says that the layer has a derivative for [Pass.Along].
+func (MaxPool) Tangents() bool { return true }

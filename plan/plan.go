@@ -154,7 +154,7 @@ func (p *Planner) fits(m local.Method, o local.Options) error {
 		none = true
 	case *local.Reconcile:
 		p.term = t.Lambda > 0
-		none = p.term && !t.Double && (t.Fraction == 0 || t.Fraction == 1)
+		none = p.term && t.Gradient != local.Double && (t.Fraction == 0 || t.Fraction == 1)
 	}
 	_, autograd := p.rule.Credit.(local.Autograd)
 	switch {

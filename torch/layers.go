@@ -65,6 +65,14 @@ func (s *Scope) CrossEntropy(logits, labels Tensor, smoothing float64) Tensor {
 	})
 }
 
+// CrossEntropyTangent returns the derivative of [Scope.CrossEntropy] at logits along a direction of their shape. It can
+// be differentiated once, with respect to both.
+func (s *Scope) CrossEntropyTangent(along, logits, labels Tensor, smoothing float64) Tensor {
+	return s.unary("cross_entropy's tangent", func(g C.bool, out *C.lt_tensor) *C.char {
+		return C.lt_cross_entropy_tangent(g, along.c(), logits.c(), labels.c(), C.double(smoothing), out)
+	})
+}
+
 // Softmax normalises the last dimension.
 func (s *Scope) Softmax(x Tensor) Tensor {
 	return s.unary("softmax", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_softmax(g, x.c(), out) })

@@ -105,9 +105,9 @@ func RowDots(a, b Tensor) []Dots {
 }
 
 // AddRows returns xᵢ + pᵢ·aᵢ + qᵢ·bᵢ for every sample i (first dimension) in one pass, unrecorded. len(p) and len(q)
-// must be the number of samples.
+// must be the number of samples; no tensor for x counts as zero.
 func (s *Scope) AddRows(x, a, b Tensor, p, q []float64) Tensor {
-	if n := x.Shape()[0]; int64(len(p)) != n || int64(len(q)) != n || n == 0 {
+	if n := a.Shape()[0]; int64(len(p)) != n || int64(len(q)) != n || n == 0 {
 		panic(&Error{Op: "add rows", Text: "one coefficient a sample is needed"})
 	}
 	return s.unary("add rows", func(_ C.bool, out *C.lt_tensor) *C.char {

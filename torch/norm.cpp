@@ -70,6 +70,17 @@ struct Partial {
         kernel(t, k * plan.chunk, std::min(plan.numel, (k + 1) * plan.chunk), (*this)[k], {lanes.data(), sums.data()});
     });
   }
+
+  // Adds up the plain sums of all chunks.
+  norm::Sums total() {
+    const norm::Sums sum = (*this)[0];
+    for (int64_t k = 1; k < plan.chunks; k++)
+      for (int64_t c = 0; c < plan.channels; c++) {
+        sum.first[c] += (*this)[k].first[c];
+        sum.second[c] += (*this)[k].second[c];
+      }
+    return sum;
+  }
 };
 
 // Per-channel float values, tiled to the plan's period.
@@ -240,12 +251,7 @@ struct NormBackward final : torch::autograd::Node {
     if (!through && !wanted(kWeight) && !wanted(kBias)) return;
     Partial part(p);
     part.run(norm::kernels().reduce, t);
-    const norm::Sums total = part[0];
-    for (int64_t k = 1; k < p.chunks; k++)
-      for (int64_t c = 0; c < p.channels; c++) {
-        total.first[c] += part[k].first[c];
-        total.second[c] += part[k].second[c];
-      }
+    const norm::Sums total = part.total();
     out[kWeight] = at::empty_like(saved.mean);
     out[kBias] = at::empty_like(saved.mean);
     for (int64_t c = 0; c < p.channels; c++) {
@@ -289,6 +295,138 @@ struct NormBackward final : torch::autograd::Node {
     return out;
   }
 };
+
+// ---- the tangent: the derivative of the normalisation by the batch's statistics, at x and along a direction
+
+// What the derivative is taken at. Its gates are those that the pass at x has recorded.
+struct Point {
+  Tensor x, w, gates;
+  double eps;
+};
+
+// With d = x − mean, v = invstd and N rows, the derivative along t is
+//
+//	ṡ = w·v·(t − Σt/N − d·v²·Σ(t·d)/N),
+//
+// and likewise, the Jacobian being symmetric, what goes back to t. `sums` are Σt and Σ(t·d).
+void project(Tiles& tiles, int slope, int offset, const Plan& p, const norm::Tensors& t, const Saved& s, norm::Sums sums) {
+  for (int64_t c = 0; c < p.channels; c++) {
+    const double v = floats(s.invstd)[c], scale = t.scale[c] / p.rows();
+    tiles[slope][c] = static_cast<float>(-scale * v * v * sums.second[c]);
+    tiles[offset][c] = static_cast<float>(-scale * sums.first[c]);
+  }
+}
+
+struct TangentBackward final : torch::autograd::Node {
+  enum Input { kAlong, kAdd, kX, kWeight, kInputs };
+
+  torch::autograd::SavedVariable x, along, w;
+  Saved saved;
+  std::vector<double> sums;  // Σt, then Σ(t·d)
+
+  std::string name() const override { return "TangentBackward"; }
+
+  void release_variables() override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    x.reset_data();
+    along.reset_data();
+    w.reset_data();
+    saved = {};
+  }
+
+  variable_list apply(variable_list&& grads) override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    TORCH_CHECK(!at::GradMode::is_enabled(), "batch norm: a tangent can be differentiated once");
+    Tensor u = std::move(grads[0]);
+    variable_list out(kInputs);
+    if (!u.defined()) return out;
+    const Tensor input = x.unpack(), direction = along.unpack();
+    const Plan p(input);
+    u = u.contiguous(kNHWC);
+    const Gate gate = saved.gates.defined() ? Gate::kReplay : Gate::kOpen;
+    norm::Tensors t = tensors(p, input, saved.gates, gate);
+    t.dy = u.data_ptr();
+    t.along = direction.data_ptr();
+    Tiles tiles(p, 10);
+    tile(tiles, t, saved, w.unpack(), {});
+    Partial over_x(p), over_along(p);
+    over_x.run(norm::kernels().reduce, t);
+    norm::Tensors beside = t;
+    beside.x = t.along;
+    beside.mean = tiles[9];  // zeros
+    over_along.run(norm::kernels().reduce, beside);
+    const norm::Sums g = over_x.total(), a = over_along.total();
+    project(tiles, 3, 4, p, t, saved, g);
+    out[kWeight] = at::empty_like(saved.mean);
+    for (int64_t c = 0; c < p.channels; c++) {
+      const double n = p.rows(), v = floats(saved.invstd)[c], scale = t.scale[c];
+      const double t0 = sums[c], t1 = sums[p.channels + c], g0 = g.first[c], g1 = g.second[c];
+      const double dw = v * (a.second[c] - t0 * g0 / n - v * v * t1 * g1 / n);
+      const double turn = -scale * v * v * g1 / n, bend = -scale * v * v * t1 / n;
+      floats(out[kWeight])[c] = static_cast<float>(dw);
+      tiles[5][c] = static_cast<float>(turn);
+      tiles[6][c] = static_cast<float>(bend);
+      tiles[7][c] = static_cast<float>(2 * scale * v * v * v * v * t1 * g1 / (n * n) - v * scale * dw / n);
+      tiles[8][c] = static_cast<float>(-(turn * t0 + bend * g0) / n);
+    }
+    tiles.tile();
+    t.slope = tiles[3], t.offset = tiles[4];
+    t.turn = tiles[5], t.bend = tiles[6], t.lean = tiles[7], t.shift = tiles[8];
+    out[kX] = fresh(input);
+    out[kAlong] = fresh(input);
+    if (task_should_compute_output(kAdd)) out[kAdd] = gate == Gate::kOpen ? u : fresh(input);
+    t.dx = out[kX].data_ptr();
+    t.dalong = out[kAlong].data_ptr();
+    t.dadd = out[kAdd].defined() && gate != Gate::kOpen ? out[kAdd].data_ptr() : nullptr;
+    p.back([&](int64_t begin, int64_t end) { norm::kernels().curve(t, begin, end); });
+    return out;
+  }
+};
+
+Tensor fused_tangent(Tensor along, Tensor add, const Point& at) {
+  along = along.contiguous(kNHWC);
+  if (add.defined()) add = add.contiguous(kNHWC);
+  Saved s = statistics(at.x, {true, false, 0, at.eps}, {}, {});
+  s.gates = at.gates;
+  const Plan p(at.x);
+  norm::Tensors t = tensors(p, at.x, s.gates, Gate::kOpen);
+  Tiles tiles(p, 5);
+  tile(tiles, t, s, at.w, {});
+  t.dy = t.along = along.data_ptr();
+  Partial part(p);
+  part.run(norm::kernels().reduce, t);
+  const norm::Sums total = part.total();
+  project(tiles, 3, 4, p, t, s, total);
+  tiles.tile();
+  Tensor y = fresh(at.x);
+  t.slope = tiles[3], t.offset = tiles[4];
+  t.gate = s.gates.defined() ? Gate::kReplay : Gate::kOpen;
+  t.add = add.defined() ? add.data_ptr() : nullptr;
+  t.y = y.data_ptr();
+  p.back([&](int64_t begin, int64_t end) { norm::kernels().tangent(t, begin, end); });
+  if (torch::autograd::compute_requires_grad(along, add, at.x, at.w)) {
+    auto node = make_node<TangentBackward>();
+    node->set_next_edges(torch::autograd::collect_next_edges(along, add, at.x, at.w));
+    node->x = torch::autograd::SavedVariable(at.x, false);
+    node->along = torch::autograd::SavedVariable(along, false);
+    node->w = torch::autograd::SavedVariable(at.w, false);
+    node->saved = std::move(s);
+    node->sums.assign(total.first, total.first + 2 * p.channels);
+    torch::autograd::create_gradient_edge(y, node);
+  }
+  return y;
+}
+
+// The same of libtorch's operations, for what the kernels do not take.
+Tensor composed_tangent(const Tensor& along, const Tensor& add, const Point& at) {
+  const auto wide = [](const Tensor& t) { return t.scalar_type() == at::kBFloat16 ? t.to(at::kFloat) : t; };
+  const auto mean = [](const Tensor& t) { return t.mean({0, 2, 3}, true); };
+  const Tensor x = wide(at.x), t = wide(along), d = x - mean(x), v = (mean(d * d) + at.eps).rsqrt(), n = d * v;
+  Tensor y = (v * wide(at.w).view({1, -1, 1, 1}) * (t - mean(t) - n * mean(n * t))).to(at.x.scalar_type());
+  if (add.defined()) y = y + add;
+  if (!at.gates.defined()) return y;
+  return y.masked_fill(at.gates.scalar_type() == at::kBool ? at.gates : unpack(at.gates, at.x), 0);
+}
 
 // ---- the operation
 
@@ -368,5 +506,16 @@ char* lt_batch_norm_act(bool grad, lt_tensor x, lt_tensor add, lt_tensor w, lt_t
                               {train, relu, momentum, eps}, record);
     *y = wrap(std::move(out.first));
     if (out.second.defined()) *recorded = wrap(std::move(out.second));
+  });
+}
+
+char* lt_batch_norm_act_tangent(bool grad, lt_tensor along, lt_tensor add, lt_tensor x, lt_tensor w, lt_tensor gates,
+                                double eps, lt_tensor* y) {
+  return call(grad, [&] {
+    const Point at{T(x), T(w), or_none(gates), eps};
+    TORCH_CHECK(T(along).sizes() == at.x.sizes() && T(along).scalar_type() == at.x.scalar_type(),
+                "batch norm: the tangent's shape and type must be the input's");
+    const bool fused = fits({at.x, or_none(add), at.w, at.w, {}, {}, at.gates});
+    *y = wrap(fused ? fused_tangent(T(along), or_none(add), at) : composed_tangent(T(along), or_none(add), at));
   });
 }

@@ -34,3 +34,12 @@ func (s *Scope) BatchNormAct(x, w, b, mean, var_ Tensor, o NormOptions) (y, gate
 	}
 	return s.wrap(out), gates
 }
+
+// BatchNormActTangent returns the derivative of [Scope.BatchNormAct] by the batch's statistics at x, along a direction of
+// x's shape and that of the residual, if there is one. Gates are those that the pass at x recorded, for it had a ReLU; no
+// tensor for one without. It can be differentiated once, with respect to both directions, x and w.
+func (s *Scope) BatchNormActTangent(along, residual, x, w, gates Tensor, eps float64) Tensor {
+	return s.unary("batch_norm's tangent", func(g C.bool, out *C.lt_tensor) *C.char {
+		return C.lt_batch_norm_act_tangent(g, along.c(), residual.c(), x.c(), w.c(), gates.c(), C.double(eps), out)
+	})
+}

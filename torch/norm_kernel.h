@@ -13,13 +13,14 @@ namespace norm {
 enum class Gate { kOpen, kDecide, kRecord, kReplay };
 
 struct Tensors {
-  bool bf16;  // of x, add, y, dy, dx and dadd; float32 otherwise
+  bool bf16;  // of all that elements are read from or written to; float32 otherwise
   Gate gate;
   int64_t channels, period;
-  const void *x, *add, *dy;
-  void *y, *dx, *dadd;
+  const void *x, *add, *dy, *along;
+  void *y, *dx, *dadd, *dalong;
   uint8_t* gates;
   const float *mean, *scale, *bias, *slope, *offset;  // tiled
+  const float *turn, *bend, *lean, *shift;            // tiled; of curve alone
 };
 
 // Per-channel sums of one range: of dy and dy·(x − mean), or the mean and the squared deviations from it.
@@ -44,6 +45,11 @@ struct Kernels {
   void (*reduce)(const Tensors&, int64_t begin, int64_t end, Sums, Scratch);
   // dx = g·scale + (x − mean)·slope + offset and dadd = g, each where it is not null
   void (*backward)(const Tensors&, int64_t begin, int64_t end);
+  // y = gate(along·scale + (x − mean)·slope + offset + add), with kOpen or kReplay
+  void (*tangent)(const Tensors&, int64_t begin, int64_t end);
+  // With g = gate(dy), under kOpen or kReplay: dalong = g·scale + (x − mean)·slope + offset,
+  // dx = along·turn + g·bend + (x − mean)·lean + shift, and dadd = g where it is not null.
+  void (*curve)(const Tensors&, int64_t begin, int64_t end);
 };
 
 // Those for the processor that this runs on.

@@ -192,6 +192,52 @@ struct Backward {
   NORM_INLINE void leave(int64_t, std::integer_sequence<int, u...>) {}
 };
 
+template <class S, Gate gate, bool plus>
+struct Tangent {
+  const S *x, *along, *add;
+  S* y;
+  const uint8_t* mask;
+  const float *mean, *scale, *slope, *offset;
+  F m[U], a[U], s[U], o[U];
+
+  template <int... u>
+  NORM_INLINE void enter(int64_t j, std::integer_sequence<int, u...>) {
+    ((m[u] = load(mean + j + u * W, W), a[u] = load(scale + j + u * W, W)), ...);
+    ((s[u] = load(slope + j + u * W, W), o[u] = load(offset + j + u * W, W)), ...);
+  }
+  NORM_INLINE void step(int u, int64_t i, int64_t n) {
+    F v = load(along + i, n) * a[u] + ((load(x + i, n) - m[u]) * s[u] + o[u]);
+    if (plus) v += load(add + i, n);
+    store(y + i, gated<gate>(v, v, v, v, mask, i), n);
+  }
+  template <int... u>
+  NORM_INLINE void leave(int64_t, std::integer_sequence<int, u...>) {}
+};
+
+template <class S, Gate gate, bool to_add>
+struct Curve {
+  const S *dy, *x, *along;
+  S *dx, *dalong, *dadd;
+  const uint8_t* mask;
+  const float *mean, *scale, *slope, *offset, *turn, *bend, *lean, *shift;
+  int64_t j;
+
+  template <int... u>
+  NORM_INLINE void enter(int64_t column, std::integer_sequence<int, u...>) {
+    j = column;  // nine values a column do not fit into registers
+  }
+  NORM_INLINE void step(int u, int64_t i, int64_t n) {
+    const int64_t c = j + u * W;
+    const F d = load(x + i, n) - load(mean + c, W), t = load(along + i, n);
+    const F raw = load(dy + i, n), g = gated<gate>(raw, raw, raw, raw, mask, i);
+    store(dalong + i, g * load(scale + c, W) + (d * load(slope + c, W) + load(offset + c, W)), n);
+    store(dx + i, t * load(turn + c, W) + g * load(bend + c, W) + (d * load(lean + c, W) + load(shift + c, W)), n);
+    if (to_add) store(dadd + i, g, n);
+  }
+  template <int... u>
+  NORM_INLINE void leave(int64_t, std::integer_sequence<int, u...>) {}
+};
+
 // Adds the lanes of one period to their channels.
 NORM_TARGET inline void fold(const float* lanes, int64_t period, int64_t channels, double* into) {
   for (int64_t j = 0; j < period; j += channels)
@@ -266,6 +312,21 @@ NORM_TARGET void backward(const Tensors& t, int64_t begin, int64_t end) {
         begin, end, t.period);
 }
 
+template <class S, Gate gate, bool plus>
+NORM_TARGET void tangent(const Tensors& t, int64_t begin, int64_t end) {
+  sweep(Tangent<S, gate, plus>{static_cast<const S*>(t.x), static_cast<const S*>(t.along), static_cast<const S*>(t.add),
+                               static_cast<S*>(t.y), t.gates, t.mean, t.scale, t.slope, t.offset},
+        begin, end, t.period);
+}
+
+template <class S, Gate gate, bool to_add>
+NORM_TARGET void curve(const Tensors& t, int64_t begin, int64_t end) {
+  sweep(Curve<S, gate, to_add>{static_cast<const S*>(t.dy), static_cast<const S*>(t.x), static_cast<const S*>(t.along),
+                               static_cast<S*>(t.dx), static_cast<S*>(t.dalong), static_cast<S*>(t.dadd), t.gates,
+                               t.mean, t.scale, t.slope, t.offset, t.turn, t.bend, t.lean, t.shift},
+        begin, end, t.period);
+}
+
 // From here on values become template arguments.
 template <class S, Gate gate>
 void forward_plus(const Tensors& t, int64_t begin, int64_t end) {
@@ -302,6 +363,23 @@ void backward_gate(const Tensors& t, int64_t begin, int64_t end) {
   }
 }
 
+template <class S, Gate gate>
+void tangent_plus(const Tensors& t, int64_t begin, int64_t end) {
+  t.add ? tangent<S, gate, true>(t, begin, end) : tangent<S, gate, false>(t, begin, end);
+}
+template <class S>
+void tangent_gate(const Tensors& t, int64_t begin, int64_t end) {
+  t.gate == Gate::kOpen ? tangent_plus<S, Gate::kOpen>(t, begin, end) : tangent_plus<S, Gate::kReplay>(t, begin, end);
+}
+template <class S, Gate gate>
+void curve_to(const Tensors& t, int64_t begin, int64_t end) {
+  t.dadd ? curve<S, gate, true>(t, begin, end) : curve<S, gate, false>(t, begin, end);
+}
+template <class S>
+void curve_gate(const Tensors& t, int64_t begin, int64_t end) {
+  t.gate == Gate::kOpen ? curve_to<S, Gate::kOpen>(t, begin, end) : curve_to<S, Gate::kReplay>(t, begin, end);
+}
+
 inline void any_moments(const Tensors& t, int64_t begin, int64_t end, Sums out, Scratch s) {
   t.bf16 ? moments<uint16_t>(t, begin, end, out, s) : moments<float>(t, begin, end, out, s);
 }
@@ -315,7 +393,14 @@ inline void any_backward(const Tensors& t, int64_t begin, int64_t end) {
   t.bf16 ? backward_gate<uint16_t>(t, begin, end) : backward_gate<float>(t, begin, end);
 }
 
-static const Kernels table{U * W, any_moments, any_forward, any_reduce, any_backward};
+inline void any_tangent(const Tensors& t, int64_t begin, int64_t end) {
+  t.bf16 ? tangent_gate<uint16_t>(t, begin, end) : tangent_gate<float>(t, begin, end);
+}
+inline void any_curve(const Tensors& t, int64_t begin, int64_t end) {
+  t.bf16 ? curve_gate<uint16_t>(t, begin, end) : curve_gate<float>(t, begin, end);
+}
+
+static const Kernels table{U * W, any_moments, any_forward, any_reduce, any_backward, any_tangent, any_curve};
 
 }  // namespace NORM_ISA
 }  // namespace norm

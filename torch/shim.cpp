@@ -252,6 +252,23 @@ char* lt_cross_entropy(bool grad, lt_tensor logits, lt_tensor labels, double smo
     *out = wrap(margins.logsumexp(1).mean());
   });
 }
+char* lt_cross_entropy_tangent(bool grad, lt_tensor along, lt_tensor logits, lt_tensor labels, double smoothing,
+                               lt_tensor* out) {
+  return call(grad, [&] {
+    const auto p = at::softmax(T(logits), 1), &t = T(along);
+    if (T(labels).is_floating_point() || smoothing > 0) {
+      const auto classes = p.size(1);
+      auto q = T(labels).is_floating_point() ? T(labels).to(p.scalar_type())
+                                             : at::one_hot(T(labels), classes).to(p.scalar_type());
+      q = q * (1 - smoothing) + smoothing / static_cast<double>(classes);
+      *out = wrap(((p - q) * t).sum(1).mean());
+      return;
+    }
+    // Σⱼ p_j (ṫ_j − ṫ_y) over the other classes: see above.
+    auto y = T(labels).unsqueeze(1);
+    *out = wrap((p.scatter(1, y, 0) * (t - t.gather(1, y))).sum(1).mean());
+  });
+}
 char* lt_softmax(bool grad, lt_tensor x, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(at::softmax(T(x), -1)); });
 }
@@ -371,6 +388,30 @@ void row_dots(const Tensor& a, const Tensor& b, double* out) {
   });
 }
 
+// x may be undefined and counts as zero then.
+template <class S>
+Tensor add_rows(const Tensor& x, const Tensor& a, const Tensor& b, const double* p, const double* q) {
+  auto y = at::empty_like(a);
+  const S *px = x.defined() ? x.data_ptr<S>() : nullptr, *pa = a.data_ptr<S>(), *pb = b.data_ptr<S>();
+  S* py = y.data_ptr<S>();
+  const int64_t n = a.size(0), d = a.numel() / std::max<int64_t>(n, 1);
+  at::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      const float u = static_cast<float>(p[i]), v = static_cast<float>(q[i]);
+      if (px) {
+#pragma omp simd
+        for (int64_t j = i * d; j < (i + 1) * d; j++)
+          py[j] = static_cast<float>(px[j]) + u * static_cast<float>(pa[j]) + v * static_cast<float>(pb[j]);
+      } else {
+#pragma omp simd
+        for (int64_t j = i * d; j < (i + 1) * d; j++)
+          py[j] = u * static_cast<float>(pa[j]) + v * static_cast<float>(pb[j]);
+      }
+    }
+  });
+  return y;
+}
+
 }  // namespace
 
 char* lt_row_dots(lt_tensor at_, lt_tensor bt, double* out) {
@@ -393,33 +434,24 @@ char* lt_row_dots(lt_tensor at_, lt_tensor bt, double* out) {
 
 char* lt_add_rows(lt_tensor xt, lt_tensor at_, lt_tensor bt, const double* p, const double* q, lt_tensor* out) {
   return call(false, [&] {
-    const Tensor &x = T(xt), &a = T(at_), &b = T(bt);
-    TORCH_CHECK(x.sizes() == a.sizes() && x.sizes() == b.sizes(), "add rows: shapes ", x.sizes(), ", ", a.sizes(),
-                " and ", b.sizes());
-    const int64_t n = x.size(0);
-    if (x.scalar_type() == at::kFloat && same_rows(x, a) && same_rows(x, b)) {
-      auto y = at::empty_like(x);
-      const float *px = x.data_ptr<float>(), *pa = a.data_ptr<float>(), *pb = b.data_ptr<float>();
-      float* py = y.data_ptr<float>();
-      const int64_t d = x.numel() / std::max<int64_t>(n, 1);
-      at::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; i++) {
-          const float u = static_cast<float>(p[i]), v = static_cast<float>(q[i]);
-#pragma omp simd
-          for (int64_t j = i * d; j < (i + 1) * d; j++) py[j] = px[j] + u * pa[j] + v * pb[j];
-        }
-      });
-      *out = wrap(y);
-      return;
+    const Tensor x = or_none(xt), &a = T(at_), &b = T(bt);
+    TORCH_CHECK((!x.defined() || x.sizes() == a.sizes()) && a.sizes() == b.sizes(), "add rows: shapes ",
+                x.defined() ? x.sizes() : a.sizes(), ", ", a.sizes(), " and ", b.sizes());
+    const Tensor& like = x.defined() ? x : a;
+    if (same_rows(like, a) && same_rows(like, b) && a.scalar_type() == like.scalar_type() &&
+        b.scalar_type() == like.scalar_type()) {
+      if (like.scalar_type() == at::kFloat) return void(*out = wrap(add_rows<float>(x, a, b, p, q)));
+      if (like.scalar_type() == at::kBFloat16) return void(*out = wrap(add_rows<at::BFloat16>(x, a, b, p, q)));
     }
-    std::vector<int64_t> shape(x.dim(), 1);
-    shape[0] = n;
+    std::vector<int64_t> shape(like.dim(), 1);
+    shape[0] = like.size(0);
     auto column = [&](const double* s) {
-      auto t = at::empty({n}, at::kDouble);
-      std::memcpy(t.data_ptr(), s, n * sizeof(double));
-      return t.to(x.options()).view(shape);
+      auto t = at::empty({like.size(0)}, at::kDouble);
+      std::memcpy(t.data_ptr(), s, like.size(0) * sizeof(double));
+      return t.to(like.options()).view(shape);
     };
-    *out = wrap(at::addcmul(at::addcmul(x, a.to(x.scalar_type()), column(p)), b.to(x.scalar_type()), column(q)));
+    const Tensor pa = a.to(like.scalar_type()) * column(p), first = x.defined() ? x + pa : pa;
+    *out = wrap(at::addcmul(first, b.to(like.scalar_type()), column(q)));
   });
 }
 

@@ -71,6 +71,8 @@ char* lt_gelu(bool grad, lt_tensor x, lt_tensor* out);
 char* lt_tanh(bool grad, lt_tensor x, lt_tensor* out);
 char* lt_flatten(bool grad, lt_tensor x, int64_t start, lt_tensor* out);
 char* lt_cross_entropy(bool grad, lt_tensor logits, lt_tensor labels, double smoothing, lt_tensor* out);
+char* lt_cross_entropy_tangent(bool grad, lt_tensor along, lt_tensor logits, lt_tensor labels, double smoothing,
+                               lt_tensor* out);
 char* lt_softmax(bool grad, lt_tensor x, lt_tensor* out);
 char* lt_one_hot(bool grad, lt_tensor labels, int64_t classes, lt_tensor* out);
 char* lt_topk_correct(lt_tensor logits, lt_tensor labels, int64_t k, int64_t* out);
@@ -79,6 +81,8 @@ char* lt_topk_correct(lt_tensor logits, lt_tensor labels, int64_t k, int64_t* ou
 char* lt_batch_norm_act(bool grad, lt_tensor x, lt_tensor add, lt_tensor w, lt_tensor b, lt_tensor mean, lt_tensor var,
                         bool train, double momentum, double eps, bool relu, lt_tensor gates, bool record, lt_tensor* y,
                         lt_tensor* recorded);
+char* lt_batch_norm_act_tangent(bool grad, lt_tensor along, lt_tensor add, lt_tensor x, lt_tensor w, lt_tensor gates,
+                                double eps, lt_tensor* y);
 
 // pool.go
 char* lt_max_pool2d(bool grad, lt_tensor x, int64_t k, int64_t stride, int64_t padding, lt_tensor choice, lt_tensor* y,

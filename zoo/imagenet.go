@@ -108,3 +108,6 @@ func (b *bottleneck) Forward(p *nn.Pass, x torch.Tensor) torch.Tensor {
 func (b *bottleneck) Params() []*nn.Param {
 	return slices.Concat(b.first.Params(), b.second.Params(), b.conv3.Params(), b.bn3.Params(), b.downsample.Params())
 }
+
+// Tangents says that the block has a derivative for nn.Pass.Along.
+func (*bottleneck) Tangents() bool { return true }

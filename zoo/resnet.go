@@ -102,3 +102,6 @@ func (b *basicBlock) Params() []*nn.Param {
 	all = append(all, b.bn2.Params()...)
 	return append(all, b.downsample.Params()...)
 }
+
+// Tangents says that the block has a derivative for nn.Pass.Along.
+func (*basicBlock) Tangents() bool { return true }
