@@ -22,8 +22,8 @@ func TestTermGradientOnResNet32(t *testing.T) {
 	}{
 		{"directional", torch.Float32, []int{2, 3, 16}, bounds{0.9999, 1e-3}, bounds{0.999, 3e-2}},
 		{"directional", torch.BFloat16, []int{3, 16}, bounds{0.9999, 1e-3}, bounds{0.999, 3e-2}},
-		{"tangent", torch.Float32, []int{3, 16}, bounds{1 - 1e-6, 1e-4}, bounds{1 - 1e-6, 1e-4}},
-		{"tangent", torch.BFloat16, []int{3, 16}, bounds{0.97, 5e-2}, bounds{0.99, 5e-2}},
+		{"tangent", torch.Float32, []int{3}, bounds{1 - 1e-6, 1e-4}, bounds{1 - 1e-6, 1e-4}},
+		{"tangent", torch.BFloat16, []int{3, 16}, bounds{0.95, 0.1}, bounds{0.99, 0.1}},
 	} {
 		for _, k := range c.cuts {
 			t.Run(fmt.Sprintf("K=%d %s %v", k, c.way, c.dtype), func(t *testing.T) {

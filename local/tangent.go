@@ -61,6 +61,7 @@ func along(p *nn.Pass, m *Module, o Objective, in Signal, g Gradients, loss, x0,
 		g.In.Free()
 		q := p.Along()
 		dx := q.Run(m.Body, q.Cast(v, q.Compute))
+		v.Free()
 		change := o.Loss(q, m, dx, in)
 		dx.Free()
 		both := p.Add(loss, change, 1)

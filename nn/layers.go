@@ -102,10 +102,16 @@ type GELU struct{}
 
 // Forward implements [Layer].
 func (GELU) Forward(p *Pass, x torch.Tensor) torch.Tensor {
-	y := p.Scope.GELU(x)
-	x.Free()
-	return y
+	defer x.Free()
+	if p.Tangent {
+		return p.GELUTangent(x, p.Recorded())
+	}
+	p.Point(x)
+	return p.Scope.GELU(x)
 }
+
+// Tangents says that the layer has a derivative for [Pass.Along].
+func (GELU) Tangents() bool { return true }
 
 // Params implements [Layer].
 func (GELU) Params() []*Param { return nil }

@@ -45,6 +45,13 @@ func (s *Scope) GELU(x Tensor) Tensor {
 	return s.unary("gelu", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_gelu(g, x.c(), out) })
 }
 
+// GELUTangent returns the derivative of [Scope.GELU] at x along a direction of its shape.
+func (s *Scope) GELUTangent(along, x Tensor) Tensor {
+	return s.unary("gelu's tangent", func(g C.bool, out *C.lt_tensor) *C.char {
+		return C.lt_gelu_tangent(g, along.c(), x.c(), out)
+	})
+}
+
 // Tanh returns tanh x.
 func (s *Scope) Tanh(x Tensor) Tensor {
 	return s.unary("tanh", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_tanh(g, x.c(), out) })

@@ -2,11 +2,16 @@ package torch
 
 // Scope owns the temporaries of one piece of work and says in which grad mode its operations run.
 //
-// A scope belongs to one goroutine at a time. Close frees what was not freed or kept before.
+// A scope that does not record belongs to one goroutine at a time, one that records to the goroutine that opened it, which
+// stays on its thread until it closes the scope: autograd numbers what it records thread by thread and goes back in the order
+// of these numbers. A pass that changed threads would add up gradients in another order, or lay them out in another one.
+//
+// Close frees what was not freed or kept before.
 type Scope struct {
 	grad   bool
 	device Device
 	live   []*handle
+	unpin  func() // nil for one that does not record
 }
 
 // Mode says whether a scope's operations are recorded for [Scope.Grad].
@@ -21,10 +26,20 @@ const (
 func NewScope(mode Mode) *Scope { return NewScopeOn(CPU, mode) }
 
 // NewScopeOn opens a scope whose new tensors are placed on device.
-func NewScopeOn(device Device, mode Mode) *Scope { return &Scope{grad: bool(mode), device: device} }
+func NewScopeOn(device Device, mode Mode) *Scope {
+	s := &Scope{grad: bool(mode), device: device}
+	if mode == Grad {
+		s.unpin = Pin()
+	}
+	return s
+}
 
 // Close frees every tensor that the scope still owns. It may be called again.
 func (s *Scope) Close() {
+	if s.unpin != nil {
+		s.unpin()
+		s.unpin = nil
+	}
 	for _, h := range s.live {
 		h.drop()
 	}

@@ -233,6 +233,9 @@ char* lt_relu_(bool grad, lt_tensor x) {
 char* lt_gelu(bool grad, lt_tensor x, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(at::gelu(T(x))); });
 }
+char* lt_gelu_tangent(bool grad, lt_tensor along, lt_tensor x, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::gelu_backward(T(along), T(x))); });
+}
 char* lt_tanh(bool grad, lt_tensor x, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(at::tanh(T(x))); });
 }
@@ -368,22 +371,54 @@ bool same_rows(const Tensor& a, const Tensor& b) {
          a.stride(0) * a.size(0) == a.numel();
 }
 
+// bfloat16 as vectors can take it: the upper half of a float, to the nearest and ties to even.
+inline float widened(float v) { return v; }
+inline double widened(double v) { return v; }
+inline float widened(uint16_t v) {
+  const uint32_t u = static_cast<uint32_t>(v) << 16;
+  float f;
+  std::memcpy(&f, &u, sizeof f);
+  return f;
+}
+inline void narrow(float v, float* to) { *to = v; }
+inline void narrow(float v, uint16_t* to) {
+  uint32_t u;
+  std::memcpy(&u, &v, sizeof u);
+  *to = v != v ? 0x7fc0 : static_cast<uint16_t>((u + 0x7fff + ((u >> 16) & 1)) >> 16);
+}
+
+// Products are summed lane by lane in the type that S widens to, so many elements of each lane, then in float64. The
+// order is written out: a compiler that chooses it may go by the addresses, and then so does the last bit.
+constexpr int64_t kLanes = 16, kRun = 32 * kLanes;
+
 template <class S>
 void row_dots(const Tensor& a, const Tensor& b, double* out) {
-  const S *pa = a.data_ptr<S>(), *pb = b.data_ptr<S>();
+  const auto *pa = static_cast<const S*>(a.data_ptr()), *pb = static_cast<const S*>(b.data_ptr());
   const int64_t n = a.size(0), d = a.numel() / std::max<int64_t>(n, 1);
+  using W = decltype(widened(S()));
   at::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++) {
-      double aa = 0, ab = 0, bb = 0;
+      double sums[3] = {0, 0, 0};
       const S *x = pa + i * d, *y = pb + i * d;
-#pragma omp simd reduction(+ : aa, ab, bb)
-      for (int64_t j = 0; j < d; j++) {
-        double u = static_cast<double>(x[j]), v = static_cast<double>(y[j]);
-        aa += u * u;
-        ab += u * v;
-        bb += v * v;
+      for (int64_t from = 0; from < d; from += kRun) {
+        W aa[kLanes] = {}, ab[kLanes] = {}, bb[kLanes] = {};
+        const int64_t to = std::min(d, from + kRun), whole = to - (to - from) % kLanes;
+        const auto add = [&](int64_t j, int64_t l) {
+          const W u = widened(x[j + l]), v = widened(y[j + l]);
+          aa[l] += u * u;
+          ab[l] += u * v;
+          bb[l] += v * v;
+        };
+        for (int64_t j = from; j < whole; j += kLanes)
+          for (int64_t l = 0; l < kLanes; l++) add(j, l);
+        for (int64_t l = 0; l < to - whole; l++) add(whole, l);
+        for (int64_t l = 0; l < kLanes; l++) {
+          sums[0] += static_cast<double>(aa[l]);
+          sums[1] += static_cast<double>(ab[l]);
+          sums[2] += static_cast<double>(bb[l]);
+        }
       }
-      out[3 * i] = aa, out[3 * i + 1] = ab, out[3 * i + 2] = bb;
+      std::copy_n(sums, 3, out + 3 * i);
     }
   });
 }
@@ -392,8 +427,9 @@ void row_dots(const Tensor& a, const Tensor& b, double* out) {
 template <class S>
 Tensor add_rows(const Tensor& x, const Tensor& a, const Tensor& b, const double* p, const double* q) {
   auto y = at::empty_like(a);
-  const S *px = x.defined() ? x.data_ptr<S>() : nullptr, *pa = a.data_ptr<S>(), *pb = b.data_ptr<S>();
-  S* py = y.data_ptr<S>();
+  const auto *px = x.defined() ? static_cast<const S*>(x.data_ptr()) : nullptr, *pa = static_cast<const S*>(a.data_ptr()),
+             *pb = static_cast<const S*>(b.data_ptr());
+  auto* py = static_cast<S*>(y.data_ptr());
   const int64_t n = a.size(0), d = a.numel() / std::max<int64_t>(n, 1);
   at::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++) {
@@ -401,11 +437,11 @@ Tensor add_rows(const Tensor& x, const Tensor& a, const Tensor& b, const double*
       if (px) {
 #pragma omp simd
         for (int64_t j = i * d; j < (i + 1) * d; j++)
-          py[j] = static_cast<float>(px[j]) + u * static_cast<float>(pa[j]) + v * static_cast<float>(pb[j]);
+          narrow(widened(px[j]) + u * widened(pa[j]) + v * widened(pb[j]), py + j);
       } else {
 #pragma omp simd
         for (int64_t j = i * d; j < (i + 1) * d; j++)
-          py[j] = u * static_cast<float>(pa[j]) + v * static_cast<float>(pb[j]);
+          narrow(u * widened(pa[j]) + v * widened(pb[j]), py + j);
       }
     }
   });
@@ -426,7 +462,7 @@ char* lt_row_dots(lt_tensor at_, lt_tensor bt, double* out) {
     switch (a.scalar_type()) {
       case at::kFloat: return row_dots<float>(a, b, out);
       case at::kDouble: return row_dots<double>(a, b, out);
-      case at::kBFloat16: return row_dots<at::BFloat16>(a, b, out);
+      case at::kBFloat16: return row_dots<uint16_t>(a, b, out);
       default: TORCH_CHECK(false, "row dots: dtype ", a.scalar_type());
     }
   });
@@ -441,7 +477,7 @@ char* lt_add_rows(lt_tensor xt, lt_tensor at_, lt_tensor bt, const double* p, co
     if (same_rows(like, a) && same_rows(like, b) && a.scalar_type() == like.scalar_type() &&
         b.scalar_type() == like.scalar_type()) {
       if (like.scalar_type() == at::kFloat) return void(*out = wrap(add_rows<float>(x, a, b, p, q)));
-      if (like.scalar_type() == at::kBFloat16) return void(*out = wrap(add_rows<at::BFloat16>(x, a, b, p, q)));
+      if (like.scalar_type() == at::kBFloat16) return void(*out = wrap(add_rows<uint16_t>(x, a, b, p, q)));
     }
     std::vector<int64_t> shape(like.dim(), 1);
     shape[0] = like.size(0);

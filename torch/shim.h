@@ -68,6 +68,7 @@ char* lt_batch_norm(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, lt_tensor 
 char* lt_relu(bool grad, lt_tensor x, lt_tensor* out);
 char* lt_relu_(bool grad, lt_tensor x);
 char* lt_gelu(bool grad, lt_tensor x, lt_tensor* out);
+char* lt_gelu_tangent(bool grad, lt_tensor along, lt_tensor x, lt_tensor* out);
 char* lt_tanh(bool grad, lt_tensor x, lt_tensor* out);
 char* lt_flatten(bool grad, lt_tensor x, int64_t start, lt_tensor* out);
 char* lt_cross_entropy(bool grad, lt_tensor logits, lt_tensor labels, double smoothing, lt_tensor* out);
