@@ -73,7 +73,7 @@ func (t *Reconcile) whole(w *Work, into []torch.Tensor) (Gradients, Agreement) {
 	switch {
 	case t.Gradient == Double:
 		return t.double(w, into)
-	case into == nil && t.tangential(w):
+	case into == nil && t.Follows(w.Rule, w.Module, w.DType):
 		return t.tangent(w)
 	default:
 		return t.directional(w, into)

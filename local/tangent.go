@@ -5,17 +5,13 @@ import (
 	"github.com/locus-learn/locus/torch"
 )
 
-// tangential tells whether the term's gradient comes from a tangent.
-func (t *Reconcile) tangential(w *Work) bool {
-	wanted := t.Gradient == Tangent || w.DType == torch.BFloat16 && (t.Gradient == Auto || t.Gradient == "")
-	return wanted && w.hasTangents()
-}
-
-// hasTangents tells whether all that the module's loss consists of has a derivative for [nn.Pass.Along].
-func (w *Work) hasTangents() bool {
-	_, autograd := w.Rule.Credit.(Autograd)
-	objective, ok := w.Rule.Objective.(interface{ Tangents() bool })
-	return autograd && ok && objective.Tangents() && nn.Tangents(w.Module.Body, w.Module.Head)
+// Follows tells whether a rule with this term finds the term's gradient of a module by a tangent: because it is asked to, or
+// in bfloat16 of itself, and all that the module's loss consists of has a derivative for [nn.Pass.Along].
+func (t *Reconcile) Follows(r *Rule, m *Module, dtype torch.DType) bool {
+	wanted := t.Gradient == Tangent || dtype == torch.BFloat16 && (t.Gradient == Auto || t.Gradient == "")
+	_, autograd := r.Credit.(Autograd)
+	objective, ok := r.Objective.(interface{ Tangents() bool })
+	return wanted && autograd && ok && objective.Tangents() && nn.Tangents(m.Body, m.Head)
 }
 
 // tangent finds the gradient of objective and term together, d/dε of [Reconcile.directional] being exact: v follows the

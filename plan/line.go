@@ -2,11 +2,13 @@ package plan
 
 import "github.com/locus-learn/locus/torch"
 
-// piece is a thing that is measured in one kind of pass: a tail or, where that is nil, a block.
+// piece is a thing that is measured in one kind of pass: a tail or, where that is nil, a block. With ids it is a module's
+// whole share of a step: the blocks that these name, and the tail.
 type piece struct {
 	block int
 	tail  *tail
 	kind  kind
+	ids   string
 }
 
 // line is a cost at two batch sizes.

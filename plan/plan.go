@@ -165,7 +165,7 @@ func (p *Planner) fits(m local.Method, o local.Options) error {
 	case !autograd:
 		return fault.New("method.name is %s: its memory cannot be planned; must be a method such as sgr", m.Name)
 	case !none:
-		return fault.New("memory is planned for SGR's term by a replayed pass on the whole batch: method.lambda must be above 0, method.gradient auto and method.fraction 1")
+		return fault.New("memory is planned for SGR's term on the whole batch: method.lambda must be above 0, method.fraction 1, and method.gradient auto, directional or tangent")
 	}
 	return nil
 }

@@ -53,7 +53,12 @@ func TestPredictionsHold(t *testing.T) {
 	}{
 		{32, 48, 16, all, "model.name=resnet32 method.modules=3"},
 		{32, 48, 16, local, "model.name=resnet32 method.modules=16 head.width=0"},
+		{32, 48, 16, "sgr", "model.name=resnet32 method.modules=3 precision=bf16 method.gradient=directional"},
 		{32, 48, 16, "sgr", "model.name=resnet32 method.modules=3 precision=bf16"},
+		{32, 48, 16, "sgr", "model.name=resnet32 method.modules=16 precision=bf16 head.width=0"},
+		{32, 48, 16, "sgr", "model.name=resnet32 method.modules=16 method.gradient=tangent head.width=0"},
+		{64, 20, 8, "sgr", "model.name=resnet50 model.width=16 method.modules=3 head.name=infopro precision=bf16"},
+		{64, 20, 8, "sgr", "model.name=vgg11_bn model.width=16 method.modules=3 head.name=infopro precision=bf16"},
 		{32, 48, 16, "dgl infopro", "model.name=resnet32 model.depth=14 method.modules=4"},
 		{32, 48, 16, "sgr", "model.name=resnet32 model.depth=14 method.modules=4 head.name=auglocal"},
 		{64, 20, 8, all, "model.name=resnet18 model.width=32 method.modules=3 head.name=infopro"},
@@ -138,8 +143,10 @@ func TestNothingStaysAlive(t *testing.T) {
 	bytes, tensors := torch.LiveBytes(), torch.LiveTensors()
 	t.Run("planner", func(t *testing.T) {
 		for _, goal := range []plan.Goal{plan.Memory, plan.Time} {
-			if _, err := planner(t).Plan(2, 8, goal); err != nil {
-				t.Fatal(err)
+			for _, precision := range []string{"fp32", "bf16"} {
+				if _, err := planner(t, "precision="+precision).Plan(2, 8, goal); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 	})

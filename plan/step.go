@@ -1,6 +1,13 @@
 package plan
 
-import "github.com/locus-learn/locus/torch"
+import (
+	"fmt"
+
+	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/optim"
+	"github.com/locus-learn/locus/torch"
+)
 
 // span is a module: blocks from … end−1, the k-th of so many.
 type span struct{ from, end, k, of int }
@@ -106,6 +113,10 @@ func (p *Planner) step(m span, n int) estimate {
 		r := p.pass(m, n, free, false, wantOut)
 		return estimate{signal + x + r.peak, r.seconds}
 	}
+	if t := p.rule.Term.(*local.Reconcile); t.Follows(&p.rule, p.module(m), p.spec.DType) {
+		c := p.share(m).at(n)
+		return estimate{c.forward, c.seconds}
+	}
 	// The signal's features, widened, and the gradient that came with them are held through the first pass.
 	wide := rows * sampleBytes(shape, torch.Float32)
 	first := p.pass(m, n, record, true, wantOut)
@@ -119,6 +130,48 @@ func (p *Planner) step(m span, n int) estimate {
 	second := p.pass(m, n, replay, false, false)
 	peak = max(peak, signal+left+wide+second.peak)
 	return estimate{peak, first.seconds + second.seconds}
+}
+
+// module returns the module itself, which borrows the network's layers and has no optimizer.
+func (p *Planner) module(m span) *local.Module {
+	t := p.tail(m.end, m.k, m.of)
+	var blocks []nn.Block
+	for _, b := range p.blocks[m.from:m.end] {
+		blocks = append(blocks, b.Block)
+	}
+	whole := local.NewModule(m.k, t.module.Last, blocks, t.module.Head, t.module.Aux, nil)
+	whole.Of = m.of
+	return whole
+}
+
+// share returns what a module's share of a step takes, its signal included, as one piece: a direction that follows a pass
+// ties the blocks to each other in a way that does not come apart at their borders.
+func (p *Planner) share(m span) line {
+	of, sample := piece{tail: p.tail(m.end, m.k, m.of)}, int64(0)
+	for _, b := range p.blocks[m.from:m.end] {
+		of.ids += fmt.Sprint(b.id, " ")
+		sample += 2 * b.sample
+	}
+	return p.line(of, sample, func(n int) cost { return p.measureShare(m, n) })
+}
+
+// measureShare trains a module for a step, at a rate of 0, on n random samples.
+func (p *Planner) measureShare(m span, n int) cost {
+	module := p.module(m)
+	module.Refresh(func(params []*nn.Param) optim.Optimizer { return optim.New(p.spec.Optim, params) })
+	defer module.Optim.Free()
+	before := meter()
+	s := torch.NewScope(torch.NoGrad)
+	defer s.Close()
+	dtype, shape := p.spec.DType, p.blocks[m.from].in
+	signal := local.Signal{
+		X: random(s, dtype, n, shape, false).Keep(), Y: s.FromInts(make([]int64, n)).Keep(), Delta: random(s, dtype, n, shape, false).Keep(),
+	}
+	began := clock()
+	next, _ := p.rule.Train(module, signal, dtype, local.Tick{})
+	c := cost{forward: before.peak(), seconds: clock() - began}
+	next.Free()
+	return c
 }
 
 // rest is what a module keeps between steps.
