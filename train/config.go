@@ -130,6 +130,12 @@ func NewModel(c Config, in Images, inference bool) (*Model, error) {
 		nn.Free(net.Params())
 		return nil, err
 	}
+	if err := rule.Fits(modules); err != nil {
+		for _, m := range modules {
+			m.Free()
+		}
+		return nil, err
+	}
 	rule.Seed = c.Seed
 	chain := local.NewChain(modules, rule, schedule, c.dtype())
 	chain.Pixels = in.Pixels
