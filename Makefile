@@ -13,6 +13,7 @@ BATCH     ?= 128
 IMAGE     ?= 32
 HEAD      ?= conv
 PRECISION ?= fp32
+PEER_PRECISION ?= $(PRECISION)
 ROUNDS    ?= 3
 
 ifneq ($(LIBTORCH),)
@@ -75,9 +76,10 @@ golden: ## make the golden values again with the scripts in testdata (PYTHON=/us
 		(cd "$$(dirname "$$script")" && $(PYTHON) "$$(basename "$$script")") || exit 1; \
 	done
 
-peers: build ## steps beside those of PyTorch, in turns (MODEL K BATCH IMAGE HEAD PRECISION ROUNDS PYTHON)
+peers: build ## steps beside those of PyTorch, in turns (MODEL K BATCH IMAGE HEAD PRECISION PEER_PRECISION ROUNDS PYTHON)
 	$(PYTHON) -B bench/peers/run.py --model $(MODEL) --modules $(K) --batch $(BATCH) --image $(IMAGE) --head $(HEAD) \
-		--precision $(PRECISION) --rounds $(ROUNDS) --out runs/peers-$(MODEL)-k$(K)-$(PRECISION).json
+		--precision $(PRECISION) --peer-precision $(PEER_PRECISION) --rounds $(ROUNDS) \
+		--out runs/peers-$(MODEL)-k$(K)-$(PRECISION).json
 
 peers-loader: setup ## the loader beside torchvision's, in turns, on PHOTOS=folder with train/ and val/ (ROUNDS PYTHON)
 	@test -n "$(PHOTOS)" || { echo "PHOTOS is not set: give an image folder with train/ and val/, as in make $@ PHOTOS=~/imagenette" >&2; exit 1; }

@@ -28,15 +28,16 @@ func activations(t *testing.T, methods []string, sets ...string) map[string]floa
 }
 
 // The term costs little memory beside local learning without it: the aim is 1.15 times. Many modules with light heads miss
-// it at 1.30, for the features and the gradient that wait while a pass is replayed; the bound there keeps it from growing.
+// it at 1.34, for the features and the gradient that wait while a pass is replayed, and so does a tangent in bfloat16, whose
+// graph is a second one; the bounds there keep them from growing.
 func TestActivationsOfSGRBesideLayerwise(t *testing.T) {
 	for _, tt := range []struct {
 		modules, width int // of the heads; 0 is as wide as their features
 		precision      string
 		most           float64
 	}{
-		{2, 0, "fp32", 1.03}, {3, 0, "fp32", 1.06}, {3, 128, "fp32", 1.15}, {16, 128, "fp32", 1.15}, {16, 0, "fp32", 1.32},
-		{3, 0, "bf16", 1.15},
+		{2, 0, "fp32", 1.03}, {3, 0, "fp32", 1.06}, {3, 128, "fp32", 1.15}, {16, 128, "fp32", 1.15}, {16, 0, "fp32", 1.36},
+		{3, 0, "bf16", 1.20},
 	} {
 		t.Run(fmt.Sprintf("K=%d width=%d %s", tt.modules, tt.width, tt.precision), func(t *testing.T) {
 			b := activations(t, []string{"layerwise", "sgr"}, fmt.Sprint("method.modules=", tt.modules),

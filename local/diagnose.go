@@ -274,7 +274,9 @@ func (p *Probe) inequality(m neighbour, delta, r torch.Tensor) (gap, bound float
 	s := torch.NewScope(torch.Grad)
 	defer s.Close()
 	theta := m.bodyTheta()
-	xk := m.Body.Forward(p.pass(s, m.Module), s.Alias(m.x))
+	pass := p.pass(s, m.Module)
+	pass.Twice = true
+	xk := m.Body.Forward(pass, s.Alias(m.x))
 	through := s.Grad(xk, theta, torch.GradOptions{Output: s.Clone(delta), Retain: true}) // a clone: layers may overwrite it
 	gap = distance(through, m.theta[:len(theta)])
 	v := s.Detach(s.Add(delta, r, -1))

@@ -58,10 +58,10 @@ func TestTermGradientOfEveryKindOfLayer(t *testing.T) {
 		} {
 			t.Run(fmt.Sprintf("%s %s %v", kind.name, c.way, c.dtype), func(t *testing.T) {
 				fast, exact := pairOf(t, kind.body, kind.out, kind.maps, c.dtype, c.way)
-				compareTerms(t, "untrained", fast, exact, c.early)
+				compareTerms(t, "untrained", fast, exact, noise, c.early)
 				for _, loss := range []float64{1e-2, 1e-3} {
-					memorise(t, fast, loss)
-					compareTerms(t, fmt.Sprintf("trained to %g", loss), fast, exact, c.trained)
+					memorise(t, fast, noise, loss)
+					compareTerms(t, fmt.Sprintf("trained to %g", loss), fast, exact, noise, c.trained)
 				}
 			})
 		}

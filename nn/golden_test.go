@@ -57,9 +57,9 @@ func TestLayersAgreeWithPyTorch(t *testing.T) {
 	}
 }
 
-// What a block of ViT-S keeps for backward, in units of its input: two normalised inputs, the sum between them, queries,
-// keys and values, the attended, and two of the hidden layer, four times as wide; and its result. No scores: on 197
-// tokens those would be three units more.
+// What a block of ViT-S keeps for backward, in units of its input: the sum between attention and MLP, queries, keys and
+// values, the attended, and the hidden layer, four times as wide, in front of its GELU; and its result. No scores: on 197
+// tokens those would be three units more. Nor what backward makes again: two normalised inputs, and what the GELU put out.
 func TestEncoderKeepsNoScores(t *testing.T) {
 	s := torch.NewScope(torch.Grad)
 	defer s.Close()
@@ -76,8 +76,8 @@ func TestEncoderKeepsNoScores(t *testing.T) {
 	y := l.Forward(&nn.Pass{Scope: s, Train: true, Compute: torch.Float32}, s.Alias(x))
 	kept := torch.LiveBytes() - before
 	t.Logf("%d bytes, %.2f of the input's", kept, float64(kept)/float64(x.Bytes()))
-	if kept > x.Bytes()*162/10 {
-		t.Errorf("%d bytes are kept, want at most 16.2 of the input's %d", kept, x.Bytes())
+	if kept > x.Bytes()*102/10 {
+		t.Errorf("%d bytes are kept, want at most 10.2 of the input's %d", kept, x.Bytes())
 	}
 	torch.ResetPeak()
 	s.Grad(s.Sum(y), append(nn.Trainable(l.Params()), x), torch.GradOptions{})

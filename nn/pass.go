@@ -17,6 +17,7 @@ type Pass struct {
 	Work    *[]Product  // where products are listed; nil: they are not
 	Views   int         // of each sample, one behind the other: [Views·N, …]; 0 and 1 mean one. See Run
 	Back    *Feedback   // what gradients flow back through in place of the weights; nil: the weights themselves
+	Twice   bool        // what is recorded will be differentiated twice: nothing is left for backward to make again
 	Tangent bool        // what passes through is a direction, and layers apply their derivatives: see [Pass.Along]
 }
 
@@ -47,7 +48,9 @@ func (p *Pass) weigh(l Weighing, x torch.Tensor) torch.Tensor {
 		y = l.product().Feedback(p.Scope, x, w, b, back)
 		back.Free()
 	} else {
-		y = l.product().Apply(p.Scope, x, w, b)
+		product := l.product()
+		product.Remake = !p.Twice
+		y = product.Apply(p.Scope, x, w, b)
 	}
 	p.list(weight, y)
 	w.Free()

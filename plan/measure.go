@@ -43,8 +43,8 @@ type input struct {
 }
 
 // stage makes the input of a piece. In the middle of a module that is a result of autograd's, which dies with its last
-// user: the sum of something random and a zero that wants a gradient.
-func stage(s *torch.Scope, pass *nn.Pass, x torch.Tensor, k kind) (b input) {
+// user: a normalisation's, behind one, else the sum of something random and a zero that wants a gradient.
+func stage(s *torch.Scope, pass *nn.Pass, x torch.Tensor, behind bool, k kind) (b input) {
 	if k.starts {
 		from := s.Detach(x).SetRequiresGrad(k.wantIn)
 		b.x = s.Cast(from, pass.Compute)
@@ -52,6 +52,12 @@ func stage(s *torch.Scope, pass *nn.Pass, x torch.Tensor, k kind) (b input) {
 			from.Free()
 			b.leaf = torch.Tensor{}
 		}
+		return b
+	}
+	if behind {
+		b.leaf = x.SetRequiresGrad(true)
+		ones := s.Full(torch.Float32, 1, x.Shape()[1])
+		b.x, _ = s.BatchNormAct(x, ones, ones, torch.Tensor{}, torch.Tensor{}, torch.NormOptions{Train: true, Eps: 1, ReLU: true})
 		return b
 	}
 	b.leaf = s.Full(x.DType(), 0, 1).SetRequiresGrad(true)
@@ -116,7 +122,7 @@ func (p *Planner) measureBlock(b *block, n int, k kind) cost {
 	pass := newPass(s, dtype, k, 1, func(q *nn.Pass) { b.Layer.Forward(q, in(q.Scope)).Free() })
 	defer pass.Gates.Free()
 	c := random(s, dtype, n, b.Out, false)
-	at := stage(s, pass, in(s), k)
+	at := stage(s, pass, in(s), b.behind, k)
 
 	began, before := clock(), meter()
 	y := b.Layer.Forward(pass, at.x)
@@ -177,7 +183,7 @@ func (p *Planner) measureTail(t *tail, n int, k kind) cost {
 		p.rule.Objective.Loss(q, t.module, random(q.Scope, dtype, rows, t.in, false), signal).Free()
 	})
 	defer pass.Gates.Free()
-	at := stage(s, pass, random(s, dtype, rows, t.in, false), kind{})
+	at := stage(s, pass, random(s, dtype, rows, t.in, false), false, kind{})
 
 	began, before := clock(), meter()
 	loss := p.rule.Objective.Loss(pass, t.module, at.x, signal)
@@ -193,27 +199,28 @@ func (p *Planner) measureTail(t *tail, n int, k kind) cost {
 	return out
 }
 
-// keeps finds out which of its in- and output a block holds for backward, and how many bytes in all, on n samples.
-func keeps(b *block, n int, dtype torch.DType) (in, out bool, bytes int64) {
+// keeps finds out what becomes of a block's in- and output, and how many bytes it holds for backward in all, on n samples.
+func keeps(b *block, n int, dtype torch.DType) (h held, bytes int64) {
 	s := torch.NewScope(torch.Grad)
 	defer s.Close()
 	pass := newPass(s, dtype, kind{}, 1, nil)
 	c := random(s, dtype, n, b.Out, false)
-	at := stage(s, pass, random(s, dtype, n, b.in, b.first), kind{})
-	held := s.Alias(at.x)
-	size := held.Bytes()
+	at := stage(s, pass, random(s, dtype, n, b.in, b.first), b.behind, kind{})
+	user := s.Alias(at.x)
+	size := user.Bytes()
 	empty := torch.LiveBytes() - size
 	y := b.Layer.Forward(pass, at.x)
+	h.remakable = y.Remakable()
 	product := s.Mul(y, c)
 	s.Sum(product) // so that the graph outlives y
 	product.Free()
 	with := torch.LiveBytes()
 	y.Free()
-	out = with-torch.LiveBytes() < c.Bytes()
+	h.keepsOut = with-torch.LiveBytes() < c.Bytes()
 	with = torch.LiveBytes()
-	held.Free()
-	in = with-torch.LiveBytes() < size
-	return in, out, torch.LiveBytes() - empty
+	user.Free()
+	h.keepsIn = with-torch.LiveBytes() < size
+	return h, torch.LiveBytes() - empty
 }
 
 var start = time.Now()

@@ -7,6 +7,7 @@ package plan
 
 import (
 	"cmp"
+	"fmt"
 
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/local"
@@ -49,12 +50,19 @@ type Planner struct {
 // block is a block with what a planner finds out of it first.
 type block struct {
 	nn.Block
-	in                nn.Shape
-	first             bool
-	id                int // the same for blocks that cost the same
-	rest              resting
+	in     nn.Shape
+	first  bool
+	behind bool // what it gets a convolution can make again: [torch.Tensor.Remakable]
+	id     int  // the same for blocks that cost the same
+	rest   resting
+	sample int64
+	held
+}
+
+// held says what becomes of a block's in- and output.
+type held struct {
 	keepsIn, keepsOut bool // for backward
-	sample            int64
+	remakable         bool // the output
 }
 
 // tail is what follows a module's body, as a module of its own without one.
@@ -172,22 +180,22 @@ func (p *Planner) fits(m local.Method, o local.Options) error {
 
 // prepare finds out what does not depend on the kind of pass.
 func (p *Planner) prepare() {
-	in := p.net.Input
+	in, behind := p.net.Input, false
 	known := map[string]*block{}
 	for i, nb := range p.net.Blocks {
-		b := &block{Block: nb, in: in, first: i == 0, id: i}
-		sign := signature(nb.Layer, in)
+		b := &block{Block: nb, in: in, first: i == 0, behind: behind, id: i}
+		sign := fmt.Sprint(signature(nb.Layer, in), behind)
 		if like := known[sign]; like != nil && !like.first { // the first gets images, not features
-			b.id, b.rest, b.keepsIn, b.keepsOut, b.sample = like.id, like.rest, like.keepsIn, like.keepsOut, like.sample
+			b.id, b.rest, b.held, b.sample = like.id, like.rest, like.held, like.sample
 		} else {
 			b.rest = p.resting(nb.Layer.Params())
 			var bytes int64
-			b.keepsIn, b.keepsOut, bytes = keeps(b, 2, p.spec.DType)
+			b.held, bytes = keeps(b, 2, p.spec.DType)
 			b.sample = bytes / 2
 			known[sign] = b
 		}
 		p.blocks = append(p.blocks, b)
-		in = nb.Out
+		in, behind = nb.Out, b.remakable
 	}
 }
 

@@ -7,14 +7,22 @@ import "C"
 
 // Product is the linear map of a weight layer: a convolution where the weight has four dimensions, else x wᵀ, for which
 // stride and padding mean nothing.
-type Product struct{ Stride, Padding int64 }
+type Product struct {
+	Stride, Padding int64
+
+	Remake bool // see [Scope.ProductRemaking]
+}
 
 // Apply returns the product of x and w, plus b, which may be no tensor.
 func (l Product) Apply(s *Scope, x, w, b Tensor) Tensor {
-	if len(w.Shape()) == 4 {
+	switch {
+	case l.Remake:
+		return s.ProductRemaking(x, w, b, l.Stride, l.Padding)
+	case len(w.Shape()) == 4:
 		return s.Conv2d(x, w, b, l.Stride, l.Padding)
+	default:
+		return s.Linear(x, w, b)
 	}
-	return s.Linear(x, w, b)
 }
 
 // ToInput returns wᵀ dy, the adjoint of the product in x: shaped as x, of which it needs no elements. Unrecorded.

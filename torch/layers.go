@@ -40,11 +40,6 @@ func (s *Scope) ReLU(x Tensor) Tensor {
 // ReLUInPlace overwrites x with max(x, 0).
 func (s *Scope) ReLUInPlace(x Tensor) { check("relu", C.lt_relu_(C.bool(s.grad), x.c())) }
 
-// GELU returns x Φ(x).
-func (s *Scope) GELU(x Tensor) Tensor {
-	return s.unary("gelu", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_gelu(g, x.c(), out) })
-}
-
 // GELUTangent returns the derivative of [Scope.GELU] at x along a direction of its shape.
 func (s *Scope) GELUTangent(along, x Tensor) Tensor {
 	return s.unary("gelu's tangent", func(g C.bool, out *C.lt_tensor) *C.char {

@@ -10,6 +10,7 @@
 #include "call.h"
 #include "node.h"
 #include "norm_kernel.h"
+#include "remake.h"
 
 namespace {
 
@@ -195,10 +196,11 @@ Tensor unpack(const Tensor& gates, const Tensor& x) {
 // ---- autograd
 
 // Keeps the input, not the output; the gates only where they cannot be decided again.
-struct NormBackward final : torch::autograd::Node {
+struct NormBackward final : Remaker {
   enum Input { kX, kAdd, kWeight, kBias, kInputs };
 
   Options options;
+  bool added;  // a residual, which it does not keep
   torch::autograd::SavedVariable x, w, b;
   Saved saved;
 
@@ -221,7 +223,20 @@ struct NormBackward final : torch::autograd::Node {
                                       : fused(std::move(dy), input, weight, bias);
   }
 
+  bool remakes() const override { return !added; }
+
+  Tensor remake() override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return normalise(x.unpack(), {}, w.unpack(), b.unpack(), gate(), saved);
+  }
+
+  Tensor like() override { return x.unpack(); }
+
   bool wanted(Input i) const { return task_should_compute_output(i); }
+
+  Gate gate() const {
+    return !options.relu ? Gate::kOpen : saved.gates.defined() ? Gate::kReplay : Gate::kDecide;
+  }
 
   // Where nobody else holds dy, its memory becomes that of a result. (The engine accumulates by the same rule.)
   variable_list fused(Tensor dy, const Tensor& x, const Tensor& w, const Tensor& b) const {
@@ -230,8 +245,7 @@ struct NormBackward final : torch::autograd::Node {
     const bool own = dy.use_count() == 1 && dy.storage().use_count() == 1;
     variable_list out(kInputs);
     const bool gated = options.relu;
-    norm::Tensors t = tensors(
-        p, x, saved.gates, !gated ? Gate::kOpen : saved.gates.defined() ? Gate::kReplay : Gate::kDecide);
+    norm::Tensors t = tensors(p, x, saved.gates, gate());
     t.dy = dy.data_ptr();
     Tiles tiles(p, 5);
     tile(tiles, t, saved, w, b);
@@ -317,9 +331,28 @@ void project(Tiles& tiles, int slope, int offset, const Plan& p, const norm::Ten
   }
 }
 
-struct TangentBackward final : torch::autograd::Node {
+// The derivative along a direction, whose sums are known.
+Tensor derivative(const Tensor& along, const Tensor& add, const Tensor& x, const Tensor& w, const Saved& s,
+                  norm::Sums sums) {
+  const Plan p(x);
+  norm::Tensors t = tensors(p, x, s.gates, s.gates.defined() ? Gate::kReplay : Gate::kOpen);
+  Tiles tiles(p, 5);
+  tile(tiles, t, s, w, {});
+  project(tiles, 3, 4, p, t, s, sums);
+  tiles.tile();
+  Tensor y = fresh(x);
+  t.along = along.data_ptr();
+  t.slope = tiles[3], t.offset = tiles[4];
+  t.add = add.defined() ? add.data_ptr() : nullptr;
+  t.y = y.data_ptr();
+  p.back([&](int64_t begin, int64_t end) { norm::kernels().tangent(t, begin, end); });
+  return y;
+}
+
+struct TangentBackward final : Remaker {
   enum Input { kAlong, kAdd, kX, kWeight, kInputs };
 
+  bool added;  // a direction of the residual, which it does not keep
   torch::autograd::SavedVariable x, along, w;
   Saved saved;
   std::vector<double> sums;  // Σt, then Σ(t·d)
@@ -333,6 +366,16 @@ struct TangentBackward final : torch::autograd::Node {
     w.reset_data();
     saved = {};
   }
+
+  bool remakes() const override { return !added; }
+
+  Tensor remake() override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    std::vector<double> total = sums;
+    return derivative(along.unpack(), {}, x.unpack(), w.unpack(), saved, {total.data(), total.data() + total.size() / 2});
+  }
+
+  Tensor like() override { return x.unpack(); }
 
   variable_list apply(variable_list&& grads) override {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -389,23 +432,17 @@ Tensor fused_tangent(Tensor along, Tensor add, const Point& at) {
   Saved s = statistics(at.x, {true, false, 0, at.eps}, {}, {});
   s.gates = at.gates;
   const Plan p(at.x);
-  norm::Tensors t = tensors(p, at.x, s.gates, Gate::kOpen);
-  Tiles tiles(p, 5);
+  norm::Tensors t = tensors(p, at.x, {}, Gate::kOpen);
+  Tiles tiles(p, 3);
   tile(tiles, t, s, at.w, {});
-  t.dy = t.along = along.data_ptr();
+  t.dy = along.data_ptr();
   Partial part(p);
   part.run(norm::kernels().reduce, t);
   const norm::Sums total = part.total();
-  project(tiles, 3, 4, p, t, s, total);
-  tiles.tile();
-  Tensor y = fresh(at.x);
-  t.slope = tiles[3], t.offset = tiles[4];
-  t.gate = s.gates.defined() ? Gate::kReplay : Gate::kOpen;
-  t.add = add.defined() ? add.data_ptr() : nullptr;
-  t.y = y.data_ptr();
-  p.back([&](int64_t begin, int64_t end) { norm::kernels().tangent(t, begin, end); });
+  Tensor y = derivative(along, add, at.x, at.w, s, total);
   if (torch::autograd::compute_requires_grad(along, add, at.x, at.w)) {
     auto node = make_node<TangentBackward>();
+    node->added = add.defined();
     node->set_next_edges(torch::autograd::collect_next_edges(along, add, at.x, at.w));
     node->x = torch::autograd::SavedVariable(at.x, false);
     node->along = torch::autograd::SavedVariable(along, false);
@@ -462,9 +499,10 @@ std::pair<Tensor, Tensor> fused(Operands v, const Options& o, bool record) {
     auto node = make_node<NormBackward>();
     node->set_next_edges(torch::autograd::collect_next_edges(v.x, v.add, v.w, v.b));
     node->options = o;
+    node->added = v.add.defined();
     node->x = torch::autograd::SavedVariable(v.x, false);
     node->w = torch::autograd::SavedVariable(v.w, false);
-    if (gate == Gate::kDecide) node->b = torch::autograd::SavedVariable(v.b, false);
+    node->b = torch::autograd::SavedVariable(v.b, false);
     node->saved = std::move(s);
     torch::autograd::create_gradient_edge(y, node);
   }

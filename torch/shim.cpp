@@ -230,9 +230,6 @@ char* lt_relu(bool grad, lt_tensor x, lt_tensor* out) {
 char* lt_relu_(bool grad, lt_tensor x) {
   return call(grad, [&] { at::relu_(T(x)); });
 }
-char* lt_gelu(bool grad, lt_tensor x, lt_tensor* out) {
-  return call(grad, [&] { *out = wrap(at::gelu(T(x))); });
-}
 char* lt_gelu_tangent(bool grad, lt_tensor along, lt_tensor x, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(at::gelu_backward(T(along), T(x))); });
 }

@@ -67,7 +67,6 @@ char* lt_batch_norm(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, lt_tensor 
                     double momentum, double eps, lt_tensor* out);
 char* lt_relu(bool grad, lt_tensor x, lt_tensor* out);
 char* lt_relu_(bool grad, lt_tensor x);
-char* lt_gelu(bool grad, lt_tensor x, lt_tensor* out);
 char* lt_gelu_tangent(bool grad, lt_tensor along, lt_tensor x, lt_tensor* out);
 char* lt_tanh(bool grad, lt_tensor x, lt_tensor* out);
 char* lt_flatten(bool grad, lt_tensor x, int64_t start, lt_tensor* out);
@@ -84,6 +83,12 @@ char* lt_batch_norm_act(bool grad, lt_tensor x, lt_tensor add, lt_tensor w, lt_t
                         lt_tensor* recorded);
 char* lt_batch_norm_act_tangent(bool grad, lt_tensor along, lt_tensor add, lt_tensor x, lt_tensor w, lt_tensor gates,
                                 double eps, lt_tensor* y);
+
+// remake.go
+char* lt_product_remaking(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, int64_t stride, int64_t padding,
+                          lt_tensor* out);
+bool lt_remakable(lt_tensor t);
+char* lt_gelu(bool grad, lt_tensor x, lt_tensor* out);
 
 // pool.go
 char* lt_max_pool2d(bool grad, lt_tensor x, int64_t k, int64_t stride, int64_t padding, lt_tensor choice, lt_tensor* y,

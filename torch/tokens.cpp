@@ -7,15 +7,18 @@
 
 #include "call.h"
 #include "node.h"
+#include "remake.h"
 
 namespace {
 
 using at::Tensor;
 using torch::autograd::variable_list;
 
-// ---- layer normalisation of bfloat16, whose statistics are float32 on every libtorch
+// ---- layer normalisation; that of bfloat16 has statistics in float32 on every libtorch
 
-struct LayerNormBackward final : torch::autograd::Node {
+Tensor wide(const Tensor& x) { return x.scalar_type() == at::kBFloat16 ? x.to(at::kFloat) : x; }
+
+struct LayerNormBackward final : Remaker {
   torch::autograd::SavedVariable x, w;
   Tensor mean, rstd, bias;
   double eps = 0;
@@ -30,10 +33,20 @@ struct LayerNormBackward final : torch::autograd::Node {
     rstd.reset();
   }
 
+  bool remakes() const override { return true; }
+
+  Tensor remake() override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    const Tensor input = x.unpack();
+    return std::get<0>(at::native_layer_norm(wide(input), {input.size(-1)}, w.unpack(), bias, eps)).to(input.scalar_type());
+  }
+
+  Tensor like() override { return x.unpack(); }
+
   variable_list apply(variable_list&& grads) override {
     std::lock_guard<std::mutex> lock(mutex_);
     if (!grads[0].defined()) return variable_list(3);
-    const Tensor half = x.unpack(), weight = w.unpack(), dy = grads[0].to(at::kFloat), xf = half.to(at::kFloat);
+    const Tensor half = x.unpack(), weight = w.unpack(), dy = wide(grads[0]), xf = wide(half);
     if (at::GradMode::is_enabled()) return differentiable(dy, xf, weight, half.scalar_type());
     auto [dx, dw, db] = at::native_layer_norm_backward(dy, xf, {xf.size(-1)}, mean, rstd, weight, bias,
                                                        {task_should_compute_output(0), task_should_compute_output(1),
@@ -55,12 +68,11 @@ struct LayerNormBackward final : torch::autograd::Node {
 Tensor layer_norm(const Tensor& x, const Tensor& w, const Tensor& b, double eps) {
   TORCH_CHECK(x.dim() > 0 && w.defined() && b.defined() && w.numel() == x.size(-1) && b.numel() == x.size(-1),
               "layer norm: x is ", x.sizes(), ", the weight and bias must have its last size");
-  if (x.scalar_type() != at::kBFloat16) return at::layer_norm(x, {x.size(-1)}, w, b, eps);
   const bool graph = torch::autograd::compute_requires_grad(x, w, b);
   Tensor y, mean, rstd;
   {
     at::AutoGradMode quiet(false);
-    std::tie(y, mean, rstd) = at::native_layer_norm(x.to(at::kFloat), {x.size(-1)}, w, b, eps);
+    std::tie(y, mean, rstd) = at::native_layer_norm(wide(x), {x.size(-1)}, w, b, eps);
     y = y.to(x.scalar_type());
   }
   if (!graph) return y;

@@ -31,12 +31,13 @@ def row(command):
 
 def commands(args, method):
     same = ["--methods", method]
-    for name in ("model", "modules", "batch", "image", "precision", "threads", "steps", "warmup"):
+    for name in ("model", "modules", "batch", "image", "threads", "steps", "warmup"):
         same += [f"--{name}", str(getattr(args, name))]
-    ours = [args.locus, "bench", "--json", *same]
+    ours = [args.locus, "bench", "--json", *same, "--precision", args.precision]
     for key, value in (("head.name", args.head), ("head.width", args.head_width), ("model.classes", args.classes)):
         ours += ["--set", f"{key}={value}"]
-    theirs = [args.python, "-B", "-W", "ignore", os.path.join(HERE, "peers.py"), *same, "--head", args.head,
+    theirs = [args.python, "-B", "-W", "ignore", os.path.join(HERE, "peers.py"), *same,
+              "--precision", args.peer_precision or args.precision, "--head", args.head,
               "--head-width", str(args.head_width), "--classes", str(args.classes)]
     return ours, theirs
 
@@ -47,7 +48,7 @@ def compare(args, method):
         print(f"{method}, round {i + 1} of {args.rounds}", file=sys.stderr)
         for rows, command in zip((ours, theirs), commands(args, method)):
             rows.append(row(command))
-    for name in ("modules", "cuts", "batch", "image", "precision", "threads"):
+    for name in ("modules", "cuts", "batch", "image", "threads"):
         a, b = ours[0][name], theirs[0][name]
         if a != b:
             sys.exit(f"{method} is not the same on both sides: {name} is {a} here and {b} there")
@@ -62,9 +63,9 @@ def ratios(ours, theirs, name):
 
 def report(results):
     first = results[0]
-    engine, a = first["theirs"][0]["engine"], first["ours"][0]
-    print(f"{a['model']}, batch {a['batch']} of {a['image']}×{a['image']}, {a['precision']}, {a['threads']} threads, "
-          f"{len(first['ours'])} rounds; {engine} ÷ ours")
+    a, b = first["ours"][0], first["theirs"][0]
+    print(f"{a['model']}, batch {a['batch']} of {a['image']}×{a['image']}, {a['threads']} threads, {len(first['ours'])} "
+          f"rounds; {b['engine']} in {b['precision']} ÷ ours in {a['precision']}")
     print(f"{'method':<10} {'K':>3}  {'seconds a step':<25} {'activation bytes':<25} {'resident bytes':<25}")
     for r in results:
         cells = []
@@ -82,6 +83,7 @@ def main():
     p.add_argument("--methods", default="bp,layerwise,sgr")
     p.add_argument("--model", default="resnet32")
     p.add_argument("--precision", default="fp32")
+    p.add_argument("--peer-precision", help="PyTorch's, where it is not ours")
     p.add_argument("--head", default="conv")
     for name, default in (("modules", 3), ("batch", 128), ("image", 32), ("classes", 10), ("head-width", 0),
                           ("threads", 0), ("steps", 5), ("warmup", 2), ("rounds", 3)):
