@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/locus-learn/locus/bench"
+	"github.com/locus-learn/locus/torch"
 	"github.com/locus-learn/locus/train"
 )
 
@@ -68,5 +69,20 @@ func TestActivationsAgainstDepth(t *testing.T) {
 		t.Errorf("bp takes %.3f times the activations at four times the depth: the comparison says nothing", ratio)
 	} else {
 		t.Logf("bp: %.3f times", ratio)
+	}
+}
+
+// Training that has found its rhythm asks the system for nothing: each tensor lies where freed ones of whatever size did.
+func TestStepsTakeNoFreshMemory(t *testing.T) {
+	for _, method := range []string{"bp", "layerwise", "sgr"} {
+		t.Run(method, func(t *testing.T) {
+			train := func() { activations(t, []string{method}, "data.batch=64") }
+			train()
+			before := torch.FreshBytes()
+			train()
+			if got := torch.FreshBytes() - before; got != 0 {
+				t.Errorf("the same training, again, took %d fresh bytes", got)
+			}
+		})
 	}
 }

@@ -28,6 +28,7 @@ int lt_threads(void);             // of the calling OS thread
 
 // meter.go
 void lt_meter_install(void);
+int64_t lt_fresh_bytes(void);
 int64_t lt_live_bytes(void);
 int64_t lt_peak_bytes(void);
 void lt_reset_peak(void);
