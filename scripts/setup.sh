@@ -35,7 +35,7 @@ installed() {
 missing_packages() {
     # The library itself is libturbojpeg0 in Debian and libturbojpeg in Ubuntu; the package for developers has one name.
     local packages=(dataset-fashion-mnist libturbojpeg0-dev) package
-    [ -n "${LIBTORCH:-}" ] || packages+=(libtorch-dev libopenblas0-pthread)
+    [ -n "${LIBTORCH:-}" ] || packages+=(libtorch-dev libopenblas0-openmp)
     command -v g++ >/dev/null || echo g++
     command -v make >/dev/null || echo make
     for package in "${packages[@]}"; do

@@ -14,6 +14,10 @@ package torch
 /*
 #cgo CXXFLAGS: -std=c++20 -O3 -fopenmp-simd -I/usr/include/torch/csrc/api/include
 #cgo LDFLAGS: -ltorch -ltorch_cpu -lc10 -ldl
+// Debian's OpenBLAS on libtorch's own OpenMP team, whatever the system's default BLAS is. Another one's threads spin
+// against the team's. An rpath of the older kind holds for what libtorch loads, too.
+#cgo linux,amd64 LDFLAGS: -Wl,--disable-new-dtags -Wl,-rpath,/usr/lib/x86_64-linux-gnu/openblas-openmp
+#cgo linux,arm64 LDFLAGS: -Wl,--disable-new-dtags -Wl,-rpath,/usr/lib/aarch64-linux-gnu/openblas-openmp
 #include <stdlib.h>
 #include "shim.h"
 */

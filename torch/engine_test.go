@@ -3,6 +3,7 @@ package torch_test
 import (
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -82,6 +83,13 @@ func TestPinTeamIsTheTeam(t *testing.T) {
 		if got := grown[len(grown)/2]; got != n-1 {
 			t.Errorf("a team of %d has started %v threads in ten tries", n, grown)
 		}
+	}
+}
+
+// An OpenBLAS with threads of its own fights libtorch's team for the cores.
+func TestMatrixProductsShareTheTeam(t *testing.T) {
+	if blas := torch.Describe().BLAS; strings.HasPrefix(blas, "OpenBLAS") && !strings.Contains(blas, "USE_OPENMP") {
+		t.Errorf("the BLAS is %q: want one on OpenMP; scripts/setup.sh installs libopenblas0-openmp", blas)
 	}
 }
 

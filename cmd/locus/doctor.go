@@ -42,8 +42,11 @@ func newDoctor() *cobra.Command {
 
 func examineEngine(e torch.Engine) []finding {
 	blas := finding{"BLAS", e.BLAS, ""}
-	if e.BLAS == "reference BLAS" {
-		blas.hint = "it is slow; apt-get install libopenblas0-pthread, or a libtorch with MKL"
+	switch {
+	case e.BLAS == "reference BLAS":
+		blas.hint = "it is slow; apt-get install libopenblas0-openmp, or a libtorch with MKL"
+	case strings.HasPrefix(e.BLAS, "OpenBLAS") && !strings.Contains(e.BLAS, "USE_OPENMP"):
+		blas.hint = "its threads get in the way of libtorch's; apt-get install libopenblas0-openmp"
 	}
 	onednn := finding{"oneDNN", "convolutions run at the machine's limit", ""}
 	if !e.OneDNN {

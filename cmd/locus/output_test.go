@@ -126,8 +126,9 @@ func TestDoctorHasAHintForEveryWarning(t *testing.T) {
 		t.Errorf("want a warning of LOCUS_DATA in\n%s", out)
 	}
 	for engine, want := range map[torch.Engine]string{
-		{BLAS: "reference BLAS", OneDNN: true}: "apt-get install",
-		{BLAS: "MKL"}:                          "oneDNN",
+		{BLAS: "reference BLAS", OneDNN: true}:               "apt-get install",
+		{BLAS: "MKL"}:                                        "oneDNN",
+		{BLAS: "OpenBLAS 0.3.21 DYNAMIC_ARCH", OneDNN: true}: "libopenblas0-openmp",
 	} {
 		if !slices.ContainsFunc(examineEngine(engine), func(f finding) bool { return strings.Contains(f.topic+f.hint, want) && f.hint != "" }) {
 			t.Errorf("%v brings no warning with %q", engine, want)
