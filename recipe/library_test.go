@@ -167,8 +167,44 @@ func TestLibraryComparesMethods(t *testing.T) {
 	}
 }
 
+// Every cell of the paper's Tables 3, 4, 6 and 7 has a recipe with the paper's schedule and a short twin.
+func TestLibraryFillsTheTables(t *testing.T) {
+	twins := map[string]string{} // the long one's name to the short one's
+	for _, m := range []string{"layerwise", "reforward", "sgr"} {
+		twins["cifar10-resnet32-"+m+"-k16"] = "short-cifar10-k16-" + m
+		twins["cifar10-plainnet32-"+m+"-k16"] = "short-plainnet-k16-" + m
+	}
+	for _, m := range []string{"fa", "drtp", "pepita", "etf", "etf-reforward", "etf-sgr"} {
+		twins["cifar10-plain7-"+m] = "short-plain7-" + m
+		twins["cifar100-plain7-"+m] = "short-cifar100-plain7-" + m
+	}
+	for _, set := range []string{"cifar10", "cifar100"} {
+		twins[set+"-resnet32-bp"] = "short-" + set + "-bp"
+		for _, m := range []string{"greedy", "dgl", "infopro", "sgr"} {
+			for k, infix := range map[string]string{"k16": "k16-", "k3": "", "k2": "k2-"} {
+				twins[set+"-resnet32-"+m+"-"+k] = "short-" + set + "-" + infix + m
+			}
+		}
+	}
+	for _, d := range []string{"12", "17", "27", "37", "47", "57"} {
+		for _, m := range []string{"bp", "sgr"} {
+			twins["cifar10-vgg-d"+d+"-"+m] = "short-vgg-d" + d + "-" + m
+		}
+	}
+	for name, short := range twins {
+		long, twin := read(t, name), read(t, short)
+		a, b := long.Method, twin.Method
+		if a.Name != b.Name || a.Modules != b.Modules || long.Data.Set != twin.Data.Set || long.Model.Name != twin.Model.Name {
+			t.Errorf("%s trains %s in %d modules on %s; its twin %s %s in %d on %s", name, a.Name, a.Modules, long.Data.Set, short, b.Name, b.Modules, twin.Data.Set)
+		}
+		if twin.Schedule.Epochs > 3 {
+			t.Errorf("%s has %d epochs, want 3 at most", short, twin.Schedule.Epochs)
+		}
+	}
+}
+
 // comparison finds what the names of recipes that are compared with each other begin with.
-var comparison = regexp.MustCompile("^(fashion|short-barlow|short-cifar10-k16|short-cifar10|short-plainnet-k16|short-plain7|figure[234]|" +
+var comparison = regexp.MustCompile("^(fashion|short-barlow|short-cifar100?(-k2|-k16|-plain7)?|short-plainnet-k16|short-plain7|figure[234]|" +
 	"cifar10-vgg-d[0-9]+|short-vgg-d[0-9]+|(imagenet|short-photos)-resnet50-barlow|(cifar100?|imagenet|short-photos)-[a-z0-9_]+)")
 
 func TestOpen(t *testing.T) {
