@@ -3,6 +3,7 @@ and round. Prints ratios, PyTorch over ours, as the median of the rounds with th
 every row as JSON."""
 
 import argparse
+import glob
 import json
 import os
 import statistics
@@ -12,11 +13,15 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
+# Debian's PyTorch, too, gets the BLAS that our binary names: another one's threads would spin against libtorch's.
+BLAS = glob.glob("/usr/lib/*/openblas-openmp")
+ENVIRONMENT = {**os.environ, "LD_LIBRARY_PATH": ":".join([*BLAS, *filter(None, [os.environ.get("LD_LIBRARY_PATH")])])}
+
 
 def row(command):
     """The one row that a command prints, with the most memory that its process had."""
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=ENVIRONMENT)
         text = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
