@@ -1,6 +1,7 @@
 #include "arena.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <iterator>
@@ -10,6 +11,11 @@ namespace {
 constexpr size_t kRegion = 256 << 20;  // address space that the system is asked for at once; it takes memory when used
 
 }  // namespace
+
+size_t Arena::rounded(size_t size) {
+  static const size_t page = sysconf(_SC_PAGESIZE);
+  return (size + page - 1) / page * page;
+}
 
 void* Arena::take(size_t size) {
   std::lock_guard<std::mutex> lock(mutex_);

@@ -12,7 +12,8 @@
 // them. Resident pages are never more than the blocks in use took at their highest, but for rounding to huge pages.
 class Arena {
  public:
-  static constexpr size_t kGrain = 4 << 10;  // sizes of blocks are multiples of this, a page
+  // Sizes of blocks are whole pages of the system's: what is given back to it must not reach into a block.
+  static size_t rounded(size_t size);
 
   // A block of that size, aligned to a page, or null where the system has no more.
   void* take(size_t size);

@@ -57,7 +57,7 @@ void* obtain(size_t n) {
   Header h{static_cast<int64_t>(n), n + kHeader};
   void* block = nullptr;
   if (h.block >= kLarge) {
-    h.block = (h.block + Arena::kGrain - 1) / Arena::kGrain * Arena::kGrain;
+    h.block = Arena::rounded(h.block);
     block = arena().take(h.block);
   } else if (posix_memalign(&block, kHeader, h.block) != 0) {
     block = nullptr;
