@@ -52,9 +52,17 @@ int dtype_code(at::ScalarType t) {
   }
 }
 
+// The numbers of Go's Device.
+at::Device device_of(int d) {
+  if (d == 0) return at::kCPU;
+  if (d < 0) return {c10::DeviceType::PrivateUse1, 0};
+  return {at::kCUDA, static_cast<c10::DeviceIndex>(d - 1)};
+}
+
+int device_code(at::Device d) { return d.is_cpu() ? 0 : d.is_cuda() ? d.index() + 1 : -1; }
+
 at::TensorOptions options(int device, int dtype) {
-  auto o = at::TensorOptions().dtype(dtype_of(dtype));
-  return device < 0 ? o.device(at::kCPU) : o.device(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(device)));
+  return at::TensorOptions().dtype(dtype_of(dtype)).device(device_of(device));
 }
 
 }  // namespace
@@ -110,6 +118,7 @@ void lt_free(lt_tensor t) {
   delete reinterpret_cast<Tensor*>(t);
 }
 int lt_dtype(lt_tensor t) { return dtype_code(T(t).scalar_type()); }
+int lt_device(lt_tensor t) { return device_code(T(t).device()); }
 int lt_dim(lt_tensor t) { return static_cast<int>(T(t).dim()); }
 void lt_sizes(lt_tensor t, int64_t* out) {
   auto s = T(t).sizes();
@@ -128,10 +137,10 @@ char* lt_full(int device, int dtype, const int64_t* sizes, int dim, double value
 char* lt_from_data(int device, int dtype, const int64_t* sizes, int dim, const void* data, size_t nbytes,
                    lt_tensor* out) {
   return call(false, [&] {
-    auto t = at::empty(at::IntArrayRef(sizes, dim), options(-1, dtype));
+    auto t = at::empty(at::IntArrayRef(sizes, dim), options(0, dtype));
     TORCH_CHECK(t.nbytes() == nbytes, "from data: ", nbytes, " bytes given, the shape needs ", t.nbytes());
     std::memcpy(t.data_ptr(), data, nbytes);
-    *out = wrap(device < 0 ? t : t.to(options(device, dtype).device()));
+    *out = wrap(t.to(device_of(device)));
   });
 }
 // (pixel/255 − mean)/std through a table of 256 values a channel, straight into channels-last memory.
@@ -141,7 +150,7 @@ char* lt_from_images(int device, int dtype, const uint8_t* pixels, int64_t n, in
     std::vector<float> table(256 * c);
     for (int v = 0; v < 256; v++)
       for (int64_t k = 0; k < c; k++) table[v * c + k] = (static_cast<float>(v) / 255.0f - mean[k]) / std_[k];
-    auto t = at::empty({n, c, h, w}, options(-1, 0).memory_format(at::MemoryFormat::ChannelsLast));
+    auto t = at::empty({n, c, h, w}, options(0, 0).memory_format(at::MemoryFormat::ChannelsLast));
     float* dst = t.data_ptr<float>();
     at::parallel_for(0, n * h * w, 1 << 14, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; i++)

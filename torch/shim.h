@@ -37,6 +37,7 @@ int64_t lt_live_tensors(void);
 // tensor.go
 void lt_free(lt_tensor t);
 int lt_dtype(lt_tensor t);
+int lt_device(lt_tensor t);  // devices are numbered as Go's Device: 0 the CPU, 1 + i CUDA device i, -1 the test device
 int lt_dim(lt_tensor t);
 void lt_sizes(lt_tensor t, int64_t* out);
 int64_t lt_nbytes(lt_tensor t);

@@ -31,12 +31,6 @@ func (d DType) String() string {
 	return [...]string{"float32", "float64", "bfloat16", "int64", "uint8", "bool"}[d]
 }
 
-// Device is where a tensor lives: [CPU], or the number of a CUDA device.
-type Device int
-
-// CPU is the processor's memory.
-const CPU Device = -1
-
 // Tensor is a handle on a libtorch tensor. The zero Tensor is "no tensor". Copies of a Tensor are the same handle.
 type Tensor struct{ h *handle }
 

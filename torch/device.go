@@ -1,0 +1,41 @@
+package torch
+
+/*
+#include "shim.h"
+*/
+import "C"
+
+import "strconv"
+
+// Device is where a tensor lives. The zero value is the processor's memory.
+type Device int
+
+const (
+	// CPU is the processor's memory.
+	CPU Device = 0
+	// TestDevice is the device that a test has registered: libtorch's PrivateUse1. It is not part of the product.
+	TestDevice Device = -1
+)
+
+// CUDA returns the CUDA device of that index, which counts from 0.
+func CUDA(index int) Device { return Device(index + 1) }
+
+// IsCUDA reports whether d is a CUDA device.
+func (d Device) IsCUDA() bool { return d > 0 }
+
+// String returns "cpu", "cuda:0", "cuda:1" and so on, or "test".
+func (d Device) String() string {
+	switch {
+	case d == CPU:
+		return "cpu"
+	case d.IsCUDA():
+		return "cuda:" + strconv.Itoa(int(d)-1)
+	}
+	return "test"
+}
+
+// Device returns where the tensor lives.
+func (t Tensor) Device() Device { return Device(C.lt_device(t.c())) }
+
+// Device returns where the scope places new tensors.
+func (s *Scope) Device() Device { return s.device }
