@@ -28,7 +28,7 @@ endif
 # Every file that is not a product of running, with its content: what `go generate` must leave as it finds it.
 SNAPSHOT = find . \( -path ./.git -o -path ./bin -o -path ./runs -o -path ./demo \) -prune -o -type f -exec sha256sum {} + | sort -k 2
 
-.PHONY: help setup build demo test test-libtorch2 check race race-fast fuzz golden peers peers-loader
+.PHONY: help setup build demo test test-libtorch2 check race race-fast fuzz golden evidence peers peers-loader
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -75,6 +75,9 @@ golden: ## make the golden values again with the scripts in testdata (PYTHON=/us
 		echo "$$script"; \
 		(cd "$$(dirname "$$script")" && $(PYTHON) "$$(basename "$$script")") || exit 1; \
 	done
+
+evidence: ## make the documents' tables and pictures again from results/*.csv
+	go run ./results/evidence
 
 peers: build ## steps beside those of PyTorch, in turns (MODEL K BATCH IMAGE HEAD PRECISION PEER_PRECISION ROUNDS PYTHON)
 	$(PYTHON) -B bench/peers/run.py --model $(MODEL) --modules $(K) --batch $(BATCH) --image $(IMAGE) --head $(HEAD) \

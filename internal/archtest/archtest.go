@@ -21,22 +21,23 @@ const module = "github.com/locus-learn/locus"
 // edges lists, for each package, the packages of ours that it may import. The packages under internal/ are leaves:
 // every package may import them, and they import nothing else of ours.
 var edges = map[string][]string{
-	"cmd/locus":       {"recipe", "train", "plan", "bench", "theory", "record", "data", "zoo", "local", "local/localtest", "nn", "torch"},
-	"bench":           {"train", "local", "zoo", "nn", "optim", "data", "record", "torch", "recipe"},
-	"train":           {"plan", "local", "zoo", "data", "nn", "optim", "record", "recipe", "safetensors", "torch"},
-	"local/localtest": {"train", "local", "nn", "optim", "torch"},
-	"theory":          {"nn", "torch", "local", "zoo"},
-	"plan":            {"local", "zoo", "nn", "optim", "torch"},
-	"local":           {"nn", "optim", "torch"},
-	"zoo":             {"nn", "torch"},
-	"nn":              {"torch"},
-	"optim":           {"nn", "torch"},
-	"nn/nntest":       {"nn", "torch", "safetensors"},
-	"torch":           {},
-	"data":            {},
-	"recipe":          {},
-	"record":          {},
-	"safetensors":     {},
+	"cmd/locus":        {"recipe", "train", "plan", "bench", "theory", "record", "data", "zoo", "local", "local/localtest", "nn", "torch"},
+	"bench":            {"train", "local", "zoo", "nn", "optim", "data", "record", "torch", "recipe"},
+	"train":            {"plan", "local", "zoo", "data", "nn", "optim", "record", "recipe", "safetensors", "torch"},
+	"local/localtest":  {"train", "local", "nn", "optim", "torch"},
+	"theory":           {"nn", "torch", "local", "zoo"},
+	"plan":             {"local", "zoo", "nn", "optim", "torch"},
+	"local":            {"nn", "optim", "torch"},
+	"zoo":              {"nn", "torch"},
+	"nn":               {"torch"},
+	"optim":            {"nn", "torch"},
+	"nn/nntest":        {"nn", "torch", "safetensors"},
+	"torch":            {},
+	"data":             {},
+	"recipe":           {},
+	"record":           {},
+	"results/evidence": {"record"},
+	"safetensors":      {},
 }
 
 // testEdges lists what a package's external tests may import besides: helpers, and nets to try things on.
@@ -49,7 +50,7 @@ var testEdges = map[string][]string{
 const engine = "torch"
 
 // torchFree lists the packages that build and test on a machine without libtorch.
-var torchFree = []string{"recipe", "record", "data", "safetensors"}
+var torchFree = []string{"recipe", "record", "data", "safetensors", "results/evidence"}
 
 // imports holds what one package imports: its own files and in-package tests, and its external tests (package x_test).
 type imports struct {
