@@ -65,6 +65,19 @@ at::TensorOptions options(int device, int dtype) {
   return at::TensorOptions().dtype(dtype_of(dtype)).device(device_of(device));
 }
 
+// Takes a tensor that was made for this call to its device, behind what that is doing. Nobody waits: a copy has read
+// pageable memory when it returns.
+Tensor upload(const Tensor& made, at::Device to) { return made.to(to, made.scalar_type(), /*non_blocking=*/true); }
+
+// Fills a tensor by a generator of the CPU, wherever the tensor is: a seed means the same on every device.
+template <class Fill>
+void draw(const Tensor& t, Fill fill) {
+  if (t.is_cpu()) return void(fill(t));
+  const Tensor here = at::empty_strided(t.sizes(), t.strides(), t.options().device(at::kCPU));
+  fill(here);
+  t.copy_(here, /*non_blocking=*/true);
+}
+
 }  // namespace
 
 // ---- engine.go
@@ -140,7 +153,7 @@ char* lt_from_data(int device, int dtype, const int64_t* sizes, int dim, const v
     auto t = at::empty(at::IntArrayRef(sizes, dim), options(0, dtype));
     TORCH_CHECK(t.nbytes() == nbytes, "from data: ", nbytes, " bytes given, the shape needs ", t.nbytes());
     std::memcpy(t.data_ptr(), data, nbytes);
-    *out = wrap(t.to(device_of(device)));
+    *out = wrap(upload(t, device_of(device)));
   });
 }
 // (pixel/255 − mean)/std through a table of 256 values a channel, straight into channels-last memory.
@@ -156,7 +169,7 @@ char* lt_from_images(int device, int dtype, const uint8_t* pixels, int64_t n, in
       for (int64_t i = begin; i < end; i++)
         for (int64_t k = 0; k < c; k++) dst[i * c + k] = table[pixels[i * c + k] * c + k];
     });
-    *out = wrap(t.to(options(device, dtype)));
+    *out = wrap(upload(t.to(dtype_of(dtype)), device_of(device)));
   });
 }
 char* lt_to_data(lt_tensor t, void* data, size_t nbytes) {
@@ -207,15 +220,19 @@ char* lt_all_finite(const lt_tensor* ts, int n, bool* out) {
 // ---- random.go
 
 char* lt_normal_(lt_tensor t, double mean, double std_, uint64_t seed) {
-  return call(false, [&] { T(t).normal_(mean, std_, at::make_generator<at::CPUGeneratorImpl>(seed)); });
+  return call(false, [&] {
+    draw(T(t), [&](const Tensor& to) { to.normal_(mean, std_, at::make_generator<at::CPUGeneratorImpl>(seed)); });
+  });
 }
 char* lt_uniform_(lt_tensor t, double low, double high, uint64_t seed) {
-  return call(false, [&] { T(t).uniform_(low, high, at::make_generator<at::CPUGeneratorImpl>(seed)); });
+  return call(false, [&] {
+    draw(T(t), [&](const Tensor& to) { to.uniform_(low, high, at::make_generator<at::CPUGeneratorImpl>(seed)); });
+  });
 }
 char* lt_chance(lt_tensor like, double p, uint64_t seed, lt_tensor* out) {
   return call(false, [&] {
     auto t = at::empty(T(like).sizes(), at::TensorOptions(at::kBool));
-    *out = wrap(t.bernoulli_(p, at::make_generator<at::CPUGeneratorImpl>(seed)).to(T(like).device()));
+    *out = wrap(upload(t.bernoulli_(p, at::make_generator<at::CPUGeneratorImpl>(seed)), T(like).device()));
   });
 }
 
