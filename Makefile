@@ -62,7 +62,7 @@ race: setup ## run the tests under the race detector, short (RACE_PKGS=./...)
 	go test -race -short -timeout 15m $(RACE_PKGS)
 
 race-fast: setup ## the same for the packages that do without libtorch
-	go test -race -short -timeout 15m $$(go list -f '{{.ImportPath}} {{join .Deps " "}}' ./... | grep -v /locus/torch | cut -d ' ' -f 1)
+	go test -race -short -timeout 15m $$(go list -f '{{.ImportPath}} {{join .Deps " "}}' ./... | grep -v -e /locus/torch -e /internal/testdevice | cut -d ' ' -f 1)
 
 fuzz: setup ## run every fuzz target for FUZZTIME=10s
 	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's|/[^/]*:func | |' | sort | while read -r package target; do \

@@ -43,18 +43,22 @@ var edges = map[string][]string{
 // testEdges lists what a package's external tests may import besides: helpers, and nets to try things on.
 var testEdges = map[string][]string{
 	"nn": {"nn/nntest"}, "optim": {"nn/nntest"}, "zoo": {"nn/nntest"}, "local": {"nn/nntest", "zoo"},
-	"plan": {"bench", "train"},
+	"plan": {"bench", "train"}, testDevice: {"torch"},
 }
 
-// engine is the one package that may use cgo.
-const engine = "torch"
+// engine is the one package of the product that may use cgo. testDevice is linked into tests alone, and may, too.
+const (
+	engine     = "torch"
+	testDevice = "internal/testdevice"
+)
 
 // torchFree lists the packages that build and test on a machine without libtorch.
 var torchFree = []string{"recipe", "record", "data", "safetensors", "results/evidence"}
 
 // imports holds what one package imports: its own files and in-package tests, and its external tests (package x_test).
+// Of the former, product has those of files that are no tests.
 type imports struct {
-	own, external []string
+	own, external, product []string
 }
 
 // load parses the import clauses of all Go files in fsys, the root of the module, by the package's folder. Folders that
@@ -108,6 +112,9 @@ func addFile(packages map[string]imports, fsys fs.FS, name string) error {
 	} else {
 		p.own = append(p.own, paths...)
 	}
+	if !strings.HasSuffix(name, "_test.go") {
+		p.product = append(p.product, paths...)
+	}
 	packages[dir] = p
 	return nil
 }
@@ -123,8 +130,11 @@ func check(packages map[string]imports) []string {
 			continue
 		}
 		all := slices.Concat(packages[pkg].own, packages[pkg].external)
-		if pkg != engine && slices.Contains(all, "C") {
+		if pkg != engine && pkg != testDevice && slices.Contains(all, "C") {
 			report(`%s imports "C": only %s may`, pkg, engine)
+		}
+		if slices.Contains(ours(packages[pkg].product), testDevice) {
+			report("%s imports %s: only tests may", pkg, testDevice)
 		}
 		for _, target := range ours(packages[pkg].own) {
 			if !internal(target) && !slices.Contains(edges[pkg], target) {
@@ -154,8 +164,10 @@ func checkTorchFree(packages map[string]imports) []string {
 			}
 			return ours(packages[p].own)
 		})
-		if slices.Contains(all, engine) {
-			found = append(found, fmt.Sprintf("%s reaches %s: it must build and test without libtorch", pkg, engine))
+		for _, target := range []string{engine, testDevice} {
+			if slices.Contains(all, target) {
+				found = append(found, fmt.Sprintf("%s reaches %s: it must build and test without libtorch", pkg, target))
+			}
 		}
 	}
 	return found

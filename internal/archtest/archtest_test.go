@@ -62,6 +62,11 @@ func TestCheck(t *testing.T) {
 		{"external test upward", map[string]string{"nn/a_test.go": locus("nn_test", "local")}, "nn's external tests import local"},
 		{"cgo in the engine", map[string]string{"torch/a.go": "package torch\nimport \"C\"\n"}, ""},
 		{"cgo elsewhere", map[string]string{"nn/a.go": "package nn\nimport \"C\"\n"}, `nn imports "C": only torch may`},
+		{"the test device in a test", map[string]string{"nn/a_test.go": locus("nn_test", "internal/testdevice")}, ""},
+		{"the test device in a test inside", map[string]string{"nn/a_test.go": locus("nn", "internal/testdevice")}, ""},
+		{"the test device in the product", map[string]string{"nn/a.go": locus("nn", "internal/testdevice")}, "only tests may"},
+		{"the test device in the fast lane", map[string]string{"data/a_test.go": locus("data_test", "internal/testdevice")},
+			"data reaches internal/testdevice"},
 		{"torch by way of internal", map[string]string{
 			"recipe/a.go": locus("recipe", "internal/x"), "internal/x/a.go": locus("x", "torch"),
 		}, "recipe reaches torch"},

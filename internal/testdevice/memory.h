@@ -1,0 +1,32 @@
+// The test device's memory: addresses that the processor must not touch, and the bytes behind them.
+#pragma once
+#include <ATen/core/Tensor.h>
+#include <c10/core/Allocator.h>
+
+namespace testdevice {
+
+constexpr auto kType = c10::DeviceType::PrivateUse1;
+inline c10::Device device() { return {kType, 0}; }
+inline bool is_on(const at::Tensor& t) { return t.defined() && t.device().type() == kType; }
+
+c10::Allocator* allocator();
+
+// Bytes that tensors hold on the device, now and at most since peak was last set back to what is held.
+int64_t held();
+int64_t peak();
+void reset_peak();
+
+// A new tensor on the device. Its elements are arbitrary, in fact those that every read betrays: NaN, or -1.
+at::Tensor make(at::IntArrayRef sizes, at::IntArrayRef strides, at::ScalarType type);
+
+// The same elements as a tensor of the CPU, on the same bytes, for as long as the tensor lives. What is not on the device
+// comes back as it is.
+at::Tensor real(const at::Tensor& t);
+
+// Makes up for what an operation on real(t) has done to shape and storage.
+void follow(const at::Tensor& t, const at::Tensor& real);
+
+// A tensor on the device with the elements and the layout of one of the CPU.
+at::Tensor carry(const at::Tensor& from_cpu);
+
+}  // namespace testdevice
