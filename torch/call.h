@@ -3,9 +3,12 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/grad_mode.h>
+#include <torch/version.h>
 
 #include <atomic>
 #include <cstring>
+#include <new>
+#include <string>
 
 #include "shim.h"
 
@@ -32,6 +35,12 @@ inline void size_team() {
   if (at::get_num_threads() != want) at::set_num_threads(want);
 }
 
+// A message of the kind that its first byte tells.
+inline char* told(lt_kind kind, const char* text) {
+  std::string s(1, static_cast<char>(kind));
+  return strdup((s += text).c_str());
+}
+
 // Runs one call with its own grad mode, on a thread whose OpenMP team has the right size, and turns every C++ exception
 // into a message.
 template <class F>
@@ -41,11 +50,22 @@ char* call(bool grad, F f) {
     at::AutoGradMode mode(grad);
     f();
     return nullptr;
+  } catch (const c10::OutOfMemoryError& e) {
+    return told(LT_MEMORY, e.what_without_backtrace());
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 9)
+  } catch (const c10::AcceleratorError& e) {
+    constexpr int kNoMemory = 2;  // CUDA's cudaErrorMemoryAllocation, for buffers that the caching allocator does not make
+    return told(e.get_error_code() == kNoMemory ? LT_MEMORY : LT_OTHER, e.what_without_backtrace());
+#endif
+  } catch (const c10::NotImplementedError& e) {
+    return told(LT_UNSUPPORTED, e.what_without_backtrace());
   } catch (const c10::Error& e) {
-    return strdup(e.what_without_backtrace());
+    return told(LT_OTHER, e.what_without_backtrace());
+  } catch (const std::bad_alloc& e) {
+    return told(LT_MEMORY, e.what());
   } catch (const std::exception& e) {
-    return strdup(e.what());
+    return told(LT_OTHER, e.what());
   } catch (...) {
-    return strdup("unknown C++ exception");
+    return told(LT_OTHER, "unknown C++ exception");
   }
 }

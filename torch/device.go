@@ -5,7 +5,11 @@ package torch
 */
 import "C"
 
-import "strconv"
+import (
+	"errors"
+	"strconv"
+	"strings"
+)
 
 // Device is where a tensor lives. The zero value is the processor's memory.
 type Device int
@@ -19,6 +23,22 @@ const (
 
 // CUDA returns the CUDA device of that index, which counts from 0.
 func CUDA(index int) Device { return Device(index + 1) }
+
+// ParseDevice reads "cpu", "cuda", which is the first CUDA device, or "cuda:N". It does not ask whether the device is there:
+// see [Device.Available].
+func ParseDevice(name string) (Device, error) {
+	switch name {
+	case "cpu":
+		return CPU, nil
+	case "cuda":
+		return CUDA(0), nil
+	}
+	digits, ok := strings.CutPrefix(name, "cuda:")
+	if index, err := strconv.ParseUint(digits, 10, 7); ok && err == nil {
+		return CUDA(int(index)), nil
+	}
+	return CPU, errors.New("must be cpu, cuda or cuda:N with N from 0 to 127")
+}
 
 // IsCUDA reports whether d is a CUDA device.
 func (d Device) IsCUDA() bool { return d > 0 }

@@ -32,6 +32,7 @@ import (
 
 func init() {
 	C.lt_meter_install()
+	loadCUDA()
 	SetThreads(0)
 }
 
@@ -41,8 +42,8 @@ type Engine struct {
 	BLAS       string // OpenBLAS with its build line, MKL, or "reference BLAS", which is slow
 	OneDNN     bool   // convolution kernels at the machine's limit
 	Capability string // vector instructions that libtorch's own kernels use
-	CUDA       bool
-	Threads    int // intra-op threads
+	CUDA       bool   // libtorch's half for CUDA is loaded: see [DescribeCUDA]
+	Threads    int    // intra-op threads
 }
 
 // Describe reports which engine was loaded and how it is set.
@@ -52,7 +53,7 @@ func Describe() Engine {
 		BLAS:       strings.TrimSpace(takeString(C.lt_blas())),
 		OneDNN:     bool(C.lt_has_onednn()),
 		Capability: C.GoString(C.lt_cpu_capability()),
-		CUDA:       bool(C.lt_has_cuda()),
+		CUDA:       noCUDA == "",
 		Threads:    Threads(),
 	}
 }

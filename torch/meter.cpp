@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -26,6 +27,15 @@ static_assert(sizeof(Header) <= kHeader, "the header must fit in front of the da
 
 std::atomic<int64_t> live{0};
 std::atomic<int64_t> peak{0};
+
+// Says how much was asked for. Its text needs no memory of its own.
+struct NoMemory final : std::bad_alloc {
+  explicit NoMemory(size_t asked) {
+    std::snprintf(text, sizeof text, "Tried to allocate %.2f GiB", static_cast<double>(asked) / (1 << 30));
+  }
+  const char* what() const noexcept override { return text; }
+  char text[64];
+};
 
 void count(int64_t bytes) {
   int64_t now = live.fetch_add(bytes, std::memory_order_relaxed) + bytes;
@@ -53,7 +63,7 @@ void release(void* data) {
 }
 
 void* obtain(size_t n) {
-  if (n > SIZE_MAX / 2) throw std::bad_alloc();
+  if (n > SIZE_MAX / 2) throw NoMemory(n);
   Header h{static_cast<int64_t>(n), n + kHeader};
   void* block = nullptr;
   if (h.block >= kLarge) {
@@ -62,7 +72,7 @@ void* obtain(size_t n) {
   } else if (posix_memalign(&block, kHeader, h.block) != 0) {
     block = nullptr;
   }
-  if (!block) throw std::bad_alloc();
+  if (!block) throw NoMemory(n);
   *static_cast<Header*>(block) = h;
   count(h.bytes);
   return static_cast<char*>(block) + kHeader;

@@ -10,6 +10,7 @@
 
 #include "call.h"
 #include "conv.h"
+#include "device.h"
 
 namespace {
 
@@ -52,21 +53,12 @@ int dtype_code(at::ScalarType t) {
   }
 }
 
-// The numbers of Go's Device.
-at::Device device_of(int d) {
-  if (d == 0) return at::kCPU;
-  if (d < 0) return {c10::DeviceType::PrivateUse1, 0};
-  return {at::kCUDA, static_cast<c10::DeviceIndex>(d - 1)};
-}
-
-int device_code(at::Device d) { return d.is_cpu() ? 0 : d.is_cuda() ? d.index() + 1 : -1; }
-
 at::TensorOptions options(int device, int dtype) {
   return at::TensorOptions().dtype(dtype_of(dtype)).device(device_of(device));
 }
 
 // Takes a tensor that was made for this call to its device, behind what that is doing. Nobody waits: a copy has read
-// pageable memory when it returns.
+// pageable memory when it returns, and libtorch's allocator keeps pinned memory until it was read.
 Tensor upload(const Tensor& made, at::Device to) { return made.to(to, made.scalar_type(), /*non_blocking=*/true); }
 
 // Fills a tensor by a generator of the CPU, wherever the tensor is: a seed means the same on every device.
@@ -102,7 +94,6 @@ const char* lt_cpu_capability(void) {
   return s.c_str();
 }
 bool lt_has_onednn(void) { return at::hasMKLDNN(); }
-bool lt_has_cuda(void) { return at::hasCUDA(); }
 void lt_set_threads(int n) {
   process_threads = n;
   at::set_num_threads(n);
@@ -150,16 +141,45 @@ char* lt_full(int device, int dtype, const int64_t* sizes, int dim, double value
 char* lt_from_data(int device, int dtype, const int64_t* sizes, int dim, const void* data, size_t nbytes,
                    lt_tensor* out) {
   return call(false, [&] {
-    auto t = at::empty(at::IntArrayRef(sizes, dim), options(0, dtype));
+    auto t = at::empty(at::IntArrayRef(sizes, dim), options(0, dtype).pinned_memory(device > 0));
     TORCH_CHECK(t.nbytes() == nbytes, "from data: ", nbytes, " bytes given, the shape needs ", t.nbytes());
     std::memcpy(t.data_ptr(), data, nbytes);
     *out = wrap(upload(t, device_of(device)));
   });
 }
-// (pixel/255 − mean)/std through a table of 256 values a channel, straight into channels-last memory.
+namespace {
+
+// Into memory that a device can copy from on its own. Where none can, that is ordinary memory.
+Tensor staged(const void* data, int64_t bytes, at::Device to) {
+  auto t = at::empty({bytes}, at::TensorOptions(at::kByte).pinned_memory(to.is_cuda()));
+  std::memcpy(t.data_ptr(), data, bytes);
+  return t;
+}
+
+// (pixel/255 − mean)/std on the device, to which bytes travel: a quarter of float32. Its operations and their order, and so
+// its bits, are those of the table below; 255 is a tensor, since a constant would be multiplied by its inverse.
+Tensor images_on(at::Device device, const uint8_t* pixels, int64_t n, int64_t h, int64_t w, int64_t c, const float* mean,
+                 const float* std_) {
+  auto bytes = upload(staged(pixels, n * h * w * c, device), device);
+  auto t = bytes.view({n, h, w, c}).permute({0, 3, 1, 2}).to(at::kFloat);
+  std::vector<float> constants(3 * c, 255.0f);
+  std::copy_n(mean, c, constants.begin() + c);
+  std::copy_n(std_, c, constants.begin() + 2 * c);
+  auto here = staged(constants.data(), static_cast<int64_t>(constants.size() * sizeof(float)), device).view(at::kFloat);
+  auto k = upload(here.view({3, 1, c, 1, 1}), device);
+  return t.div_(k[0]).sub_(k[1]).div_(k[2]);
+}
+
+}  // namespace
+
+// On the CPU through a table of 256 values a channel, straight into channels-last memory.
 char* lt_from_images(int device, int dtype, const uint8_t* pixels, int64_t n, int64_t h, int64_t w, int64_t c,
                      const float* mean, const float* std_, lt_tensor* out) {
   return call(false, [&] {
+    if (device != 0) {
+      auto t = images_on(device_of(device), pixels, n, h, w, c, mean, std_);
+      return void(*out = wrap(t.to(dtype_of(dtype))));
+    }
     std::vector<float> table(256 * c);
     for (int v = 0; v < 256; v++)
       for (int64_t k = 0; k < c; k++) table[v * c + k] = (static_cast<float>(v) / 255.0f - mean[k]) / std_[k];
@@ -169,7 +189,7 @@ char* lt_from_images(int device, int dtype, const uint8_t* pixels, int64_t n, in
       for (int64_t i = begin; i < end; i++)
         for (int64_t k = 0; k < c; k++) dst[i * c + k] = table[pixels[i * c + k] * c + k];
     });
-    *out = wrap(upload(t.to(dtype_of(dtype)), device_of(device)));
+    *out = wrap(t.to(dtype_of(dtype)));
   });
 }
 char* lt_to_data(lt_tensor t, void* data, size_t nbytes) {

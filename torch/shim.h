@@ -1,6 +1,7 @@
 // A C view of libtorch, hand-written, in the order of the Go files that call it.
 //
-// Every fallible function returns NULL, or a message that the caller frees; results go through out-pointers.
+// Every fallible function returns NULL, or a message that the caller frees; results go through out-pointers. The first
+// byte of a message is an lt_kind, the text follows.
 // `grad` carries the grad mode of that one call: libtorch keeps it per thread, and goroutines move between threads.
 // A tensor handle is owned by whoever received it and is given back with lt_free.
 #pragma once
@@ -15,16 +16,35 @@ extern "C" {
 typedef struct lt_tensor_s* lt_tensor;
 typedef struct lt_generator_s* lt_generator;
 
+// error.go
+enum lt_kind {
+  LT_OTHER = 'o',
+  LT_MEMORY = 'm',       // there was not enough of it
+  LT_UNSUPPORTED = 'u',  // libtorch has no such operation for these types or this device
+};
+
 // engine.go
 const char* lt_version(void);
 char* lt_blas(void);        // the caller frees
 const char* lt_cpu_capability(void);
 bool lt_has_onednn(void);
-bool lt_has_cuda(void);
 void lt_set_threads(int n);       // of the process: engine and BLAS
 void lt_set_blas_threads(int n);  // of the process: BLAS
 void lt_set_own_threads(int n);   // of the calling OS thread, for good
 int lt_threads(void);             // of the calling OS thread
+
+// cuda.go
+bool lt_has_driver(void);        // NVIDIA's, on this machine
+char* lt_load_cuda(void);        // before anything else is asked of libtorch; NULL where its CUDA half is loaded
+char* lt_driver(void);           // release of the NVIDIA driver, "" where there is none; the caller frees
+int lt_cuda_version(void);       // of libtorch's CUDA runtime, 13000 for 13.0; 0 where that is not loaded
+int lt_cudnn_version(void);      // 91900 for 9.19.0; 0 where there is none
+int lt_cards(void);
+bool lt_card(int i, char* name, int room, int64_t* total);
+void lt_set_arithmetic(bool tf32, bool deterministic);
+char* lt_synchronize(int device);
+char* lt_memory(int device, int64_t* live, int64_t* peak, int64_t* total, int64_t* free_);
+char* lt_reset_peak_of(int device);
 
 // meter.go
 void lt_meter_install(void);

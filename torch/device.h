@@ -1,0 +1,11 @@
+// Devices, numbered as Go's Device is: 0 the CPU, 1 + i CUDA device i, -1 the device of a test.
+#pragma once
+#include <ATen/ATen.h>
+
+inline at::Device device_of(int d) {
+  if (d == 0) return at::kCPU;
+  if (d < 0) return {c10::DeviceType::PrivateUse1, 0};
+  return {at::kCUDA, static_cast<c10::DeviceIndex>(d - 1)};
+}
+
+inline int device_code(at::Device d) { return d.is_cpu() ? 0 : d.is_cuda() ? d.index() + 1 : -1; }
