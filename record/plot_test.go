@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
 
 	"github.com/locus-learn/locus/internal/fault"
 )
@@ -60,11 +61,11 @@ func TestPlotRun(t *testing.T) {
 			map[string]string{"accuracy": "module 2: 85.5 % (last)", "loss": "module 1: 0.836", "reconciliation": "module 2: 0.82 (last)"}},
 		{"many modules", epochs(40, 16), noise, map[string]string{"accuracy": "module 15: 89.0 %", "loss": "module 3:"}},
 		{"single point", epochs(1, 1), steps(1, 1, 1),
-			map[string]string{"accuracy": "module 1: 56.9 % (last)", "loss": "module 1: 0.736 (last)", "reconciliation": ""}},
+			map[string]string{"accuracy": "56.9 %", "loss": "module 1: 0.736 (last)", "reconciliation": ""}},
 		{"epochs only", epochs(3, 2), nil, map[string]string{"accuracy": "epoch", "loss": "module 1: 0.333 (last)", "reconciliation": ""}},
 		{"steps only", nil, steps(30, 2, 5), map[string]string{"accuracy": "", "loss": "step", "reconciliation": "module 2"}},
 		{"bare numbers", []Epoch{{Epoch: 1, TestAcc: 50}}, []Step{{Step: 1, Loss: 2}},
-			map[string]string{"accuracy": "module 1: 50.0 % (last)", "loss": "module 1: 2.000 (last)"}},
+			map[string]string{"accuracy": "module 1 (last)", "loss": "module 1: 2.000 (last)"}},
 		{"huge", nil, []Step{{Step: 1, Loss: 1e16}, {Step: 2, Loss: 1e16 + 2}, {Step: 1 << 40, Loss: -1e300}}, map[string]string{"loss": "step"}},
 	}
 	for _, tt := range tests {
@@ -100,14 +101,58 @@ func TestPlotCompare(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := labels(t, path)
-		for _, text := range []string{"Test accuracy", "Training loss", "Memory", "diverged", "not measured"} {
-			if !strings.Contains(got, text) {
-				t.Errorf("%d runs: no %q among\n%s", n, text, got)
+		for text, want := range map[string]bool{
+			"Training loss": true, "Memory": true, "diverged": true, "not measured": true,
+			"Accuracy against memory": n > 2, "Test accuracy": n > 2, // the others have no accuracy, or no two
+		} {
+			if strings.Contains(got, text) != want {
+				t.Errorf("%d runs: %q is there: %t, want %t, among\n%s", n, text, !want, want, got)
 			}
 		}
 		if n == len(runs) && (!strings.Contains(got, "bp <all>") || !strings.Contains(got, "300.0")) {
 			t.Errorf("no name or peak of the first run among\n%s", got)
 		}
+	}
+}
+
+// An axis of accuracies shows twenty points at least, so that noise does not look like a difference, and none that cannot be.
+func TestAccuracyAxis(t *testing.T) {
+	for _, tt := range []struct{ low, high, from, to float64 }{
+		{86, 87.5, 76, 97}, {99, 99.5, 79, 100}, {1, 2, 0, 21}, {10, 90, 6, 94}, {50, 50, 39, 61},
+	} {
+		p := newChart("", "", "")
+		if _, err := p.line(plotter.XYs{{X: 1, Y: tt.low}, {X: 2, Y: tt.high}}, distinct(0)); err != nil {
+			t.Fatal(err)
+		}
+		p.fitAccuracy()
+		if math.Abs(p.Y.Min-tt.from) > 1 || math.Abs(p.Y.Max-tt.to) > 1 || p.Y.Max-p.Y.Min < leastSpan {
+			t.Errorf("%g to %g is drawn on an axis from %g to %g, want about %g to %g", tt.low, tt.high, p.Y.Min, p.Y.Max, tt.from, tt.to)
+		}
+	}
+}
+
+// Texts of points that lie together stay inside the picture and clear of each other and of every point.
+func TestTextsKeepClear(t *testing.T) {
+	within := vg.Rectangle{Max: vg.Point{X: 300, Y: 200}}
+	size := vg.Point{X: 90, Y: 12}
+	var points []vg.Point
+	var taken []vg.Rectangle
+	for i := range 8 {
+		at := vg.Point{X: 150 + vg.Length(i%3), Y: 100 + vg.Length(i)}
+		points = append(points, at)
+		taken = append(taken, around(at, 5))
+	}
+	for _, at := range append(points, vg.Point{X: 295, Y: 195}, vg.Point{X: 5, Y: 5}) {
+		box := place(within, at, size, taken)
+		for _, r := range taken {
+			if overlap(r, box) {
+				t.Errorf("the text of %v lies at %v, on %v", at, box, r)
+			}
+		}
+		if box.Min.X < 0 || box.Min.Y < 0 || box.Max.X > within.Max.X || box.Max.Y > within.Max.Y {
+			t.Errorf("the text of %v lies at %v, outside", at, box)
+		}
+		taken = append(taken, box)
 	}
 }
 

@@ -17,6 +17,7 @@ type Bars struct {
 	Title, Axis string
 	Parts       []string // what a bar is made of, from the left; at most two
 	Bars        []Bar
+	Full        float64 // what a bar can be at most, where the axis ends; 0 if there is no such end
 }
 
 // Bar is one of them.
@@ -81,6 +82,8 @@ func PlotBars(path string, charts ...Bars) error {
 const (
 	barWidth = 12 // points
 	barPitch = 20 // points from bar to bar
+
+	labelRoom = 1.12 // so much longer is the axis than the longest bar, for the label behind it
 )
 
 // barsHeight is what a chart of n bars needs with its title and axis.
@@ -102,9 +105,12 @@ func (c Bars) panel() (*panel, error) {
 	p.NominalY(names...)
 	p.X.Tick.Marker = plot.TickerFunc(roundTicks)
 	p.X.Min = 0
-	if p.X.Max *= 1.1; p.X.Max <= 0 { // room for the labels; nothing was measured
+	if c.Full > 0 {
+		p.X.Max = c.Full
+	} else if p.X.Max <= 0 { // nothing was measured
 		p.X.Max = 1
 	}
+	p.X.Max *= labelRoom
 	p.Y.Min, p.Y.Max = -0.6, float64(n)-0.4
 	return p, nil
 }
@@ -128,7 +134,9 @@ func (c Bars) stack(p *panel) error {
 		}
 		below = chart
 		p.Add(chart)
-		p.legend.Add(part, chart)
+		if len(c.Parts) > 1 {
+			p.legend.Add(part, chart)
+		}
 	}
 	return nil
 }
@@ -161,7 +169,7 @@ func (c Bars) ends(p *panel) error {
 	if err != nil {
 		return err
 	}
-	texts.Offset.X = vg.Points(4)
+	texts.Offset = vg.Point{X: vg.Points(4), Y: vg.Points(1)}
 	for i := range texts.TextStyle {
 		texts.TextStyle[i].Font = sans(10)
 		texts.TextStyle[i].YAlign = draw.YCenter

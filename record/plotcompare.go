@@ -1,8 +1,7 @@
 package record
 
 import (
-	"math"
-
+	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -19,48 +18,74 @@ type Series struct {
 	Diagnoses []Diagnosis // for PlotFigures alone
 }
 
-// PlotCompare draws several runs in one SVG at path: test accuracy and training loss of the last module against the step, and
-// memory as bars, peak split into what rests between steps and what only a step needs. A run without events is a fault.
+// PlotCompare draws several runs in one SVG at path: a point a run that says accuracy against memory at a glance; the
+// training loss of the last module and, where a run has two epochs, its test accuracy against the step; and memory as
+// bars, peak split into what rests between steps and what only a step needs. A run without events is a fault.
 func PlotCompare(path string, runs []Series) error {
 	if len(runs) == 0 {
 		return fault.New("nothing to plot: no runs to compare")
 	}
-	accuracy := newChart("Test accuracy", "step", "accuracy (%)")
-	loss := newChart("Training loss", "step", "loss")
 	legend := newLegend()
+	epochs := 0
 	for i, run := range runs {
 		if len(run.Epochs)+len(run.Steps) == 0 {
 			return fault.New("nothing to plot: run %q has no steps and no epochs", run.Name)
 		}
-		style := distinct(i)
-		if err := accuracy.curve(run.accuracy(), style); err != nil {
-			return err
-		}
-		if err := loss.curve(run.loss(), style); err != nil {
-			return err
-		}
-		legend.Add(run.Name, &plotter.Line{LineStyle: style})
+		epochs = max(epochs, len(run.accuracy()))
+		legend.Add(run.Name, &plotter.Line{LineStyle: distinct(i)})
 	}
-	accuracy.fit(0, 100)
-	loss.fit(math.Inf(-1), math.Inf(1))
+	var panels []*panel
+	if p := glance(runs); p != nil {
+		panels = append(panels, p)
+	}
+	if epochs > 1 {
+		accuracy, err := curves(runs, "Test accuracy", "accuracy (%)", Series.accuracy)
+		if err != nil {
+			return err
+		}
+		accuracy.fitAccuracy()
+		panels = append(panels, accuracy)
+	}
+	loss, err := curves(runs, "Training loss", "loss", Series.loss)
+	if err != nil {
+		return err
+	}
+	loss.fitFromZero()
 	memory, err := memoryBars(runs).panel()
 	if err != nil {
 		return err
 	}
+	return saveCompared(path, append(panels, loss), legend, memory, barsHeight(len(runs)))
+}
 
-	const curves, margin = 9.5 * vg.Centimeter, 12
-	bars := barsHeight(len(runs))
-	return saveSVG(path, 29*vg.Centimeter, curves+bars, func(c draw.Canvas) {
+// curves draws a line a run.
+func curves(runs []Series, title, y string, of func(Series) plotter.XYs) (*panel, error) {
+	p := newChart(title, "step", y)
+	for i, run := range runs {
+		if err := p.curve(of(run), distinct(i)); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// saveCompared puts panels into one row, their legend beside them, and the memory below.
+func saveCompared(path string, panels []*panel, legend plot.Legend, memory *panel, bars vg.Length) error {
+	const width, height, margin = 11.5 * vg.Centimeter, 9.5 * vg.Centimeter, 12
+	column := max(legend.Rectangle(draw.Canvas{}).Size().X, memory.legend.Rectangle(draw.Canvas{}).Size().X) + vg.Points(30)
+	row := vg.Length(len(panels)) * width
+	return saveSVG(path, row+column, height+bars, func(c draw.Canvas) {
 		c = draw.Crop(c, margin, -margin, margin, -margin)
-		column := max(legend.Rectangle(c).Size().X, memory.legend.Rectangle(c).Size().X) + vg.Points(20)
-		width, height := c.Max.X-c.Min.X, c.Max.Y-c.Min.Y
-		side := draw.Crop(c, width-column+margin, 0, 0, -2*margin)
-		half := (width - column) / 2
-		accuracy.Draw(draw.Crop(c, 0, -half-column-margin, bars+margin, 0))
-		loss.Draw(draw.Crop(c, half+margin, -column, bars+margin, 0))
-		legend.Draw(draw.Crop(side, 0, 0, bars, 0))
-		memory.Draw(draw.Crop(c, 0, -column, 0, bars-height-margin))
-		memory.legend.Draw(draw.Crop(side, 0, 0, 0, bars-height-margin))
+		top := draw.Crop(c, 0, 0, bars, 0)
+		for i, p := range panels {
+			left := vg.Length(i) * width
+			p.Draw(draw.Crop(top, left, left+width-margin-(c.Max.X-c.Min.X), 0, 0))
+		}
+		side := row - margin
+		legend.Draw(draw.Crop(top, side, 0, 0, -2*margin))
+		below := draw.Crop(c, 0, 0, 0, bars-(c.Max.Y-c.Min.Y)-margin)
+		memory.Draw(draw.Crop(below, 0, side-margin-(c.Max.X-c.Min.X), 0, 0))
+		memory.legend.Draw(draw.Crop(below, side, 0, 0, -2*margin))
 	})
 }
 
@@ -94,11 +119,16 @@ func single(lines []plotter.XYs) plotter.XYs {
 func memoryBars(runs []Series) Bars {
 	chart := Bars{Title: "Memory", Axis: "peak of live tensors (MiB)", Parts: MemoryParts}
 	for _, run := range runs {
-		var peak, rest int64
-		for _, e := range run.Epochs {
-			peak, rest = max(peak, e.PeakBytes), max(rest, e.RestingBytes)
-		}
+		peak, rest := run.memory()
 		chart.Bars = append(chart.Bars, MemoryBar(run.Name, rest, peak))
 	}
 	return chart
+}
+
+// memory is the most that an epoch reported, 0 where none did.
+func (s Series) memory() (peak, resting int64) {
+	for _, e := range s.Epochs {
+		peak, resting = max(peak, e.PeakBytes), max(resting, e.RestingBytes)
+	}
+	return peak, resting
 }

@@ -69,15 +69,15 @@ func PlotFigures(dir string, runs []Series) error {
 		panels  []figurePanel
 	}{
 		{"agreement", 2, []figurePanel{
-			{"SGR loss, mean over neighbours", "S(δ, r)", false, Series.meanSGR},
-			{"Test accuracy", "accuracy (%)", false, Series.accuracy},
+			{"SGR loss, mean over neighbours", "S(δ, r)", false, Series.meanSGR, (*panel).fitFromZero},
+			{"Test accuracy", "accuracy (%)", false, Series.accuracy, (*panel).fitAccuracy},
 		}},
 		{"shift", shiftModules, shiftPanels(runs)},
 		{"curves", 2, []figurePanel{
-			{"Training loss", "loss", false, Series.epochLoss},
-			{"Training accuracy", "accuracy (%)", false, Series.trainAccuracy},
-			{"Test loss", "loss", false, Series.testLoss},
-			{"Test accuracy", "accuracy (%)", false, Series.accuracy},
+			{"Training loss", "loss", false, Series.epochLoss, (*panel).fitFromZero},
+			{"Training accuracy", "accuracy (%)", false, Series.trainAccuracy, (*panel).fitAccuracy},
+			{"Test loss", "loss", false, Series.testLoss, (*panel).fitFromZero},
+			{"Test accuracy", "accuracy (%)", false, Series.accuracy, (*panel).fitAccuracy},
 		}},
 	} {
 		var panels []*panel
@@ -105,6 +105,7 @@ type figurePanel struct {
 	title, axis string
 	zero        bool // mark y = 0
 	of          func(Series) plotter.XYs
+	fit         func(*panel)
 }
 
 // draw returns no panel where no run has points.
@@ -131,7 +132,7 @@ func (f figurePanel) draw(runs []Series) (*panel, error) {
 		line.LineStyle = draw.LineStyle{Color: palette[6], Width: vg.Points(1), Dashes: dashes[1]}
 		p.Add(line)
 	}
-	p.fit(math.Inf(-1), math.Inf(1))
+	f.fit(p)
 	return p, nil
 }
 
@@ -156,7 +157,7 @@ func shiftPanels(runs []Series) []figurePanel {
 			k = 1 + i*(modules-2)/(n-1)
 		}
 		panels = append(panels, figurePanel{fmt.Sprintf("ΔL of module %d by the updates before it", k+1), "ΔL", true,
-			func(s Series) plotter.XYs { return s.shift(k) }})
+			func(s Series) plotter.XYs { return s.shift(k) }, func(p *panel) { p.fit(math.Inf(-1), math.Inf(1)) }})
 	}
 	return panels
 }

@@ -29,13 +29,20 @@ func PlotRun(dir string, epochs []Epoch, steps []Step) error {
 		name, title, x, y string
 		modules           []plotter.XYs
 		format            string // of the value a line ends with
-		low, high         float64
+		fit               func(*panel)
 	}{
-		{"accuracy", "Test accuracy of each head", "epoch", "accuracy (%)", headAccuracy(epochs), "%.1f %%", 0, 100},
-		{"loss", "Training loss of each module", "step", "loss", moduleLoss(epochs, steps), "%.3f", math.Inf(-1), math.Inf(1)},
+		{"accuracy", "Test accuracy of each head", "epoch", "accuracy (%)", headAccuracy(epochs), "%.1f %%", (*panel).fitAccuracy},
+		{"loss", "Training loss of each module", "step", "loss", moduleLoss(epochs, steps), "%.3f", (*panel).fitFromZero},
 		{"reconciliation", "Gradient agreement with the module before", "step", "cosine of δ_now and δ_prev (−1 … 1)",
-			moduleCosine(epochs, steps), "%.2f", -1, 1},
+			moduleCosine(epochs, steps), "%.2f", func(p *panel) { p.fit(-1, 1) }},
 	} {
+		if p.name == "accuracy" && ends(p.modules) {
+			if err := plotHeads(filepath.Join(dir, p.name+".svg"), p.title, p.modules); err != nil {
+				return err
+			}
+			drawn++
+			continue
+		}
 		panel := newChart(p.title, p.x, p.y)
 		n, err := panel.addModules(p.modules, p.format)
 		if err != nil {
@@ -44,7 +51,7 @@ func PlotRun(dir string, epochs []Epoch, steps []Step) error {
 		if n == 0 {
 			continue
 		}
-		panel.fit(p.low, p.high)
+		p.fit(panel)
 		err = saveSVG(filepath.Join(dir, p.name+".svg"), 18*vg.Centimeter, 10.5*vg.Centimeter, panel.drawWithLegend)
 		if err != nil {
 			return err
@@ -55,6 +62,31 @@ func PlotRun(dir string, epochs []Epoch, steps []Step) error {
 		return fault.New("nothing to plot: %d steps and %d epochs with no finite number in them", len(steps), len(epochs))
 	}
 	return nil
+}
+
+// ends says whether some module has a point, and none a second one: then there is no curve to draw.
+func ends(modules []plotter.XYs) bool {
+	most := 0
+	for _, points := range modules {
+		most = max(most, len(points))
+	}
+	return most == 1
+}
+
+// plotHeads draws the one accuracy of each head as a bar.
+func plotHeads(path, title string, modules []plotter.XYs) error {
+	chart := Bars{Title: title, Axis: "accuracy (%)", Parts: []string{"after one epoch"}, Full: 100}
+	for k, points := range modules {
+		bar := Bar{Name: fmt.Sprintf("module %d", k+1), Label: "–", Parts: []float64{0}}
+		if k == len(modules)-1 {
+			bar.Name += " (last)"
+		}
+		if len(points) > 0 {
+			bar.Label, bar.Parts[0] = fmt.Sprintf("%.1f %%", points[0].Y), points[0].Y
+		}
+		chart.Bars = append(chart.Bars, bar)
+	}
+	return PlotBars(path, chart)
 }
 
 // addModules draws a line for each module that has points, the last one strong, and returns how many it drew.
