@@ -48,6 +48,12 @@ func nullable(v any) any {
 			list[i] = nullable(x)
 		}
 		return list
+	case Scores:
+		named := map[string]any{}
+		for name, values := range v {
+			named[name] = nullable(values)
+		}
+		return named
 	}
 	return v
 }
@@ -78,18 +84,36 @@ func decodeField(text []byte, field any) error {
 		*field = new(math.NaN())
 		return json.Unmarshal(text, *field)
 	case *[]float64:
-		var list []*float64
-		if err := json.Unmarshal(text, &list); err != nil {
+		return decodeList(text, field)
+	case *Scores:
+		var named map[string]json.RawMessage
+		if err := json.Unmarshal(text, &named); err != nil {
 			return err
 		}
-		*field = make([]float64, len(list))
-		for i, x := range list {
-			if x == nil {
-				x = new(math.NaN())
+		*field = Scores{}
+		for name, text := range named {
+			var values []float64
+			if err := decodeList(text, &values); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
 			}
-			(*field)[i] = *x
+			(*field)[name] = values
 		}
 		return nil
 	}
 	return json.Unmarshal(text, field)
+}
+
+func decodeList(text []byte, into *[]float64) error {
+	var list []*float64
+	if err := json.Unmarshal(text, &list); err != nil {
+		return err
+	}
+	*into = make([]float64, len(list))
+	for i, x := range list {
+		if x == nil {
+			x = new(math.NaN())
+		}
+		(*into)[i] = *x
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package record
 import (
 	"fmt"
 	"image/color"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -17,51 +18,69 @@ import (
 const legendEntries = 10 // so many modules fit into a legend; of more, some in between go unnamed
 
 // PlotRun draws one run into dir/plots, which it makes if need be: accuracy.svg, the accuracy of each head after each epoch;
-// loss.svg, the training loss of each module; and reconciliation.svg, how well the gradients of neighbours agree. A picture
-// without data is left out; if that leaves none, PlotRun returns a fault.
+// score-NAME.svg, what else heads are measured by; loss.svg, the training loss of each module; and reconciliation.svg, how
+// well the gradients of neighbours agree. A picture without data is left out; if that leaves none, PlotRun returns a fault.
 func PlotRun(dir string, epochs []Epoch, steps []Step) error {
 	dir = filepath.Join(dir, "plots")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fault.New("cannot write the plots: %w", err)
 	}
 	drawn := 0
-	for _, p := range []struct {
-		name, title, x, y string
-		modules           []plotter.XYs
-		format            string // of the value a line ends with
-		fit               func(*panel)
-	}{
-		{"accuracy", "Test accuracy of each head", "epoch", "accuracy (%)", headAccuracy(epochs), "%.1f %%", (*panel).fitAccuracy},
-		{"loss", "Training loss of each module", "step", "loss", moduleLoss(epochs, steps), "%.3f", (*panel).fitFromZero},
-		{"reconciliation", "Gradient agreement with the module before", "step", "cosine of δ_now and δ_prev (−1 … 1)",
-			moduleCosine(epochs, steps), "%.2f", func(p *panel) { p.fit(-1, 1) }},
-	} {
-		if p.name == "accuracy" && ends(p.modules) {
-			if err := plotHeads(filepath.Join(dir, p.name+".svg"), p.title, p.modules); err != nil {
-				return err
-			}
-			drawn++
-			continue
-		}
-		panel := newChart(p.title, p.x, p.y)
-		n, err := panel.addModules(p.modules, p.format)
+	for _, p := range runPictures(epochs, steps) {
+		ok, err := p.save(filepath.Join(dir, p.name+".svg"))
 		if err != nil {
 			return fmt.Errorf("plot of %s: %w", p.name, err)
 		}
-		if n == 0 {
-			continue
+		if ok {
+			drawn++
 		}
-		p.fit(panel)
-		err = saveSVG(filepath.Join(dir, p.name+".svg"), 18*vg.Centimeter, 10.5*vg.Centimeter, panel.drawWithLegend)
-		if err != nil {
-			return err
-		}
-		drawn++
 	}
 	if drawn == 0 {
 		return fault.New("nothing to plot: %d steps and %d epochs with no finite number in them", len(steps), len(epochs))
 	}
 	return nil
+}
+
+// runPicture is a picture of one run, a line a module.
+type runPicture struct {
+	name, title, x, y string
+	modules           []plotter.XYs
+	format            string  // of the value a line ends with
+	full              float64 // what a value can be at most, where one point a module makes bars; 0: it makes points
+	fit               func(*panel)
+}
+
+func runPictures(epochs []Epoch, steps []Step) []runPicture {
+	all := []runPicture{
+		{"accuracy", "Test accuracy of each head", "epoch", "accuracy (%)", headAccuracy(epochs), "%.1f %%", 100, (*panel).fitAccuracy},
+		{"loss", "Training loss of each module", "step", "loss", moduleLoss(epochs, steps), "%.3f", 0, (*panel).fitFromZero},
+		{"reconciliation", "Gradient agreement with the module before", "step", "cosine of δ_now and δ_prev (−1 … 1)",
+			moduleCosine(epochs, steps), "%.2f", 0, func(p *panel) { p.fit(-1, 1) }},
+	}
+	names := Scores{}
+	for _, e := range epochs {
+		maps.Copy(names, e.Scores)
+	}
+	for _, name := range names.names() {
+		values := perModule(epochs, func(e Epoch) (int, []float64) { return e.Epoch, e.Scores[name] })
+		all = append(all, runPicture{"score-" + name, name + " of each head, on the test set", "epoch", name, values, "%.3g", 0,
+			(*panel).fitFromZero})
+	}
+	return all
+}
+
+// save writes the picture and reports whether there was anything to draw.
+func (r runPicture) save(path string) (bool, error) {
+	if r.full > 0 && ends(r.modules) {
+		return true, r.bars(path)
+	}
+	p := newChart(r.title, r.x, r.y)
+	n, err := p.addModules(r.modules, r.format)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	r.fit(p)
+	return true, saveSVG(path, 18*vg.Centimeter, 10.5*vg.Centimeter, p.drawWithLegend)
 }
 
 // ends says whether some module has a point, and none a second one: then there is no curve to draw.
@@ -73,16 +92,16 @@ func ends(modules []plotter.XYs) bool {
 	return most == 1
 }
 
-// plotHeads draws the one accuracy of each head as a bar.
-func plotHeads(path, title string, modules []plotter.XYs) error {
-	chart := Bars{Title: title, Axis: "accuracy (%)", Parts: []string{"after one epoch"}, Full: 100}
-	for k, points := range modules {
+// bars draws the one value of each module.
+func (r runPicture) bars(path string) error {
+	chart := Bars{Title: r.title, Axis: r.y, Parts: []string{r.name}, Full: r.full}
+	for k, points := range r.modules {
 		bar := Bar{Name: fmt.Sprintf("module %d", k+1), Label: "–", Parts: []float64{0}}
-		if k == len(modules)-1 {
+		if k == len(r.modules)-1 {
 			bar.Name += " (last)"
 		}
 		if len(points) > 0 {
-			bar.Label, bar.Parts[0] = fmt.Sprintf("%.1f %%", points[0].Y), points[0].Y
+			bar.Label, bar.Parts[0] = fmt.Sprintf(r.format, points[0].Y), points[0].Y
 		}
 		chart.Bars = append(chart.Bars, bar)
 	}

@@ -78,6 +78,9 @@ func (p *Progress) Epoch(e Epoch) error {
 	if len(e.ModuleAcc) > 1 {
 		line += "  heads " + joinPercent(e.ModuleAcc)
 	}
+	for _, name := range e.Scores.names() {
+		line += fmt.Sprintf("  %s %s", name, e.Scores.last(name))
+	}
 	if n := len(e.EMAAcc); n > 0 {
 		line += fmt.Sprintf("  averaged %s %%", percent(e.EMAAcc[n-1], 2))
 	}

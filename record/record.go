@@ -8,7 +8,11 @@
 // bytes; a list with one entry a module starts at the module next to the input.
 package record
 
-import "errors"
+import (
+	"errors"
+	"maps"
+	"slices"
+)
 
 // Start says what a run is about to do.
 type Start struct {
@@ -45,6 +49,7 @@ type Epoch struct {
 	TrainAcc        *float64  `json:"train_acc,omitzero"` // last module on training images, not augmented; likewise
 	ModuleAcc       []float64 `json:"module_acc"`         // each head on the test set, NaN for one that gives no answers; k-NN accuracy of each module where training used no labels
 	ModuleTop5      []float64 `json:"module_top5"`
+	Scores          Scores    `json:"scores,omitzero"`  // what else heads are measured by, on the test set
 	EMAAcc          []float64 `json:"ema_acc,omitzero"` // as ModuleAcc, of the averaged weights with the running statistics of the last ones; none where no averages are kept
 	ValAcc          *float64  `json:"val_acc,omitzero"` // last module on the validation set; nil without one
 	LR              float64   `json:"lr"`               // of the epoch's last step
@@ -57,6 +62,13 @@ type Epoch struct {
 	PeakBytes       int64     `json:"peak_bytes"`    // peak of live tensor bytes
 	RestingBytes    int64     `json:"resting_bytes"` // what lives on between steps, computed from shapes
 }
+
+// Scores are measures of heads' answers by their names, such as "perplexity": a value a module, NaN for one without answers.
+// Top-1 and top-5 accuracy are not among them, as they have fields of their own.
+type Scores map[string][]float64
+
+// names lists the measures in the order of the alphabet.
+func (s Scores) names() []string { return slices.Sorted(maps.Keys(s)) }
 
 // Diagnosis is what was measured around one step on a held-out batch, a value a module; NaN where there is nothing to measure.
 // x_k are the features that module k puts out, δ = ∂L_{k+1}/∂x_k and r = ∂L_k/∂x_k. docs/diagnostics.md has the formulas.

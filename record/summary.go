@@ -24,6 +24,7 @@ type Summary struct {
 	TestAcc        float64   `json:"test_acc"`           // last module
 	TestTop5       float64   `json:"test_top5"`          // last module
 	ModuleAcc      []float64 `json:"module_acc"`         // each head, or each module's features
+	Scores         Scores    `json:"scores,omitzero"`    // what else heads were measured by
 	EMAAcc         []float64 `json:"ema_acc,omitzero"`   // the same of the averaged weights
 	KNN            bool      `json:"knn,omitzero"`       // training used no labels: the accuracies above are those of a vote of nearest neighbours
 	ProbeAcc       []float64 `json:"probe_acc,omitzero"` // linear probe behind each module, where training used no labels

@@ -2,7 +2,10 @@ package record
 
 import (
 	"fmt"
+	"maps"
+	"math"
 	"slices"
+	"strconv"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -41,24 +44,51 @@ func (t Table) Markdown() string { return t.writer().RenderMarkdown() }
 
 func (t Table) writer() table.Writer {
 	w := table.NewWriter()
-	w.AppendHeader(table.Row{"method", "heads, %", "last head, %", "peak, MiB", "resting, MiB", "s/step", "time"})
+	names := t.scores()
+	header := table.Row{"method", "heads, %", "last head, %", "peak, MiB", "resting, MiB", "s/step", "time"}
+	for _, name := range names {
+		header = append(header, name)
+	}
+	w.AppendHeader(header)
 	var columns []table.ColumnConfig
-	for i := 3; i <= 7; i++ {
+	for i := 3; i <= len(header); i++ {
 		columns = append(columns, table.ColumnConfig{Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight})
 	}
 	// Sixteen heads would make a row too wide for a terminal.
 	columns = append(columns, table.ColumnConfig{Number: 2, WidthMax: 40, WidthMaxEnforcer: text.WrapSoft})
 	w.SetColumnConfigs(columns)
 	for _, s := range t {
-		w.AppendRow(table.Row{
+		row := table.Row{
 			t.label(s), heads(s), percent(s.final(), 2), mebibytes(s.PeakBytes), mebibytes(s.RestingBytes),
 			fmt.Sprintf("%.3g", s.SecondsPerStep), seconds(s.Seconds).String(),
-		})
+		}
+		for _, name := range names {
+			row = append(row, s.Scores.last(name))
+		}
+		w.AppendRow(row)
 	}
 	if slices.ContainsFunc(t, func(s Summary) bool { return s.Subset }) {
 		w.SetCaption("* on a subset of the data: not comparable with published numbers")
 	}
 	return w
+}
+
+// scores names what else some run's heads were measured by; there is a column for each.
+func (t Table) scores() []string {
+	all := Scores{}
+	for _, s := range t {
+		maps.Copy(all, s.Scores)
+	}
+	return all.names()
+}
+
+// last writes a measure of the last head.
+func (s Scores) last(name string) string {
+	values := s[name]
+	if len(values) == 0 || math.IsNaN(values[len(values)-1]) {
+		return "–"
+	}
+	return strconv.FormatFloat(values[len(values)-1], 'g', 4, 64)
 }
 
 // heads are the accuracies of a run's heads or, where training used no labels, of the linear probes behind its modules; of

@@ -104,6 +104,12 @@ func (t *TensorBoard) Epoch(e Epoch) error {
 	v.add("memory/resting_bytes", float64(e.RestingBytes))
 	v.addModules("accuracy", e.ModuleAcc)
 	v.addModules("top5", e.ModuleTop5)
+	for _, name := range e.Scores.names() {
+		if values := e.Scores[name]; len(values) > 0 {
+			v.add("test/"+name, values[len(values)-1])
+		}
+		v.addModules(name, e.Scores[name])
+	}
 	v.addModules("ema_accuracy", e.EMAAcc)
 	v.addModules("epoch_sgr_loss", e.SGRLoss)
 	v.addModules("epoch_sgr_cos", e.SGRCos)
