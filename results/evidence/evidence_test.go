@@ -69,6 +69,8 @@ columns: [{loss: "{loss}"}]`, "| loss |\n| ---: |\n|    7 |\n"},
 columns: [{net: "{net}"}]`, "| net |\n| --- |\n| a   |\n"},
 		{"across", "columns: [{net: \"{net}\"}]\nacross: method\neach: [{\"{method}!\": \"{loss}\"}]",
 			"| net | bp!    | sgr! |\n| --- | ------ | ---: |\n| a   | 2·10⁻³ | −1.5 |\n| b   |        |    7 |\n"},
+		{"across numbers, nothing under 1", "columns: [{net: \"{net}\"}]\nacross: seed\neach: [{\"seed {seed}\": \"{net}\"}, {low: \"{low}\"}]",
+			"| net | seed 1 | low | seed 2 |\n| --- | ------ | --: | ------ |\n| a   | a      |   1 |        |\n| b   |        |     | b      |\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			comment := "<!-- table: f.csv\n" + tt.spec + "\n-->\n"

@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -14,7 +17,8 @@ import (
 // Table says how rows of a file become a table. Columns lists headers with the templates of their cells, in order.
 //
 // With Across, the rows that agree in Columns make one line. Each then adds the columns of Each, once for every value of
-// the column Across, in the order of their first appearance; headers of Each may have templates, too.
+// the column Across: numbers in their order, anything else by first appearance. Headers of Each may have templates, too,
+// and a column of Each without any content is left out.
 type Table struct {
 	Table   string
 	choice  `yaml:",inline"`
@@ -82,6 +86,7 @@ func (t Table) lines(rows []row) ([][]string, error) {
 			across = append(across, r)
 		}
 	}
+	slices.SortStableFunc(across, func(a, b row) int { return numerically(a[t.Across], b[t.Across]) })
 	for _, r := range across {
 		for _, column := range t.Each {
 			for name := range column {
@@ -109,7 +114,29 @@ func (t Table) lines(rows []row) ([][]string, error) {
 		}
 		lines = append(lines, line)
 	}
-	return lines, nil
+	return withoutEmpty(lines, len(t.Columns)), nil
+}
+
+// numerically compares numbers; among other values all are equal.
+func numerically(a, b string) int {
+	x, errX := strconv.ParseFloat(a, 64)
+	y, errY := strconv.ParseFloat(b, 64)
+	if errX != nil || errY != nil {
+		return 0
+	}
+	return cmp.Compare(x, y)
+}
+
+// withoutEmpty leaves out the columns, from the given one on, that no line has anything in.
+func withoutEmpty(lines [][]string, from int) [][]string {
+	for i := len(lines[0]) - 1; i >= from; i-- {
+		if !slices.ContainsFunc(lines[1:], func(line []string) bool { return line[i] != "" }) {
+			for n := range lines {
+				lines[n] = slices.Delete(lines[n], i, i+1)
+			}
+		}
+	}
+	return lines
 }
 
 // cells fills the templates of columns from r, or returns their headers for no row.
