@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "call.h"
+#include "host.h"
 #include "node.h"
 
 #if __has_include(<ATen/ops/_scaled_dot_product_flash_attention_for_cpu_backward.h>)
@@ -42,7 +43,7 @@ struct Attention {
   Tensor mask(const Tensor& like) const {
     if (regions.empty()) return {};
     Tensor r = at::empty({windows(), t}, at::kLong);
-    std::memcpy(r.data_ptr(), regions.data(), regions.size() * sizeof(int64_t));
+    std::memcpy(host(r), regions.data(), regions.size() * sizeof(int64_t));
     r = r.to(like.device());
     return r.unsqueeze(1).ne(r.unsqueeze(2)).to(like.scalar_type()).mul_(kFar).unsqueeze(1);
   }

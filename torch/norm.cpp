@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "call.h"
+#include "host.h"
 #include "node.h"
 #include "norm_kernel.h"
 #include "remake.h"
@@ -105,12 +106,10 @@ norm::Tensors tensors(const Plan& p, const Tensor& x, const Tensor& gates, Gate 
   t.gate = gate;
   t.channels = p.channels;
   t.period = p.period;
-  t.x = x.data_ptr();
-  t.gates = gates.defined() ? gates.data_ptr<uint8_t>() : nullptr;
+  t.x = host(x);
+  t.gates = host<uint8_t>(gates);
   return t;
 }
-
-float* floats(const Tensor& t) { return t.defined() ? t.data_ptr<float>() : nullptr; }
 
 // One bit an element, and room for the last vector's mask.
 int64_t gate_bytes(int64_t numel) { return (numel + 63) / 64 * 8; }
@@ -123,7 +122,8 @@ struct Saved {
 Saved statistics(const Tensor& x, const Options& o, const Tensor& running_mean, const Tensor& running_var) {
   const Plan p(x);
   Saved s{at::empty({p.channels}, at::kFloat), at::empty({p.channels}, at::kFloat), {}};
-  float *mean = floats(s.mean), *invstd = floats(s.invstd), *rm = floats(running_mean), *rv = floats(running_var);
+  float *mean = host<float>(s.mean), *invstd = host<float>(s.invstd);
+  float *rm = host<float>(running_mean), *rv = host<float>(running_var);
   if (!o.train) {
     for (int64_t c = 0; c < p.channels; c++) {
       mean[c] = rm[c];
@@ -152,7 +152,7 @@ Saved statistics(const Tensor& x, const Options& o, const Tensor& running_mean, 
 // Room for the gates; the bits that no element has are zero.
 Tensor empty_gates(int64_t numel) {
   Tensor gates = at::empty({gate_bytes(numel)}, at::kByte);
-  std::memset(gates.data_ptr<uint8_t>() + gates.numel() - 8, 0, 8);
+  std::memset(host<uint8_t>(gates) + gates.numel() - 8, 0, 8);
   return gates;
 }
 
@@ -160,7 +160,8 @@ Tensor fresh(const Tensor& x) { return at::empty(x.sizes(), x.options().memory_f
 
 // The three values of a channel that forward and backward have in common.
 void tile(Tiles& tiles, norm::Tensors& t, const Saved& s, const Tensor& w, const Tensor& b) {
-  const float *mean = floats(s.mean), *invstd = floats(s.invstd), *weight = floats(w), *bias = floats(b);
+  const float *mean = host<float>(s.mean), *invstd = host<float>(s.invstd);
+  const float *weight = host<float>(w), *bias = host<float>(b);
   for (int64_t c = 0; c < t.channels; c++) {
     tiles[0][c] = mean[c];
     tiles[1][c] = invstd[c] * weight[c];
@@ -176,8 +177,8 @@ Tensor normalise(const Tensor& x, const Tensor& add, const Tensor& w, const Tens
   Tiles tiles(p, 3);
   tile(tiles, t, s, w, b);
   Tensor y = fresh(x);
-  t.add = add.defined() ? add.data_ptr() : nullptr;
-  t.y = y.data_ptr();
+  t.add = host(add);
+  t.y = host(y);
   p.back([&](int64_t begin, int64_t end) { norm::kernels().forward(t, begin, end); });
   return y;
 }
@@ -185,8 +186,8 @@ Tensor normalise(const Tensor& x, const Tensor& add, const Tensor& w, const Tens
 // The mask that packed gates stand for, in x's shape and layout.
 Tensor unpack(const Tensor& gates, const Tensor& x) {
   Tensor mask = at::empty(x.sizes(), at::TensorOptions(at::kBool).memory_format(kNHWC));
-  const uint8_t* bits = gates.data_ptr<uint8_t>();
-  bool* m = mask.data_ptr<bool>();
+  const uint8_t* bits = host<uint8_t>(gates);
+  bool* m = host<bool>(mask);
   at::parallel_for(0, x.numel(), 1 << 15, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++) m[i] = bits[i >> 3] >> (i & 7) & 1;
   });
@@ -246,14 +247,14 @@ struct NormBackward final : Remaker {
     variable_list out(kInputs);
     const bool gated = options.relu;
     norm::Tensors t = tensors(p, x, saved.gates, gate());
-    t.dy = dy.data_ptr();
+    t.dy = host(dy);
     Tiles tiles(p, 5);
     tile(tiles, t, saved, w, b);
     reduce(p, t, tiles, out);
     if (wanted(kAdd)) out[kAdd] = own || !gated ? dy : fresh(x);
     if (wanted(kX)) out[kX] = own && !wanted(kAdd) ? dy : fresh(x);
-    t.dx = wanted(kX) ? out[kX].data_ptr() : nullptr;
-    t.dadd = wanted(kAdd) && gated ? out[kAdd].data_ptr() : nullptr;
+    t.dx = wanted(kX) ? host(out[kX]) : nullptr;
+    t.dadd = wanted(kAdd) && gated ? host(out[kAdd]) : nullptr;
     if (t.dx || t.dadd) p.back([&](int64_t begin, int64_t end) { norm::kernels().backward(t, begin, end); });
     return out;
   }
@@ -269,9 +270,9 @@ struct NormBackward final : Remaker {
     out[kWeight] = at::empty_like(saved.mean);
     out[kBias] = at::empty_like(saved.mean);
     for (int64_t c = 0; c < p.channels; c++) {
-      const double v = floats(saved.invstd)[c], s = t.scale[c] / p.rows();
-      floats(out[kWeight])[c] = static_cast<float>(total.second[c] * v);
-      floats(out[kBias])[c] = static_cast<float>(total.first[c]);
+      const double v = host<float>(saved.invstd)[c], s = t.scale[c] / p.rows();
+      host<float>(out[kWeight])[c] = static_cast<float>(total.second[c] * v);
+      host<float>(out[kBias])[c] = static_cast<float>(total.first[c]);
       if (!through) continue;
       tiles[3][c] = static_cast<float>(-s * v * v * total.second[c]);
       tiles[4][c] = static_cast<float>(-s * total.first[c]);
@@ -325,7 +326,7 @@ struct Point {
 // and likewise, the Jacobian being symmetric, what goes back to t. `sums` are Σt and Σ(t·d).
 void project(Tiles& tiles, int slope, int offset, const Plan& p, const norm::Tensors& t, const Saved& s, norm::Sums sums) {
   for (int64_t c = 0; c < p.channels; c++) {
-    const double v = floats(s.invstd)[c], scale = t.scale[c] / p.rows();
+    const double v = host<float>(s.invstd)[c], scale = t.scale[c] / p.rows();
     tiles[slope][c] = static_cast<float>(-scale * v * v * sums.second[c]);
     tiles[offset][c] = static_cast<float>(-scale * sums.first[c]);
   }
@@ -341,10 +342,10 @@ Tensor derivative(const Tensor& along, const Tensor& add, const Tensor& x, const
   project(tiles, 3, 4, p, t, s, sums);
   tiles.tile();
   Tensor y = fresh(x);
-  t.along = along.data_ptr();
+  t.along = host(along);
   t.slope = tiles[3], t.offset = tiles[4];
-  t.add = add.defined() ? add.data_ptr() : nullptr;
-  t.y = y.data_ptr();
+  t.add = host(add);
+  t.y = host(y);
   p.back([&](int64_t begin, int64_t end) { norm::kernels().tangent(t, begin, end); });
   return y;
 }
@@ -388,8 +389,8 @@ struct TangentBackward final : Remaker {
     u = u.contiguous(kNHWC);
     const Gate gate = saved.gates.defined() ? Gate::kReplay : Gate::kOpen;
     norm::Tensors t = tensors(p, input, saved.gates, gate);
-    t.dy = u.data_ptr();
-    t.along = direction.data_ptr();
+    t.dy = host(u);
+    t.along = host(direction);
     Tiles tiles(p, 10);
     tile(tiles, t, saved, w.unpack(), {});
     Partial over_x(p), over_along(p);
@@ -402,11 +403,11 @@ struct TangentBackward final : Remaker {
     project(tiles, 3, 4, p, t, saved, g);
     out[kWeight] = at::empty_like(saved.mean);
     for (int64_t c = 0; c < p.channels; c++) {
-      const double n = p.rows(), v = floats(saved.invstd)[c], scale = t.scale[c];
+      const double n = p.rows(), v = host<float>(saved.invstd)[c], scale = t.scale[c];
       const double t0 = sums[c], t1 = sums[p.channels + c], g0 = g.first[c], g1 = g.second[c];
       const double dw = v * (a.second[c] - t0 * g0 / n - v * v * t1 * g1 / n);
       const double turn = -scale * v * v * g1 / n, bend = -scale * v * v * t1 / n;
-      floats(out[kWeight])[c] = static_cast<float>(dw);
+      host<float>(out[kWeight])[c] = static_cast<float>(dw);
       tiles[5][c] = static_cast<float>(turn);
       tiles[6][c] = static_cast<float>(bend);
       tiles[7][c] = static_cast<float>(2 * scale * v * v * v * v * t1 * g1 / (n * n) - v * scale * dw / n);
@@ -418,9 +419,9 @@ struct TangentBackward final : Remaker {
     out[kX] = fresh(input);
     out[kAlong] = fresh(input);
     if (task_should_compute_output(kAdd)) out[kAdd] = gate == Gate::kOpen ? u : fresh(input);
-    t.dx = out[kX].data_ptr();
-    t.dalong = out[kAlong].data_ptr();
-    t.dadd = out[kAdd].defined() && gate != Gate::kOpen ? out[kAdd].data_ptr() : nullptr;
+    t.dx = host(out[kX]);
+    t.dalong = host(out[kAlong]);
+    t.dadd = out[kAdd].defined() && gate != Gate::kOpen ? host(out[kAdd]) : nullptr;
     p.back([&](int64_t begin, int64_t end) { norm::kernels().curve(t, begin, end); });
     return out;
   }
@@ -435,7 +436,7 @@ Tensor fused_tangent(Tensor along, Tensor add, const Point& at) {
   norm::Tensors t = tensors(p, at.x, {}, Gate::kOpen);
   Tiles tiles(p, 3);
   tile(tiles, t, s, at.w, {});
-  t.dy = along.data_ptr();
+  t.dy = host(along);
   Partial part(p);
   part.run(norm::kernels().reduce, t);
   const norm::Sums total = part.total();

@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "call.h"
+#include "host.h"
 #include "node.h"
 #include "pool_kernel.h"
 
@@ -67,8 +68,7 @@ Tensor scatter(Tensor dy, const Tensor& choice, const Windows& g) {
   POOL_TYPES(dy.scalar_type(), [&] {
     at::parallel_for(0, g.n * g.h, 1, [&](int64_t begin, int64_t end) {
       std::vector<Sum<scalar_t>> sum(g.c);
-      pool::scatter(g, dy.data_ptr<scalar_t>(), choice.data_ptr<uint8_t>(), dx.data_ptr<scalar_t>(), sum.data(), begin,
-                    end);
+      pool::scatter(g, host<scalar_t>(dy), host<uint8_t>(choice), host<scalar_t>(dx), sum.data(), begin, end);
     });
   });
   return recorded(dx, dy, [=](const Tensor& d) { return gather(d, choice, g); });
@@ -80,8 +80,7 @@ Tensor gather(Tensor x, const Tensor& choice, const Windows& g) {
   POOL_TYPES(x.scalar_type(), [&] {
     at::parallel_for(0, g.n * g.oh, 1, [&](int64_t begin, int64_t end) {
       std::vector<Sum<scalar_t>> taken(g.c);
-      pool::gather(g, x.data_ptr<scalar_t>(), choice.data_ptr<uint8_t>(), y.data_ptr<scalar_t>(), taken.data(), begin,
-                   end);
+      pool::gather(g, host<scalar_t>(x), host<uint8_t>(choice), host<scalar_t>(y), taken.data(), begin, end);
     });
   });
   return recorded(y, x, [=](const Tensor& d) { return scatter(d, choice, g); });
@@ -93,8 +92,7 @@ std::pair<Tensor, Tensor> maximum(Tensor x, const Windows& g) {
   POOL_TYPES(x.scalar_type(), [&] {
     at::parallel_for(0, g.n * g.oh, 1, [&](int64_t begin, int64_t end) {
       std::vector<Sum<scalar_t>> best(g.c);
-      pool::maximum(g, x.data_ptr<scalar_t>(), y.data_ptr<scalar_t>(), choice.data_ptr<uint8_t>(), best.data(), begin,
-                    end);
+      pool::maximum(g, host<scalar_t>(x), host<scalar_t>(y), host<uint8_t>(choice), best.data(), begin, end);
     });
   });
   return {recorded(y, x, [=](const Tensor& d) { return scatter(d, choice, g); }), choice};
@@ -108,7 +106,7 @@ Tensor spread(Tensor dy, const Cells& g) {
   POOL_TYPES(dy.scalar_type(), [&] {
     at::parallel_for(0, g.n * g.side, 1, [&](int64_t begin, int64_t end) {
       std::vector<scalar_t> line(g.c);
-      pool::spread(g, dy.data_ptr<scalar_t>(), dx.data_ptr<scalar_t>(), line.data(), begin, end);
+      pool::spread(g, host<scalar_t>(dy), host<scalar_t>(dx), line.data(), begin, end);
     });
   });
   return recorded(dx, dy, [=](const Tensor& d) { return mean(d, g); });
@@ -120,7 +118,7 @@ Tensor mean(Tensor x, const Cells& g) {
   POOL_TYPES(x.scalar_type(), [&] {
     at::parallel_for(0, g.n * g.side, 1, [&](int64_t begin, int64_t end) {
       std::vector<Sum<scalar_t>> sum(g.c);
-      pool::mean(g, x.data_ptr<scalar_t>(), y.data_ptr<scalar_t>(), sum.data(), begin, end);
+      pool::mean(g, host<scalar_t>(x), host<scalar_t>(y), sum.data(), begin, end);
     });
   });
   return recorded(y, x, [=](const Tensor& d) { return spread(d, g); });

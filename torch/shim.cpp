@@ -11,6 +11,7 @@
 #include "call.h"
 #include "conv.h"
 #include "device.h"
+#include "host.h"
 
 namespace {
 
@@ -143,7 +144,7 @@ char* lt_from_data(int device, int dtype, const int64_t* sizes, int dim, const v
   return call(false, [&] {
     auto t = at::empty(at::IntArrayRef(sizes, dim), options(0, dtype).pinned_memory(device > 0));
     TORCH_CHECK(t.nbytes() == nbytes, "from data: ", nbytes, " bytes given, the shape needs ", t.nbytes());
-    std::memcpy(t.data_ptr(), data, nbytes);
+    std::memcpy(host(t), data, nbytes);
     *out = wrap(upload(t, device_of(device)));
   });
 }
@@ -152,7 +153,7 @@ namespace {
 // Into memory that a device can copy from on its own. Where none can, that is ordinary memory.
 Tensor staged(const void* data, int64_t bytes, at::Device to) {
   auto t = at::empty({bytes}, at::TensorOptions(at::kByte).pinned_memory(to.is_cuda()));
-  std::memcpy(t.data_ptr(), data, bytes);
+  std::memcpy(host(t), data, bytes);
   return t;
 }
 
@@ -184,7 +185,7 @@ char* lt_from_images(int device, int dtype, const uint8_t* pixels, int64_t n, in
     for (int v = 0; v < 256; v++)
       for (int64_t k = 0; k < c; k++) table[v * c + k] = (static_cast<float>(v) / 255.0f - mean[k]) / std_[k];
     auto t = at::empty({n, c, h, w}, options(0, 0).memory_format(at::MemoryFormat::ChannelsLast));
-    float* dst = t.data_ptr<float>();
+    float* dst = host<float>(t);
     at::parallel_for(0, n * h * w, 1 << 14, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; i++)
         for (int64_t k = 0; k < c; k++) dst[i * c + k] = table[pixels[i * c + k] * c + k];
@@ -196,7 +197,7 @@ char* lt_to_data(lt_tensor t, void* data, size_t nbytes) {
   return call(false, [&] {
     auto c = T(t).detach().to(at::kCPU).contiguous();
     TORCH_CHECK(c.nbytes() == nbytes, "to data: room for ", nbytes, " bytes, the tensor has ", c.nbytes());
-    std::memcpy(data, c.data_ptr(), nbytes);
+    std::memcpy(data, host(c), nbytes);
   });
 }
 char* lt_item(lt_tensor t, double* out) {

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "call.h"
+#include "host.h"
 #include "node.h"
 #include "remake.h"
 
@@ -115,8 +116,8 @@ Tensor move(Tensor x, const Plan& p, bool back) {
   Tensor y = at::empty({n, rows, c}, x.options().requires_grad(false));
   if (x.device().is_cpu()) {
     const size_t bytes = c * x.element_size();
-    const char* src = static_cast<const char*>(x.data_ptr());
-    char* dst = static_cast<char*>(y.data_ptr());
+    const char* src = static_cast<const char*>(host(x));
+    char* dst = static_cast<char*>(host(y));
     at::parallel_for(0, n * rows, 1024, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; i++) {
         const int64_t j = from[i % rows];
@@ -127,7 +128,7 @@ Tensor move(Tensor x, const Plan& p, bool back) {
   } else {
     at::AutoGradMode quiet(false);
     Tensor index = at::empty({rows}, at::kLong);
-    std::memcpy(index.data_ptr(), from.data(), rows * sizeof(int64_t));
+    std::memcpy(host(index), from.data(), rows * sizeof(int64_t));
     index = index.to(x.device());
     y = x.detach().index_select(1, index.clamp_min(0)).masked_fill_(index.lt(0).view({1, -1, 1}), 0);
   }
