@@ -8,16 +8,16 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/model"
+	"github.com/locus-learn/locus/plan"
 	"github.com/locus-learn/locus/torch"
-	"github.com/locus-learn/locus/train"
 )
 
-// Options say what is measured. The rest of a recipe, heads for instance, comes from the config given to [Run].
+// Options say what is measured. The rest, heads for instance, comes from the spec given to [Run].
 type Options struct {
 	Methods []string // in the order of the rows
-	Image   int      // side of the square input, 3 channels
-	Classes int
+	Batch   int
+	LR      float64
 	Steps   int // counted steps of each method; in a pipeline, turns of several steps
 	Warmup  int // the same before, not counted
 }
@@ -46,7 +46,7 @@ type Result struct {
 // Run measures every method on the same synthetic batch. Methods take turns step by step, so that a drift of the
 // machine's speed meets all alike; each has its memory measured alone, before. When ctx ends, so does Run, after the
 // step under way.
-func Run(ctx context.Context, c train.Config, o Options) ([]Result, error) {
+func Run(ctx context.Context, spec model.Spec, o Options) ([]Result, error) {
 	defer torch.Pin()()
 	var rows []Result
 	var subjects []*subject
@@ -55,27 +55,33 @@ func Run(ctx context.Context, c train.Config, o Options) ([]Result, error) {
 			s.model.Free()
 		}
 	}()
-	cut := map[string]train.Config{}   // by method: automatic cuts are chosen once
+	var specs []model.Spec             // one a method: automatic cuts are chosen once
 	for _, method := range o.Methods { // so that a mistake does not wait for the measuring of other methods
-		m, err := build(c, o, method)
+		of := spec
+		of.Method.Name = method
+		of, err := plan.Settle(of, o.Batch)
 		if err != nil {
 			return nil, err
 		}
-		cut[method] = m.Config
+		m, err := model.New(of)
+		if err != nil {
+			return nil, err
+		}
 		m.Free()
+		specs = append(specs, of)
 	}
-	for _, method := range o.Methods {
+	for _, of := range specs {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		row, err := measureMemory(cut[method], o, method)
+		row, err := measureMemory(of, o)
 		if err != nil {
 			return nil, err
 		}
 		rows = append(rows, row)
 	}
-	for _, method := range o.Methods {
-		m, err := build(cut[method], o, method)
+	for _, of := range specs {
+		m, err := model.New(of)
 		if err != nil {
 			return nil, err
 		}
@@ -86,7 +92,7 @@ func Run(ctx context.Context, c train.Config, o Options) ([]Result, error) {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			took, err := s.train(c, o)
+			took, err := s.train(o)
 			if err != nil {
 				return nil, err
 			}
@@ -99,20 +105,15 @@ func Run(ctx context.Context, c train.Config, o Options) ([]Result, error) {
 		slices.Sort(s.times)
 		r := &rows[i]
 		r.StepSeconds, r.StepSecondsMin, r.StepSecondsMax = s.times[len(s.times)/2], s.times[0], s.times[len(s.times)-1]
-		r.ImagesPerSecond = float64(c.Data.Batch) / r.StepSeconds
+		r.ImagesPerSecond = float64(o.Batch) / r.StepSeconds
 	}
 	return rows, nil
 }
 
-func build(c train.Config, o Options, method string) (*train.Model, error) {
-	c.Method.Name = method
-	return train.NewModel(c, train.Images{Shape: nn.Shape{C: 3, H: o.Image, W: o.Image}, Classes: o.Classes}, false)
-}
-
 // measureMemory takes two steps with nothing else alive and reads the meter on the second, when all state exists.
-func measureMemory(c train.Config, o Options, method string) (Result, error) {
+func measureMemory(spec model.Spec, o Options) (Result, error) {
 	before := torch.LiveBytes()
-	m, err := build(c, o, method)
+	m, err := model.New(spec)
 	if err != nil {
 		return Result{}, err
 	}
@@ -120,17 +121,26 @@ func measureMemory(c train.Config, o Options, method string) (Result, error) {
 	s := &subject{model: m}
 	for range 2 {
 		torch.ResetPeak()
-		if _, err := s.train(c, o); err != nil {
+		if _, err := s.train(o); err != nil {
 			return Result{}, err
 		}
 	}
 	r := Result{
-		Method: method, Model: c.Model.Name, Modules: len(m.Learner.Modules()), Pipeline: c.Method.Pipeline, Cuts: append([]string{}, m.Cuts()...), Batch: c.Data.Batch,
-		Image: o.Image, Precision: c.Precision, Threads: torch.Threads(),
+		Method: spec.Method.Name, Model: spec.Net.Name, Modules: len(m.Modules()), Pipeline: spec.Method.Pipeline,
+		Cuts: append([]string{}, m.Cuts()...), Batch: o.Batch, Image: spec.Input.Shape.H,
+		Precision: precision(spec.DType), Threads: torch.Threads(),
 		PeakBytes: torch.PeakBytes() - before, RestingBytes: m.RestingBytes(), PeakRSS: peakRSS(),
 	}
 	r.ActivationBytes = r.PeakBytes - r.RestingBytes
 	return r, nil
+}
+
+// precision is what a recipe calls the type of activations.
+func precision(dtype torch.DType) string {
+	if dtype == torch.BFloat16 {
+		return "bf16"
+	}
+	return "fp32"
 }
 
 // peakRSS returns the process's highest resident size, or 0 where the system does not tell.

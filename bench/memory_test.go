@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/locus-learn/locus/bench"
+	"github.com/locus-learn/locus/model"
+	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
 	"github.com/locus-learn/locus/train"
 )
@@ -17,7 +19,8 @@ func activations(t *testing.T, methods []string, sets ...string) map[string]floa
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := bench.Run(context.Background(), c, bench.Options{Methods: methods, Image: 32, Classes: 10, Steps: 1})
+	spec := c.Spec(model.Input{Shape: nn.Shape{C: 3, H: 32, W: 32}, Classes: 10})
+	rows, err := bench.Run(context.Background(), spec, bench.Options{Methods: methods, Batch: c.Data.Batch, LR: c.Optim.LR, Steps: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

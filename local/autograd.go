@@ -24,6 +24,9 @@ func (c Classify) Loss(p *nn.Pass, m *Module, xk torch.Tensor, in Signal) torch.
 // Tangents says that the loss has a derivative for [nn.Pass.Along].
 func (Classify) Tangents() bool { return true }
 
+// SoftTargets says that labels may be soft.
+func (Classify) SoftTargets() bool { return true }
+
 // float returns x in float32 or better. It consumes x.
 func float(p *nn.Pass, x torch.Tensor) torch.Tensor {
 	if x.DType() != torch.BFloat16 {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/method"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/nn/nntest"
 	"github.com/locus-learn/locus/torch"
@@ -14,9 +15,9 @@ import (
 )
 
 // twinned composes a method of two views over a network whose projectors have these widths.
-func twinned(t testing.TB, net zoo.Options, o local.Options, dtype torch.DType, widths ...int) *local.Chain {
+func twinned(t testing.TB, net zoo.Options, o method.Options, dtype torch.DType, widths ...int) *local.Chain {
 	t.Helper()
-	method, o, err := local.Lookup(o)
+	method, o, err := method.Lookup(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +56,7 @@ func TestBarlowStepsAgreeWithPyTorch(t *testing.T) {
 			s := torch.NewScope(torch.NoGrad)
 			defer s.Close()
 			g := nntest.Open(t, s, "testdata/twins.safetensors")
-			o := local.Options{Name: tt.method, Modules: 3, Redundancy: 0.0051, Lambda: 300, Reduction: "batch", Normalize: true, Gradient: tt.gradient}
+			o := method.Options{Name: tt.method, Modules: 3, Redundancy: 0.0051, Lambda: 300, Reduction: "batch", Normalize: true, Gradient: tt.gradient}
 			c := twinned(t, zoo.Options{Name: "resnet32", Depth: 8, Width: 16}, o, torch.Float64, 12, 20, 20, 14)
 			for _, m := range c.Modules() {
 				nntest.Fill(m.Params)
@@ -82,7 +83,7 @@ func TestBarlowStepsAgreeWithPyTorch(t *testing.T) {
 
 // Without it the agreement above could be that of a term too small to matter.
 func TestReconciledTwinsMatter(t *testing.T) {
-	o := local.Options{Name: "barlow-sgr", Modules: 3, Redundancy: 0.0051, Lambda: 300, Reduction: "batch", Normalize: true}
+	o := method.Options{Name: "barlow-sgr", Modules: 3, Redundancy: 0.0051, Lambda: 300, Reduction: "batch", Normalize: true}
 	var ends []state
 	var c *local.Chain
 	for _, o.Lambda = range []float64{0, 300} {
@@ -113,7 +114,7 @@ func twoViews(dtype torch.DType, n, side int64, seed uint64) (x, y torch.Tensor)
 
 // Images in one view are refused, and cost no memory.
 func TestOneViewIsRefused(t *testing.T) {
-	c := twinned(t, resnet, local.Options{Name: "barlow", Modules: 1}, torch.Float32, 12, 20, 20)
+	c := twinned(t, resnet, method.Options{Name: "barlow", Modules: 1}, torch.Float32, 12, 20, 20)
 	nothingLeft(t, func() {
 		x, y := randomBatch(torch.Float32, 1)
 		if _, err := c.Step(x, y, local.Tick{LR: 0.1}); err == nil {
@@ -124,7 +125,7 @@ func TestOneViewIsRefused(t *testing.T) {
 
 // Each view is normalised by itself: exchanging the views changes no gradient, while mixing the samples of both would.
 func TestViewsAreNormalisedByThemselves(t *testing.T) {
-	o := local.Options{Name: "barlow-blockwise", Modules: 3, Redundancy: 0.0051}
+	o := method.Options{Name: "barlow-blockwise", Modules: 3, Redundancy: 0.0051}
 	after := func(order ...int64) []float64 {
 		c := twinned(t, resnet, o, torch.Float64, 12, 20, 20)
 		before := stateOf(c.Modules()...)
@@ -149,7 +150,7 @@ func TestViewsAreNormalisedByThemselves(t *testing.T) {
 // Noise falls on inputs of modules behind the first, anew at every step and the same in all passes of a step.
 func TestBlockwiseNoise(t *testing.T) {
 	run := func(noise float64, step int, sgr bool) []state {
-		o := local.Options{Name: "barlow-blockwise", Modules: 3, Redundancy: 0.0051, Noise: noise, SGR: sgr, Lambda: 300, Reduction: "batch", Normalize: true}
+		o := method.Options{Name: "barlow-blockwise", Modules: 3, Redundancy: 0.0051, Noise: noise, SGR: sgr, Lambda: 300, Reduction: "batch", Normalize: true}
 		c := twinned(t, resnet, o, torch.Float64, 12, 20, 20)
 		x, y := twoViews(torch.Float64, batch, 8, 3)
 		if _, err := c.Step(x, y, local.Tick{Step: step, LR: 0.1}); err != nil {
@@ -188,7 +189,7 @@ func TestBlockwiseNoise(t *testing.T) {
 
 // Of a part of the batch, both views of the same samples are taken.
 func TestFractionOfTwoViews(t *testing.T) {
-	o := local.Options{Name: "barlow-sgr", Modules: 3, Redundancy: 0.0051, Lambda: 5, Reduction: "batch", Normalize: true, Fraction: 0.5}
+	o := method.Options{Name: "barlow-sgr", Modules: 3, Redundancy: 0.0051, Lambda: 5, Reduction: "batch", Normalize: true, Fraction: 0.5}
 	c := twinned(t, resnet, o, torch.Float32, 12, 20, 20)
 	nothingLeft(t, func() {
 		x, y := twoViews(torch.Float32, batch, 8, 3)
@@ -215,7 +216,7 @@ func TestBlockwisePeakIsThatOfTheLargestModule(t *testing.T) {
 	}
 	const n, side = 16, 32
 	whole := func(name string, modules int) (*local.Chain, int64) {
-		c := twinned(t, net, local.Options{Name: name, Modules: modules, Redundancy: 0.0051, Noise: 0.25}, torch.Float32, 16, 32, 32)
+		c := twinned(t, net, method.Options{Name: name, Modules: modules, Redundancy: 0.0051, Noise: 0.25}, torch.Float32, 16, 32, 32)
 		return c, peak(func() {
 			x, y := twoViews(torch.Float32, n, side, 1)
 			if _, err := c.Step(x, y, local.Tick{LR: 0.01}); err != nil {
@@ -253,7 +254,7 @@ func TestBlockwisePeakIsThatOfTheLargestModule(t *testing.T) {
 // Checkpoints change memory, not results, on two views as well.
 func TestCheckpointedTwins(t *testing.T) {
 	run := func(checkpoint string) state {
-		o := local.Options{Name: "barlow-sgr", Modules: 2, Redundancy: 0.0051, Lambda: 5, Reduction: "batch", Normalize: true, Checkpoint: checkpoint}
+		o := method.Options{Name: "barlow-sgr", Modules: 2, Redundancy: 0.0051, Lambda: 5, Reduction: "batch", Normalize: true, Checkpoint: checkpoint}
 		c := twinned(t, resnet, o, torch.Float64, 12, 20, 20)
 		x, y := twoViews(torch.Float64, batch, 8, 3)
 		if _, err := c.Step(x, y, local.Tick{LR: 0.1}); err != nil {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/method"
 	"github.com/locus-learn/locus/torch"
 	"github.com/locus-learn/locus/zoo"
 )
@@ -13,7 +14,7 @@ import (
 // back-propagation has needed less.
 func TestCheckpointsChangeMemoryOnly(t *testing.T) {
 	net := zoo.Options{Name: "resnet32", Depth: 20, Width: 16}
-	for _, o := range []local.Options{
+	for _, o := range []method.Options{
 		{Name: "bp", Modules: 1},
 		{Name: "layerwise", Modules: 2},
 		{Name: "sgr", Modules: 2, Lambda: 1, Reduction: "batch", Normalize: true, Gradient: "directional"},

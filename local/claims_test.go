@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/method"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
 )
@@ -16,8 +17,8 @@ import (
 func TestFeedbackOfTheWeightsIsBackPropagation(t *testing.T) {
 	for _, net := range []string{"plain7", "resnet32", "conv32", "mlp", "vit"} {
 		t.Run(net, func(t *testing.T) {
-			bp := unitChain(t, local.Options{Name: "bp"}, net, torch.Float32)
-			fa := unitChain(t, local.Options{Name: "fa"}, net, torch.Float32)
+			bp := unitChain(t, method.Options{Name: "bp"}, net, torch.Float32)
+			fa := unitChain(t, method.Options{Name: "fa"}, net, torch.Float32)
 			feedback := fa.Modules()[0].Aux.(*nn.Feedback)
 			align := func() {
 				for _, p := range fa.Modules()[0].Params {
@@ -47,8 +48,8 @@ func TestFeedbackOfTheWeightsIsBackPropagation(t *testing.T) {
 
 // Without the weights' help gradients are others', but for the last layer's.
 func TestFeedbackMatters(t *testing.T) {
-	bp := unitChain(t, local.Options{Name: "bp"}, "plain7", torch.Float32)
-	fa := unitChain(t, local.Options{Name: "fa"}, "plain7", torch.Float32)
+	bp := unitChain(t, method.Options{Name: "bp"}, "plain7", torch.Float32)
+	fa := unitChain(t, method.Options{Name: "fa"}, "plain7", torch.Float32)
 	train(t, bp, 1)
 	train(t, fa, 1)
 	got, want := stateOf(fa.Modules()...), stateOf(bp.Modules()...)
@@ -63,8 +64,8 @@ func TestFeedbackMatters(t *testing.T) {
 func TestEq35IsAPartOfTheGradient(t *testing.T) {
 	for _, net := range []string{"plain7", "mlp"} {
 		term := func(gradient string) [][]float64 {
-			o := local.Options{Name: "etf-sgr", Gradient: gradient, Reduction: "sum", Lambda: 1}
-			with, without := unitChain(t, o, net, torch.Float64), unitChain(t, local.Options{Name: "etf"}, net, torch.Float64)
+			o := method.Options{Name: "etf-sgr", Gradient: gradient, Reduction: "sum", Lambda: 1}
+			with, without := unitChain(t, o, net, torch.Float64), unitChain(t, method.Options{Name: "etf"}, net, torch.Float64)
 			train(t, with, 1)
 			train(t, without, 1)
 			a, b := stateOf(with.Modules()...), stateOf(without.Modules()...)
@@ -88,8 +89,8 @@ func TestEq35IsAPartOfTheGradient(t *testing.T) {
 
 // In closed form, too, no λ is no term, and pipelines compute what lock-step does.
 func TestClosedFormsCompose(t *testing.T) {
-	etf := unitChain(t, local.Options{Name: "etf"}, "plain7", torch.Float32)
-	zero := unitChain(t, local.Options{Name: "etf-sgr", Reduction: "batch", Normalize: true}, "plain7", torch.Float32)
+	etf := unitChain(t, method.Options{Name: "etf"}, "plain7", torch.Float32)
+	zero := unitChain(t, method.Options{Name: "etf-sgr", Reduction: "batch", Normalize: true}, "plain7", torch.Float32)
 	stats := train(t, zero, 3)
 	train(t, etf, 3)
 	if !reflect.DeepEqual(stateOf(etf.Modules()...), stateOf(zero.Modules()...)) {
@@ -98,7 +99,7 @@ func TestClosedFormsCompose(t *testing.T) {
 	if last := stats[len(stats)-1]; math.IsNaN(last.Cos) {
 		t.Error("λ = 0 measures nothing")
 	}
-	o := local.Options{Name: "etf-sgr", Reduction: "batch", Normalize: true, Lambda: 0.1}
+	o := method.Options{Name: "etf-sgr", Reduction: "batch", Normalize: true, Lambda: 0.1}
 	torch.SetThreads(1)
 	defer torch.SetThreads(0)
 	alone, worked := unitChain(t, o, "plain7", torch.Float32), unitChain(t, o, "plain7", torch.Float32)
@@ -116,7 +117,7 @@ func TestClosedFormsCompose(t *testing.T) {
 func TestUnitMethodsInBFloat16(t *testing.T) {
 	for _, name := range []string{"etf", "etf-sgr", "etf-reforward", "fa", "dfa", "drtp", "pepita"} {
 		t.Run(name, func(t *testing.T) {
-			o := local.Options{Name: name, Reduction: "batch", Normalize: true, Lambda: 0.1, Feedback: 1}
+			o := method.Options{Name: name, Reduction: "batch", Normalize: true, Lambda: 0.1, Feedback: 1}
 			c := unitChain(t, o, "conv32", torch.BFloat16)
 			nothingLeft(t, func() { train(t, c, 2) })
 		})
@@ -126,7 +127,7 @@ func TestUnitMethodsInBFloat16(t *testing.T) {
 // Where modules wait for the network's error, or there is one module alone, batches cannot be in flight beside each other.
 func TestPipelinesThatWaitAreRefused(t *testing.T) {
 	for name, refused := range map[string]bool{"dfa": true, "pepita": true, "fa": true, "drtp": false, "etf": false, "etf-sgr": false} {
-		_, _, err := local.Lookup(local.Options{Name: name, Pipeline: 2, Modules: 1})
+		_, _, err := method.Lookup(method.Options{Name: name, Pipeline: 2, Modules: 1})
 		if (err != nil) != refused {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -141,7 +142,7 @@ func TestGradientOptionsBelongToMethods(t *testing.T) {
 		{"sgr", "auto", true}, {"sgr", "double", true}, {"sgr", "paper", false}, {"etf-sgr", "auto", true},
 		{"etf-sgr", "paper", true}, {"etf-sgr", "directional", false}, {"layerwise", "exact", false},
 	} {
-		if _, _, err := local.Lookup(local.Options{Name: tt.name, Modules: 3, Gradient: tt.gradient}); (err == nil) != tt.fits {
+		if _, _, err := method.Lookup(method.Options{Name: tt.name, Modules: 3, Gradient: tt.gradient}); (err == nil) != tt.fits {
 			t.Errorf("%s with %s: %v", tt.name, tt.gradient, err)
 		}
 	}

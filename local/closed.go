@@ -1,7 +1,6 @@
 package local
 
 import (
-	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
 )
@@ -70,35 +69,4 @@ func (c *closedForm) learnHead(delta, h torch.Tensor) []torch.Tensor {
 	d := c.Cast(delta, h.DType())
 	defer d.Free()
 	return nn.ToWeights(c.Pass, c.head.Linear, d, h)
-}
-
-// fitsUnits refuses networks of which a block is more than one weight layer with its nonlinearity.
-func fitsUnits(method string) func([]nn.Block, nn.Layer) error {
-	return func(blocks []nn.Block, _ nn.Layer) error {
-		for _, b := range blocks {
-			if _, ok := b.Layer.(*nn.Unit); !ok {
-				return fault.New("method.name is %s: needs blocks of one linear layer or convolution with its nonlinearity, block %s is more than that; fits plain7, mlp, conv32, conv32_relu", method, b.Name)
-			}
-		}
-		return nil
-	}
-}
-
-// fitsReadout refuses what fitsUnits does, and classifiers of more than one layer.
-func fitsReadout(method string) func([]nn.Block, nn.Layer) error {
-	units := fitsUnits(method)
-	return func(blocks []nn.Block, classifier nn.Layer) error {
-		if err := units(blocks, classifier); err != nil {
-			return err
-		}
-		if _, ok := nn.AsReadout(classifier); !ok {
-			return fault.New("method.name is %s: needs a classifier of one linear layer; fits plain7, mlp, conv32, conv32_relu", method)
-		}
-		return nil
-	}
-}
-
-// backpropFree are the claims of methods in which no gradient flows back through a layer.
-func backpropFree(locking Extent, trains string) Claims {
-	return Claims{Backward: Never, Locking: locking, Transport: Never, Trains: trains}
 }

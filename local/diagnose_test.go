@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/method"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/nn/nntest"
 	"github.com/locus-learn/locus/torch"
@@ -111,7 +112,7 @@ func TestDiagnosisAgainstTheUncutNetwork(t *testing.T) {
 
 // The bound must be that of the Jacobian itself: built row by row for a small net, its norm by another iteration.
 func TestBoundHasTheJacobiansNorm(t *testing.T) {
-	c := chain(t, mlp, local.Options{Name: "layerwise", Modules: 2}, torch.Float64)
+	c := chain(t, mlp, method.Options{Name: "layerwise", Modules: 2}, torch.Float64)
 	held := batchOf(c, 60)
 	m := c.Modules()[0]
 	s := torch.NewScope(torch.Grad)
@@ -168,7 +169,7 @@ func spectralNorm(rows [][]float64) (sigma float64) {
 
 // ΔL_k by running everything again: module k of before the step behind the modules of after it.
 func TestShiftIsTheLossOnTheUpdatedInput(t *testing.T) {
-	o := local.Options{Name: "layerwise", Modules: 3}
+	o := method.Options{Name: "layerwise", Modules: 3}
 	old, c := chain(t, resnet, o, torch.Float64), chain(t, resnet, o, torch.Float64)
 	train(t, old, 2)
 	train(t, c, 2)
@@ -201,7 +202,7 @@ func TestShiftIsTheLossOnTheUpdatedInput(t *testing.T) {
 
 // Global back-propagation has nothing to reconcile.
 func TestNoEpsilonInOneModule(t *testing.T) {
-	c := chain(t, resnet, local.Options{Name: "bp", Modules: 1}, torch.Float32)
+	c := chain(t, resnet, method.Options{Name: "bp", Modules: 1}, torch.Float32)
 	d := probed(t, c, 0.1)
 	if d.Epsilon[0] > 1e-6*d.GlobalNorm[0] || !near(d.GlobalCos[0], 1, 1e-6) || !(d.GlobalNorm[0] > 0) {
 		t.Errorf("‖ε‖ = %v of %v, cosine %v", d.Epsilon[0], d.GlobalNorm[0], d.GlobalCos[0])
@@ -210,7 +211,7 @@ func TestNoEpsilonInOneModule(t *testing.T) {
 
 // Within-class scatter by distances between pairs, which need no means.
 func TestSeparability(t *testing.T) {
-	c := chain(t, resnet, local.Options{Name: "layerwise", Modules: 3}, torch.Float64)
+	c := chain(t, resnet, method.Options{Name: "layerwise", Modules: 3}, torch.Float64)
 	held := batchOf(c, 60)
 	defer held.Free()
 	labels := held.Y.Float64s()
@@ -250,23 +251,23 @@ func TestSeparability(t *testing.T) {
 
 // Every method can be probed; a probe changes nothing, finds the same again and leaves no tensor.
 func TestProbeLeavesNoTrace(t *testing.T) {
-	for _, method := range local.Methods() {
-		t.Run(method.Name, func(t *testing.T) {
-			o := local.Options{Name: method.Name, Modules: 3, Lambda: 1, Reduction: "batch", Normalize: true, Gradient: "auto", Every: 1, Feedback: 1, OutputError: "second"}
+	for _, how := range method.All() {
+		t.Run(how.Name, func(t *testing.T) {
+			o := method.Options{Name: how.Name, Modules: 3, Lambda: 1, Reduction: "batch", Normalize: true, Gradient: "auto", Every: 1, Feedback: 1, OutputError: "second"}
 			net := resnet
-			if rule, _ := method.Compose(o); rule.Views > 1 {
+			if rule, _ := how.Compose(o); rule.Views > 1 {
 				t.Skip("learns without labels: train refuses to diagnose it")
 			}
-			if method.Cut == local.Everywhere {
+			if how.Cut == method.Everywhere {
 				net = zoo.Options{Name: "plain7", Depth: 4, Width: 4}
 			}
-			method, o, err := local.Lookup(o)
+			how, o, err := method.Lookup(o)
 			if err != nil {
 				t.Fatal(err)
 			}
 			make := func() *local.Chain {
 				head := zoo.HeadOptions{Name: "conv", Width: 8}
-				return compose(assemble(t, net, method, o.Modules, head), method, o, torch.Float32)
+				return compose(assemble(t, net, how, o.Modules, head), how, o, torch.Float32)
 			}
 			plain, c := make(), make()
 			train(t, plain, 2)
@@ -287,7 +288,7 @@ func TestProbeLeavesNoTrace(t *testing.T) {
 			if math.IsNaN(d.Loss[last]) || math.IsNaN(d.GlobalCos[0]) || math.IsNaN(d.Within[0]) {
 				t.Errorf("not measured: %+v", d)
 			}
-			if own := method.Claims.Descends && last > 0; own && (math.IsNaN(d.Shift[last]) || math.IsNaN(d.Cos[last]) || d.Gap[0] > d.Bound[0]*1.001) {
+			if own := how.Claims.Descends && last > 0; own && (math.IsNaN(d.Shift[last]) || math.IsNaN(d.Cos[last]) || d.Gap[0] > d.Bound[0]*1.001) {
 				t.Errorf("a method of local losses: %+v", d)
 			}
 		})

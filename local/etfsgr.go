@@ -5,19 +5,6 @@ import (
 	"github.com/locus-learn/locus/torch"
 )
 
-// etfSGR is etf with successive gradient reconciliation, in closed form, too (Appendix D).
-var etfSGR = Method{
-	Name: "etf-sgr", Doc: "etf with successive gradient reconciliation in closed form; method.gradient exact, or paper for Eq. 35 as printed",
-	Claims: descends(backpropFree(Never, "all layers on each batch")),
-	Cut:    Everywhere, Head: "etf", LastHead: true, Fits: fitsUnits("etf-sgr"),
-	GradientOptions: []string{"exact", "paper"},
-	Compose: func(o Options) (Rule, Schedule) {
-		form := ClosedForm{Smoothing: o.Smoothing}
-		term := &ClosedReconcile{Reconcile: o.Reconcile(), Form: form, Exact: o.Gradient != "paper"}
-		return Rule{Objective: o.classify(), Term: term, Credit: form, Closed: true}, Together{}
-	},
-}
-
 // ClosedReconcile is [Reconcile]'s term for units with fixed heads, by formulas. With v = ∂(λS)/∂δ_x held constant, u = W v
 // and ⟨δ_x, v⟩ = ⟨δ_y ⊙ σ′, u⟩, the term's gradient is a sum of three parts:
 //

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/method"
 	"github.com/locus-learn/locus/nn/nntest"
 	"github.com/locus-learn/locus/torch"
 )
@@ -13,7 +14,7 @@ import (
 // A variant is one training of steps.py.
 type variant struct {
 	file, name string
-	o          local.Options
+	o          method.Options
 }
 
 func (v variant) String() string { return v.file + " " + v.name }
@@ -21,8 +22,8 @@ func (v variant) String() string { return v.file + " " + v.name }
 // plain are the methods without a term.
 func plain() []variant {
 	return []variant{
-		{"plain", "bp", local.Options{Name: "bp"}},
-		{"plain", "layerwise", local.Options{Name: "layerwise", Modules: 3}},
+		{"plain", "bp", method.Options{Name: "bp"}},
+		{"plain", "layerwise", method.Options{Name: "layerwise", Modules: 3}},
 	}
 }
 
@@ -50,7 +51,7 @@ type run struct {
 }
 
 // replay trains a variant from the start that steps.py had. change may be nil.
-func replay(t *testing.T, s *torch.Scope, v variant, dtype torch.DType, change func(*local.Options)) *run {
+func replay(t *testing.T, s *torch.Scope, v variant, dtype torch.DType, change func(*method.Options)) *run {
 	t.Helper()
 	r := begin(t, s, v, dtype, change)
 	r.step(t)
@@ -58,7 +59,7 @@ func replay(t *testing.T, s *torch.Scope, v variant, dtype torch.DType, change f
 	return r
 }
 
-func begin(t *testing.T, s *torch.Scope, v variant, dtype torch.DType, change func(*local.Options)) *run {
+func begin(t *testing.T, s *torch.Scope, v variant, dtype torch.DType, change func(*method.Options)) *run {
 	t.Helper()
 	r := &run{start: nntest.Open(t, s, "testdata/start.safetensors"), name: v.name}
 	r.want = nntest.Open(t, s, "testdata/"+v.file+".safetensors")
@@ -169,7 +170,7 @@ func TestGoldenTermsMatter(t *testing.T) {
 		t.Run(v.String(), func(t *testing.T) {
 			s := torch.NewScope(torch.NoGrad)
 			defer s.Close()
-			r := replay(t, s, v, torch.Float32, func(o *local.Options) { o.Lambda = 0 })
+			r := replay(t, s, v, torch.Float32, func(o *method.Options) { o.Lambda = 0 })
 			for k, m := range r.Modules() {
 				e := nntest.RelativeError(update(m, r.states[0], r.states[1]), update(m, r.wants[0], r.wants[1]))
 				if differs := e > 0.1; differs != (k > 0) {

@@ -1,14 +1,5 @@
 package local
 
-// greedy is greedy layer-wise training (Belilovsky et al. 2019): one module after the other, each until it is done.
-var greedy = Method{
-	Name: "greedy", Doc: "one module after the other, earlier ones frozen in evaluation mode; schedule.epochs counts for each (Belilovsky et al. 2019)",
-	Claims: Claims{Backward: Inside, Locking: Never, Transport: Inside, Descends: true, Trains: "one module after the other"},
-	Compose: func(o Options) (Rule, Schedule) {
-		return Rule{Objective: o.classify(), Term: None{}, Credit: o.credit()}, OneByOne{}
-	},
-}
-
 // OneByOne trains the modules in order, each for the same share of the training. Those before it are frozen, those
 // behind it idle.
 type OneByOne struct{}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/method"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/nn/nntest"
 	"github.com/locus-learn/locus/optim"
@@ -24,8 +25,8 @@ var (
 )
 
 // sgr returns the options of SGR on three modules. A λ of this size makes the normalised term matter in small nets.
-func sgr(gradient string) local.Options {
-	return local.Options{Name: "sgr", Modules: 3, Lambda: 5, Reduction: "batch", Normalize: true, Gradient: gradient, Every: 1}
+func sgr(gradient string) method.Options {
+	return method.Options{Name: "sgr", Modules: 3, Lambda: 5, Reduction: "batch", Normalize: true, Gradient: gradient, Every: 1}
 }
 
 func sgd(params []*nn.Param) optim.Optimizer {
@@ -39,22 +40,22 @@ func modules(t testing.TB, net zoo.Options, k int) []*local.Module {
 	if net.Name == "mlp" {
 		head.Name = "linear"
 	}
-	return assemble(t, net, local.Method{}, k, head)
+	return assemble(t, net, method.Method{}, k, head)
 }
 
 // assemble cuts a network in k modules with what a method wants in them; they are freed when the test ends.
-func assemble(t testing.TB, net zoo.Options, method local.Method, k int, head zoo.HeadOptions) []*local.Module {
+func assemble(t testing.TB, net zoo.Options, how method.Method, k int, head zoo.HeadOptions) []*local.Module {
 	t.Helper()
 	init := nn.Init{Seed: 7, Device: torch.CPU}
 	n, err := zoo.New(net, images, classes, init)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ends, err := local.Cuts(n.Blocks, n.Cuts, k, nil)
+	ends, err := method.Cuts(n.Blocks, n.Cuts, k, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	kind, err := zoo.LookupHead(cmp.Or(method.Head, head.Name), true)
+	kind, err := zoo.LookupHead(cmp.Or(how.Head, head.Name), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,20 +64,20 @@ func assemble(t testing.TB, net zoo.Options, method local.Method, k int, head zo
 	for i, end := range ends {
 		layer, last := n.Classifier, i == len(ends)-1
 		at := zoo.Cut{Net: n, Module: i + 1, Modules: len(ends), End: end}
-		if !last || method.LastHead {
+		if !last || how.LastHead {
 			if layer, err = kind.New(head, at, init); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if last && method.LastHead {
+		if last && how.LastHead {
 			nn.Free(n.Classifier.Params())
 		}
-		aux, err := zoo.NewAux(method.Aux, at, init)
+		aux, err := zoo.NewAux(how.Aux, at, init)
 		if err != nil {
 			t.Fatal(err)
 		}
 		m := local.NewModule(i+1, last, n.Blocks[from:end], layer, aux, sgd)
-		m.Embeds = kind.Embeds && (!last || method.LastHead)
+		m.Embeds = kind.Embeds && (!last || how.LastHead)
 		t.Cleanup(m.Free)
 		all = append(all, m)
 		from = end
@@ -85,9 +86,9 @@ func assemble(t testing.TB, net zoo.Options, method local.Method, k int, head zo
 }
 
 // chain composes a method over a freshly initialised network that computes in dtype.
-func chain(t testing.TB, net zoo.Options, o local.Options, dtype torch.DType) *local.Chain {
+func chain(t testing.TB, net zoo.Options, o method.Options, dtype torch.DType) *local.Chain {
 	t.Helper()
-	method, o, err := local.Lookup(o)
+	method, o, err := method.Lookup(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +96,7 @@ func chain(t testing.TB, net zoo.Options, o local.Options, dtype torch.DType) *l
 }
 
 // compose lets a method drive modules that compute in dtype.
-func compose(all []*local.Module, method local.Method, o local.Options, dtype torch.DType) *local.Chain {
+func compose(all []*local.Module, method method.Method, o method.Options, dtype torch.DType) *local.Chain {
 	if dtype == torch.Float64 {
 		for _, m := range all {
 			for _, p := range m.Params {

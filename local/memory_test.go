@@ -5,17 +5,18 @@ import (
 	"testing"
 
 	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/method"
 	"github.com/locus-learn/locus/torch"
 )
 
 func TestNoTensorOutlivesAStep(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
-		o     local.Options
+		o     method.Options
 		dtype torch.DType
 	}{
-		{"bp", local.Options{Name: "bp"}, torch.Float32},
-		{"layerwise", local.Options{Name: "layerwise", Modules: 3}, torch.Float32},
+		{"bp", method.Options{Name: "bp"}, torch.Float32},
+		{"layerwise", method.Options{Name: "layerwise", Modules: 3}, torch.Float32},
 		{"sgr directional", sgr("directional"), torch.Float32},
 		{"sgr double", sgr("double"), torch.Float32},
 		{"sgr directional in bfloat16", sgr("directional"), torch.BFloat16},

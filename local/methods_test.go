@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/method"
 	"github.com/locus-learn/locus/nn/nntest"
 	"github.com/locus-learn/locus/torch"
 	"github.com/locus-learn/locus/zoo"
@@ -33,7 +34,7 @@ func TestMethodsAgreeWithPyTorch(t *testing.T) {
 			s := torch.NewScope(torch.NoGrad)
 			defer s.Close()
 			g := nntest.Open(t, s, "testdata/methods.safetensors")
-			method, o, err := local.Lookup(local.Options{Name: tt.method, Modules: 3})
+			method, o, err := method.Lookup(method.Options{Name: tt.method, Modules: 3})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -127,7 +128,7 @@ func TestOneByOne(t *testing.T) {
 
 func TestSGROverOtherMethods(t *testing.T) {
 	for name, fits := range map[string]bool{"layerwise": true, "dgl": true, "infopro": true, "infopro-contrast": true, "reforward": true, "sgr": true, "bp": false, "greedy": false} {
-		m, o, err := local.Lookup(local.Options{Name: name, Modules: 3, SGR: true, Lambda: 2})
+		m, o, err := method.Lookup(method.Options{Name: name, Modules: 3, SGR: true, Lambda: 2})
 		if (err == nil) != fits {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -149,7 +150,7 @@ func TestCheckpointsUnderOtherMethods(t *testing.T) {
 		for _, checkpoint := range []string{"none", "blocks"} {
 			o := sgr("directional")
 			o.Name, o.SGR, o.Modules, o.Checkpoint = name, true, 2, checkpoint
-			method, o, err := local.Lookup(o)
+			method, o, err := method.Lookup(o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -172,7 +173,7 @@ func TestSGROverOtherObjectives(t *testing.T) {
 			for i, gradient := range []string{"directional", "double"} {
 				o := sgr(gradient)
 				o.Name, o.SGR = name, true
-				method, o, err := local.Lookup(o)
+				method, o, err := method.Lookup(o)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -197,7 +198,7 @@ func TestSGROverOtherObjectives(t *testing.T) {
 // composed is a method, by its name, over the small residual network in three modules.
 func composed(t *testing.T, name string) *local.Chain {
 	t.Helper()
-	method, o, err := local.Lookup(local.Options{Name: name, Modules: 3})
+	method, o, err := method.Lookup(method.Options{Name: name, Modules: 3})
 	if err != nil {
 		t.Fatal(err)
 	}

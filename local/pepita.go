@@ -7,17 +7,6 @@ import (
 	"github.com/locus-learn/locus/torch"
 )
 
-// pepita presents the error to perturb the input to modulate activity (Dellaferrera and Kreiman 2022).
-var pepita = Method{
-	Name: "pepita", Doc: "PEPITA: by the difference that a second pass makes, on the input modulated by the error (Dellaferrera and Kreiman 2022)",
-	Claims: backpropFree(Inside, "the whole network, by a second forward pass"),
-	Cut:    Everywhere, Head: "none", Aux: "modulation", Fits: fitsReadout("pepita"),
-	Compose: func(o Options) (Rule, Schedule) {
-		credit := Modulated{First: o.OutputError == "first", Scale: o.Feedback, Smoothing: o.Smoothing}
-		return Rule{Objective: o.classify(), Term: None{}, Credit: credit, Needs: Needs{Error: true}, Closed: true}, Together{}
-	},
-}
-
 // Modulated runs a unit on its input x and on what the second pass brings, x′, which is x + Scale · F e in front of the
 // first module, F being its Aux and e the network's error. With y and y′ behind the nonlinearity,
 //

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/method"
 	"github.com/locus-learn/locus/torch"
 )
 
@@ -173,14 +174,14 @@ func TestPipelineKeepsTheSchedule(t *testing.T) {
 }
 
 func TestPipelineWantsModules(t *testing.T) {
-	for _, o := range []local.Options{{Name: "bp", Modules: 3, Pipeline: 2}, {Name: "sgr", Modules: 1, Pipeline: 2}} {
-		_, _, err := local.Lookup(o)
+	for _, o := range []method.Options{{Name: "bp", Modules: 3, Pipeline: 2}, {Name: "sgr", Modules: 1, Pipeline: 2}} {
+		_, _, err := method.Lookup(o)
 		want := "method.pipeline is 2: must be 0 for a network of one module, which has nobody to work beside (method.name " + o.Name + ")"
 		if err == nil || err.Error() != want {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}
-	if _, _, err := local.Lookup(local.Options{Name: "sgr", Modules: 1, Cuts: []string{"layer1.0"}, Pipeline: 2}); err != nil {
+	if _, _, err := method.Lookup(method.Options{Name: "sgr", Modules: 1, Cuts: []string{"layer1.0"}, Pipeline: 2}); err != nil {
 		t.Error(err) // cuts win over modules
 	}
 }

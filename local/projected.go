@@ -6,28 +6,6 @@ import (
 	"github.com/locus-learn/locus/nn"
 )
 
-// dfa is direct feedback alignment (Nøkland 2016).
-var dfa = Method{
-	Name: "dfa", Doc: "direct feedback alignment: the output's error, projected to every layer by fixed random matrices (Nøkland 2016)",
-	Claims: backpropFree(Inside, "the whole network, once its error is known"),
-	Cut:    Everywhere, Head: "none", Aux: "projection", Fits: fitsReadout("dfa"),
-	Compose: func(o Options) (Rule, Schedule) {
-		credit := Projected{Scale: o.Feedback, Smoothing: o.Smoothing}
-		return Rule{Objective: o.classify(), Term: None{}, Credit: credit, Needs: Needs{Error: true}, Closed: true}, Together{}
-	},
-}
-
-// drtp is direct random target projection (Frenkel et al. 2021).
-var drtp = Method{
-	Name: "drtp", Doc: "direct random target projection: the targets, projected to every layer by fixed random matrices (Frenkel et al. 2021)",
-	Claims: backpropFree(Never, "all layers on each batch"),
-	Cut:    Everywhere, Head: "none", Aux: "projection", Fits: fitsReadout("drtp"),
-	Compose: func(o Options) (Rule, Schedule) {
-		credit := Projected{Targets: true, Scale: o.Feedback, Smoothing: o.Smoothing}
-		return Rule{Objective: o.classify(), Term: None{}, Credit: credit, Closed: true}, Together{}
-	},
-}
-
 // Projected gives a unit in place of ∂L/∂y, in front of a pool that it may have,
 //
 //	δ_y = Scale · B e/N,   or with Targets   δ_y = Scale · B t/N,

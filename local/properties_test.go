@@ -8,12 +8,13 @@ import (
 	"testing"
 
 	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/method"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
 )
 
 // sameAfter trains two compositions from the same seed and wants the same bits.
-func sameAfter(t *testing.T, steps int, a, b local.Options) {
+func sameAfter(t *testing.T, steps int, a, b method.Options) {
 	t.Helper()
 	left, right := chain(t, resnet, a, torch.Float32), chain(t, resnet, b, torch.Float32)
 	start := stateOf(left.Modules()...)
@@ -29,7 +30,7 @@ func sameAfter(t *testing.T, steps int, a, b local.Options) {
 }
 
 func TestOneModuleIsBackPropagation(t *testing.T) {
-	sameAfter(t, 3, local.Options{Name: "layerwise", Modules: 1}, local.Options{Name: "bp"})
+	sameAfter(t, 3, method.Options{Name: "layerwise", Modules: 1}, method.Options{Name: "bp"})
 }
 
 func TestLambdaZeroIsLayerwise(t *testing.T) {
@@ -37,7 +38,7 @@ func TestLambdaZeroIsLayerwise(t *testing.T) {
 		t.Run(gradient, func(t *testing.T) {
 			o := sgr(gradient)
 			o.Lambda = 0
-			sameAfter(t, 3, o, local.Options{Name: "layerwise", Modules: 3})
+			sameAfter(t, 3, o, method.Options{Name: "layerwise", Modules: 3})
 		})
 	}
 }
@@ -72,7 +73,7 @@ func clone(s *torch.Scope, in local.Signal) local.Signal {
 }
 
 // drive trains fresh modules once and returns the state of each. pass sees, and may exchange, what module k gets.
-func drive(t *testing.T, o local.Options, objective local.Objective, pass func(k int, in local.Signal) local.Signal) []state {
+func drive(t *testing.T, o method.Options, objective local.Objective, pass func(k int, in local.Signal) local.Signal) []state {
 	t.Helper()
 	c := chain(t, resnet, o, torch.Float32)
 	c.Rule.Objective = objective
@@ -94,14 +95,14 @@ func TestModulesAreIsolated(t *testing.T) {
 	raw.Normalize = false // normalised, a scaled gradient is the same gradient
 	double := raw
 	double.Gradient = "double"
-	for name, o := range map[string]local.Options{
+	for name, o := range map[string]method.Options{
 		"layerwise": {Name: "layerwise", Modules: 3}, "sgr directional": raw, "sgr double": double,
 	} {
 		t.Run(name, func(t *testing.T) { checkIsolation(t, o) })
 	}
 }
 
-func checkIsolation(t *testing.T, o local.Options) {
+func checkIsolation(t *testing.T, o method.Options) {
 	s := torch.NewScope(torch.NoGrad)
 	defer s.Close()
 	recorded := map[int]local.Signal{}
@@ -253,7 +254,7 @@ func TestRampRaisesLambda(t *testing.T) {
 			return chain(t, resnet, o, torch.Float32)
 		},
 		"etf-sgr": func(lambda, ramp float64) *local.Chain {
-			return unitChain(t, local.Options{Name: "etf-sgr", Reduction: "batch", Lambda: lambda, Ramp: ramp}, "plain7", torch.Float32)
+			return unitChain(t, method.Options{Name: "etf-sgr", Reduction: "batch", Lambda: lambda, Ramp: ramp}, "plain7", torch.Float32)
 		},
 	}
 	after := func(c *local.Chain, done float64) state {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/method"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
 	"github.com/locus-learn/locus/zoo"
@@ -30,7 +31,7 @@ func TestTermGradientOnResNet32(t *testing.T) {
 				if testing.Short() && k != 3 {
 					t.Skip("short")
 				}
-				o := local.Options{Name: "sgr", Modules: k, Lambda: 1, Reduction: "batch", Normalize: true, Every: 1}
+				o := method.Options{Name: "sgr", Modules: k, Lambda: 1, Reduction: "batch", Normalize: true, Every: 1}
 				net := zoo.Options{Name: "resnet32", Depth: 32, Width: 16}
 				o.Gradient = c.way
 				fast := chain(t, net, o, c.dtype)
@@ -57,7 +58,7 @@ func TestTermGradientInBFloat16(t *testing.T) {
 				t.Skip("short")
 			}
 			images = nn.Shape{C: 3, H: c.side, W: c.side}
-			o := local.Options{Name: "sgr", Modules: c.k, Lambda: 1, Reduction: "batch", Normalize: true, Every: 1, Gradient: "tangent"}
+			o := method.Options{Name: "sgr", Modules: c.k, Lambda: 1, Reduction: "batch", Normalize: true, Every: 1, Gradient: "tangent"}
 			net := zoo.Options{Name: "resnet32", Depth: 32, Width: 16}
 			fast := chain(t, net, o, torch.BFloat16)
 			o.Gradient = "double"

@@ -17,6 +17,13 @@ type Objective interface {
 	Loss(p *nn.Pass, m *Module, xk torch.Tensor, in Signal) torch.Tensor
 }
 
+// TakesSoftTargets reports whether an objective takes soft targets for labels: see [Signal]. One that does has a method
+// SoftTargets that returns true.
+func TakesSoftTargets(o Objective) bool {
+	soft, ok := o.(interface{ SoftTargets() bool })
+	return ok && soft.SoftTargets()
+}
+
 // Credit finds gradients of a module's objective.
 type Credit interface {
 	// Gradients runs the module on signal in under pass p. It consumes nothing.

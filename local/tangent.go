@@ -1,7 +1,6 @@
 package local
 
 import (
-	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
 )
@@ -13,24 +12,6 @@ func (t *Reconcile) Follows(r *Rule, m *Module, dtype torch.DType) bool {
 	_, autograd := r.Credit.(Autograd)
 	objective, ok := r.Objective.(interface{ Tangents() bool })
 	return wanted && autograd && ok && objective.Tangents() && nn.Tangents(m.Body, m.Head)
-}
-
-// Fits returns a fault if the rule's term is to take tangents and a module has none.
-func (r *Rule) Fits(modules []*Module) error {
-	t, ok := r.Term.(*Reconcile)
-	if !ok || t.Gradient != Tangent {
-		return nil
-	}
-	if t.Fraction > 0 && t.Fraction < 1 {
-		return fault.New("method.fraction is %g: must be 1 with method.gradient tangent; auto and directional take a part of the batch", t.Fraction)
-	}
-	for _, m := range modules[1:] { // the first has no term
-		if !t.Follows(r, m, torch.Float32) {
-			return fault.New("method.gradient is tangent: must be auto, directional or double for module %d (%s); a tangent needs layers of convolutional nets, the cross-entropy, and method.checkpoint none",
-				m.Index, m.Blocks[0])
-		}
-	}
-	return nil
 }
 
 // tangent finds the gradient of objective and term together, d/dε of [Reconcile.directional] being exact: v follows the

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/method"
 	"github.com/locus-learn/locus/torch"
 	"github.com/locus-learn/locus/zoo"
 )
@@ -49,7 +50,7 @@ func TestTransformersInBFloat16(t *testing.T) {
 // Checkpointed blocks are run again with what stochastic depth left out the first time: the same results bit for bit.
 func TestCheckpointedTransformersAreTheSame(t *testing.T) {
 	eachTransformer(t, func(t *testing.T, net zoo.Options) {
-		for _, o := range []local.Options{{Name: "bp", Modules: 1}, sgr("directional"), sgr("double")} {
+		for _, o := range []method.Options{{Name: "bp", Modules: 1}, sgr("directional"), sgr("double")} {
 			run := func(checkpoint string) state {
 				o := o
 				o.Checkpoint = checkpoint
@@ -88,7 +89,7 @@ func TestStochasticDepthIsSeeded(t *testing.T) {
 	net := transformers["vit"]
 	net.DropPath = 0.5
 	losses := func(seed uint64, steps int) []local.Stats {
-		c := chain(t, net, local.Options{Name: "layerwise", Modules: 2}, torch.Float32)
+		c := chain(t, net, method.Options{Name: "layerwise", Modules: 2}, torch.Float32)
 		c.Rule.Seed = seed
 		return train(t, c, steps)
 	}

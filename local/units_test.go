@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/method"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/nn/nntest"
 	"github.com/locus-learn/locus/torch"
@@ -23,9 +24,9 @@ var unitNets = map[string]zoo.Options{
 }
 
 // unitOptions reads a case of units.py: a method with its choices, and the network at the end.
-func unitOptions(name string) (o local.Options, net string) {
+func unitOptions(name string) (o method.Options, net string) {
 	words := strings.Fields(name)
-	o = local.Options{Name: words[0], Feedback: 1, Normalize: true}
+	o = method.Options{Name: words[0], Feedback: 1, Normalize: true}
 	for _, w := range words[1:] {
 		switch w {
 		case "exact", "paper":
@@ -42,9 +43,9 @@ func unitOptions(name string) (o local.Options, net string) {
 }
 
 // unitChain composes a method over one of unitNets.
-func unitChain(t testing.TB, o local.Options, net string, dtype torch.DType) *local.Chain {
+func unitChain(t testing.TB, o method.Options, net string, dtype torch.DType) *local.Chain {
 	t.Helper()
-	method, o, err := local.Lookup(o)
+	how, o, err := method.Lookup(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,10 +55,10 @@ func unitChain(t testing.TB, o local.Options, net string, dtype torch.DType) *lo
 	}
 	k := len(n.Blocks)
 	nn.Free(n.Params())
-	if method.Cut == local.Nowhere {
+	if how.Cut == method.Nowhere {
 		k = 1
 	}
-	return compose(assemble(t, unitNets[net], method, k, zoo.HeadOptions{Name: "linear"}), method, o, dtype)
+	return compose(assemble(t, unitNets[net], how, k, zoo.HeadOptions{Name: "linear"}), how, o, dtype)
 }
 
 // Two steps of every method hold to units.py in float64: losses and every parameter's update.

@@ -2,6 +2,7 @@
 package optim
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -13,7 +14,7 @@ import (
 // Options is the `optim` section of a recipe. Every module has an optimizer of its own: norms, sums and averages are
 // over the module's parameters.
 type Options struct {
-	Name        string    `recipe:"name" default:"sgd" oneof:"sgd adamw lars" doc:"optimizer"`
+	Name        string    `recipe:"name" default:"sgd" doc:"optimizer; sgd, adamw, lars, or one that a program has registered"`
 	LR          float64   `recipe:"lr" default:"0.1" min:"0" doc:"learning rate at the top of the schedule"`
 	Momentum    float64   `recipe:"momentum" default:"0.9" min:"0" max:"1" doc:"momentum of sgd and lars"`
 	Nesterov    bool      `recipe:"nesterov" default:"false" doc:"Nesterov's momentum, of sgd"`
@@ -30,6 +31,9 @@ type Options struct {
 
 // Validate checks what single keys cannot.
 func (o Options) Validate() error {
+	if _, err := registered.Lookup(cmp.Or(o.Name, "sgd")); err != nil {
+		return err
+	}
 	if len(o.Betas) != 2 {
 		return fault.New("optim.betas is %v: must be two numbers, such as 0.9,0.999", o.Betas)
 	}
@@ -54,18 +58,14 @@ type State struct {
 	Value torch.Tensor
 }
 
-// New returns the optimizer that o asks for over the trainable ones among params.
+// New returns the optimizer that o asks for over the trainable ones among params. It panics on a name that is not
+// registered, which [Options.Validate] finds before.
 func New(o Options, params []*nn.Param) Optimizer {
-	g := newGroup(o, params)
-	var opt Optimizer
-	switch o.Name {
-	case "adamw":
-		opt = newAdamW(o, g)
-	case "lars":
-		opt = newLARS(o, g)
-	default:
-		opt = newSGD(o, g)
+	kind, err := registered.Lookup(cmp.Or(o.Name, "sgd"))
+	if err != nil {
+		panic(err)
 	}
+	opt, g := kind.Build(o, params), newGroup(o, params)
 	if o.Clip > 0 {
 		opt = clip{opt, o.Clip}
 	}

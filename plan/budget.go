@@ -41,7 +41,7 @@ func (p *Planner) Plan(modules, batch int, goal Goal) (Prediction, error) {
 // Counts lists the numbers of modules that are worth a look: all up to 8, then in growing steps, and each block.
 func (p *Planner) Counts() []int {
 	n := len(p.blocks)
-	if p.whole {
+	if !p.Divides() {
 		return []int{1}
 	}
 	var counts []int
@@ -54,6 +54,6 @@ func (p *Planner) Counts() []int {
 // Whole returns the prediction for global back-propagation through the same network.
 func (p *Planner) Whole(batch int) (Prediction, error) {
 	bp := *p
-	bp.rule.Needs.Image = false // only local objectives ask for it
+	bp.parts.Rule.Needs.Image = false // only local objectives ask for it
 	return bp.Predict([]int{len(p.blocks)}, batch)
 }

@@ -4,7 +4,7 @@ import (
 	"math"
 
 	"github.com/locus-learn/locus/internal/fault"
-	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/method"
 )
 
 // Goal is what cuts are chosen for.
@@ -25,7 +25,7 @@ type stepKey struct {
 // size: the largest module is as small as can be and, among such cuts, the modules are most alike.
 func (p *Planner) Ends(modules, batch int, goal Goal) (ends []int, err error) {
 	defer catch(&err)
-	if p.whole {
+	if !p.Divides() {
 		modules = 1
 	}
 	if modules < 1 || modules > len(p.blocks) {
@@ -138,8 +138,8 @@ func (p *Planner) Names(ends []int) []string {
 
 // Given returns the ends of the cuts that the spec asks for.
 func (p *Planner) Given() ([]int, error) {
-	if p.whole {
+	if !p.Divides() {
 		return []int{len(p.blocks)}, nil
 	}
-	return local.Cuts(p.net.Blocks, p.net.Cuts, p.spec.Method.Modules, p.spec.Method.Cuts)
+	return method.Cuts(p.parts.Net.Blocks, p.parts.Net.Cuts, p.spec.Method.Modules, p.spec.Method.Cuts)
 }

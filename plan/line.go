@@ -38,8 +38,8 @@ const (
 // batches returns the two batch sizes for a piece that keeps so many bytes a sample.
 func (p *Planner) batches(sample int64) (n1, n2 int) {
 	n2 = min(max(int(measured/max(1, sample)), fewest), mostSamples)
-	if p.spec.Most > 0 {
-		n2 = min(n2, p.spec.Most)
+	if p.o.Most > 0 {
+		n2 = min(n2, p.o.Most)
 	}
 	n2 = max(n2, 3) // of one sample there are no statistics
 	return max(2, n2/2), n2
@@ -68,7 +68,7 @@ func (p *Planner) line(of piece, sample int64, measure func(n int) cost) line {
 	if !ok {
 		l.n1, l.n2 = p.batches(sample)
 		l.c1, l.c2 = measure(l.n1), measure(l.n2)
-		for i := 1; i < p.spec.Timings; i++ {
+		for i := 1; i < p.o.Timings; i++ {
 			l.c2.seconds = min(l.c2.seconds, measure(l.n2).seconds)
 		}
 		p.lines[of] = l

@@ -175,18 +175,18 @@ func (p *Planner) measureTail(t *tail, n int, k kind) cost {
 	defer s.Close()
 	dtype := p.dtype(k)
 	signal, rows := local.Signal{Y: s.FromInts(make([]int64, n))}, n*p.views()
-	if p.rule.Needs.Image {
-		signal.Image = random(s, torch.Float32, n, p.net.Input, true)
+	if p.parts.Rule.Needs.Image {
+		signal.Image = random(s, torch.Float32, n, p.parts.Net.Input, true)
 		signal.Image.Uniform(0, 1, 1)
 	}
 	pass := newPass(s, dtype, k, p.views(), func(q *nn.Pass) {
-		p.rule.Objective.Loss(q, t.module, random(q.Scope, dtype, rows, t.in, false), signal).Free()
+		p.parts.Rule.Objective.Loss(q, t.module, random(q.Scope, dtype, rows, t.in, false), signal).Free()
 	})
 	defer pass.Gates.Free()
 	at := stage(s, pass, random(s, dtype, rows, t.in, false), false, kind{})
 
 	began, before := clock(), meter()
-	loss := p.rule.Objective.Loss(pass, t.module, at.x, signal)
+	loss := p.parts.Rule.Objective.Loss(pass, t.module, at.x, signal)
 	out := cost{forward: before.peak(), own: before.grown()}
 	before = meter()
 	grads := s.Grad(loss, append(append([]torch.Tensor{}, t.module.Theta()...), at.leaf), torch.GradOptions{})

@@ -6,40 +6,31 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/method"
+	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/optim"
 	"github.com/locus-learn/locus/torch"
 	"github.com/locus-learn/locus/zoo"
 )
 
-// Spec is what a plan depends on.
-type Spec struct {
-	Model   zoo.Options
-	Head    zoo.HeadOptions
-	Method  local.Options
-	Optim   optim.Options
-	DType   torch.DType // of the activations
-	Input   nn.Shape    // of one image
-	Classes int
+// Options say how much is measured.
+type Options struct {
 	Most    int // the largest batch worth measuring, that of the plan where it is known; 0: any
-	Timings int // of each piece, of which the shortest counts; the first is slow where nothing ran before
+	Timings int // of each piece, of which the shortest counts; the first is slow where nothing ran before; 0: 1
 }
 
 // Planner measures pieces when it first needs them. It belongs to one goroutine.
 type Planner struct {
-	spec   Spec
-	whole  bool // the method does not cut
-	rule   local.Rule
-	term   bool // SGR's
-	head   zoo.Head
-	own    bool // the head takes the classifier's place, too
-	aux    string
-	net    *zoo.Network
+	o      Options
+	method method.Method
+	spec   model.Spec  // with the method's options settled
+	parts  model.Parts // without optimizers
+	term   bool        // SGR's
 	blocks []*block
 	lines  map[piece]line
 	tails  map[tailKey]*tail
@@ -116,29 +107,21 @@ func (r Prediction) Seconds() (sum float64) {
 
 // New builds the network of a spec, with weights of its own, to measure on. It returns a fault for what cannot be
 // predicted. The caller frees the planner.
-func New(spec Spec) (planner *Planner, err error) {
+func New(spec model.Spec, o Options) (planner *Planner, err error) {
 	defer catch(&err)
-	method, options, err := local.Lookup(spec.Method)
-	if err != nil {
+	o.Timings = max(1, o.Timings)
+	spec.Seed, spec.Inference = 1, true
+	p := &Planner{o: o, lines: map[piece]line{}, tails: map[tailKey]*tail{}}
+	if p.method, spec.Method, err = method.Lookup(spec.Method); err != nil {
 		return nil, err
 	}
-	p := &Planner{spec: spec, whole: method.Cut == local.Nowhere, own: method.LastHead, aux: method.Aux, lines: map[piece]line{}, tails: map[tailKey]*tail{}}
-	p.rule, _ = method.Compose(options)
-	if err := p.fits(method, options); err != nil {
+	if err := p.fits(spec.Method); err != nil {
 		return nil, err
 	}
-	if p.head, err = zoo.LookupHead(cmp.Or(method.Head, spec.Head.Name), method.Head != ""); err != nil {
+	if p.parts, err = spec.Parts(); err != nil {
 		return nil, err
 	}
-	if p.net, err = zoo.New(spec.Model, spec.Input, spec.Classes, nn.Init{Seed: 1, Device: torch.CPU}); err != nil {
-		return nil, err
-	}
-	if method.Fits != nil {
-		if err := method.Fits(p.net.Blocks, p.net.Classifier); err != nil {
-			p.Free()
-			return nil, err
-		}
-	}
+	p.spec = *p.parts.Spec
 	p.prepare()
 	return p, nil
 }
@@ -155,18 +138,20 @@ func catch(err *error) {
 }
 
 // fits refuses methods whose steps are not laid out as [Planner.step] has it.
-func (p *Planner) fits(m local.Method, o local.Options) error {
+func (p *Planner) fits(o method.Options) error {
+	m := p.method
+	rule, _ := m.Compose(o)
 	var none bool
-	switch t := p.rule.Term.(type) {
+	switch t := rule.Term.(type) {
 	case local.None:
 		none = true
 	case *local.Reconcile:
 		p.term = t.Lambda > 0
 		none = p.term && t.Gradient != local.Double && (t.Fraction == 0 || t.Fraction == 1)
 	}
-	_, autograd := p.rule.Credit.(local.Autograd)
+	_, autograd := rule.Credit.(local.Autograd)
 	switch {
-	case m.Cut == local.Everywhere || p.rule.Closed || p.rule.Needs.Error || p.rule.Reforward:
+	case m.Cut == method.Everywhere || rule.Closed || rule.Needs.Error || rule.Reforward:
 		return fault.New("method.name is %s: its memory cannot be planned; must be a method whose modules learn by back-propagation, such as sgr", m.Name)
 	case o.Checkpoint == "blocks":
 		return fault.New("method.checkpoint is blocks: must be none where memory is planned")
@@ -180,9 +165,9 @@ func (p *Planner) fits(m local.Method, o local.Options) error {
 
 // prepare finds out what does not depend on the kind of pass.
 func (p *Planner) prepare() {
-	in, behind := p.net.Input, false
+	in, behind := p.parts.Net.Input, false
 	known := map[string]*block{}
-	for i, nb := range p.net.Blocks {
+	for i, nb := range p.parts.Net.Blocks {
 		b := &block{Block: nb, in: in, first: i == 0, behind: behind, id: i}
 		sign := fmt.Sprint(signature(nb.Layer, in), behind)
 		if like := known[sign]; like != nil && !like.first { // the first gets images, not features
@@ -216,19 +201,19 @@ func (p *Planner) resting(params []*nn.Param) (r resting) {
 
 // Free releases the network and the heads.
 func (p *Planner) Free() {
-	if p.net == nil {
-		return
-	}
 	for _, t := range p.tails {
-		if t.module != nil && (p.own || !t.module.Last) {
-			t.module.Free()
+		if t.module != nil {
+			p.parts.FreeTail(t.module)
 		}
 	}
-	nn.Free(p.net.Params())
+	p.parts.Net.Free()
 }
 
+// Divides reports whether the method cuts the network at all.
+func (p *Planner) Divides() bool { return p.method.Cut != method.Nowhere }
+
 // views of each image in a batch.
-func (p *Planner) views() int { return max(1, p.rule.Views) }
+func (p *Planner) views() int { return max(1, p.parts.Rule.Views) }
 
 // Blocks is the number of blocks, the largest number of modules.
 func (p *Planner) Blocks() int { return len(p.blocks) }
@@ -236,37 +221,16 @@ func (p *Planner) Blocks() int { return len(p.blocks) }
 // tail returns what follows the module k of K that ends in front of block end.
 func (p *Planner) tail(end, k, of int) *tail {
 	key := tailKey{in: p.blocks[end-1].Out, last: end == len(p.blocks)}
-	if !key.last && p.head.Name == "auglocal" {
+	if !key.last && p.parts.MirrorsNet {
 		key.end, key.k, key.of = end, k, of
 	}
 	t := p.tails[key]
 	if t == nil {
-		t = p.newTail(end, k, of)
+		t = &tail{in: p.blocks[end-1].Out}
+		if t.module, t.err = p.parts.Module(end, zoo.Cut{Net: p.parts.Net, Module: k, Modules: of, End: end}); t.err == nil {
+			t.rest = p.resting(t.module.Params)
+		}
 		p.tails[key] = t
 	}
-	return t
-}
-
-func (p *Planner) newTail(end, k, of int) *tail {
-	t := &tail{in: p.blocks[end-1].Out}
-	init := nn.Init{Seed: 1, Device: torch.CPU}
-	at := zoo.Cut{Net: p.net, Module: k, Modules: of, End: end}
-	last := end == len(p.blocks)
-	head := p.net.Classifier
-	var aux nn.Layer
-	if !last || p.own {
-		if head, t.err = p.head.New(p.spec.Head, at, init); t.err != nil {
-			return t
-		}
-	}
-	if !last {
-		if aux, t.err = zoo.NewAux(p.aux, at, init); t.err != nil {
-			nn.Free(head.Params())
-			return t
-		}
-	}
-	t.module = local.NewModule(k, last, nil, head, aux, nil)
-	t.module.Of = of
-	t.rest = p.resting(t.module.Params)
 	return t
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/locus-learn/locus/bench"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/model"
+	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/plan"
 	"github.com/locus-learn/locus/torch"
 	"github.com/locus-learn/locus/train"
@@ -24,7 +26,8 @@ func predict(t *testing.T, method string, image, batch, most int, sets ...string
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := train.NewPlanner(c, train.Square(image, 10), most)
+	spec := c.Spec(square(image))
+	p, err := plan.New(spec, plan.For(spec, most))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,11 +40,15 @@ func predict(t *testing.T, method string, image, batch, most int, sets ...string
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := bench.Run(context.Background(), c, bench.Options{Methods: []string{method}, Image: image, Classes: 10, Steps: 1})
+	rows, err := bench.Run(context.Background(), spec, bench.Options{Methods: []string{method}, Batch: batch, LR: c.Optim.LR, Steps: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return predicted, rows[0]
+}
+
+func square(side int) model.Input {
+	return model.Input{Shape: nn.Shape{C: 3, H: side, W: side}, Classes: 10}
 }
 
 // A prediction must hold within 5 % of what a step then takes, at a batch that was not measured; within 6 % for Swin on
@@ -96,7 +103,7 @@ func planner(t *testing.T, sets ...string) *plan.Planner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := train.NewPlanner(c, train.Square(16, 10), 4)
+	p, err := plan.New(c.Spec(square(16)), plan.Options{Most: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +181,7 @@ func TestRefusals(t *testing.T) {
 		if err != nil {
 			t.Fatal(tt.set, err)
 		}
-		_, err = train.NewPlanner(c, train.Square(32, 10), 4)
+		_, err = plan.New(c.Spec(square(32)), plan.Options{Most: 4})
 		if _, user := errors.AsType[*fault.Fault](err); !user || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: error %v, want a fault with %q", tt.set, err, tt.want)
 		}

@@ -101,9 +101,9 @@ type estimate struct{ peak, seconds float64 }
 // step follows what is alive through a module's share of a step in lock-step: [local.Rule.Train].
 func (p *Planner) step(m span, n int) estimate {
 	rows := float64(n * p.views())
-	images := rows * sampleBytes(p.net.Input, torch.Float32)
+	images := rows * sampleBytes(p.parts.Net.Input, torch.Float32)
 	signal := 8 * float64(n) // labels
-	if p.rule.Needs.Image {
+	if p.parts.Rule.Needs.Image {
 		signal += images
 	}
 	shape := p.blocks[m.from].in
@@ -113,7 +113,7 @@ func (p *Planner) step(m span, n int) estimate {
 		r := p.pass(m, n, free, false, wantOut)
 		return estimate{signal + x + r.peak, r.seconds}
 	}
-	if t := p.rule.Term.(*local.Reconcile); t.Follows(&p.rule, p.module(m), p.spec.DType) {
+	if t := p.parts.Rule.Term.(*local.Reconcile); t.Follows(&p.parts.Rule, p.module(m), p.spec.DType) {
 		c := p.share(m).at(n)
 		return estimate{c.forward, c.seconds}
 	}
@@ -168,7 +168,7 @@ func (p *Planner) measureShare(m span, n int) cost {
 		X: random(s, dtype, n, shape, false).Keep(), Y: s.FromInts(make([]int64, n)).Keep(), Delta: random(s, dtype, n, shape, false).Keep(),
 	}
 	began := clock()
-	next, _ := p.rule.Train(module, signal, dtype, local.Tick{})
+	next, _ := p.parts.Rule.Train(module, signal, dtype, local.Tick{})
 	c := cost{forward: before.peak(), seconds: clock() - began}
 	next.Free()
 	return c

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/locus-learn/locus/internal/seed"
-	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
 	"github.com/locus-learn/locus/zoo"
@@ -92,41 +92,27 @@ func price(modules []work) (c ModuleCost) {
 
 // count runs one image through the network in k modules and lists their products.
 func (n net) count(k int) ([]work, error) {
-	built, err := zoo.New(n.model, n.in, n.classes, nn.Init{Device: torch.CPU})
+	spec := model.Defaults()
+	spec.Net, spec.Inference, spec.Threads = n.model, true, torch.Threads()
+	if n.head.Name != "" {
+		spec.Head = n.head
+	}
+	spec.Input = model.Input{Shape: n.in, Classes: n.classes}
+	spec.Method.Name, spec.Method.Modules = "layerwise", k
+	m, err := model.New(spec)
 	if err != nil {
 		return nil, err
 	}
-	defer nn.Free(built.Params())
-	ends, err := local.Cuts(built.Blocks, built.Cuts, k, nil)
-	if err != nil {
-		return nil, err
-	}
+	defer m.Free()
 	s := torch.NewScope(torch.NoGrad)
 	defer s.Close()
-	var body, head []nn.Product
 	x := s.Full(torch.Float32, 0, 1, int64(n.in.C), int64(n.in.H), int64(n.in.W))
 	var modules []work
-	from := 0
-	for i, end := range ends {
-		blocks := built.Blocks[from:end]
-		body, head, from = nil, nil, end
-		for _, b := range blocks {
-			x = b.Layer.Forward(&nn.Pass{Scope: s, Compute: torch.Float32, Work: &body}, x)
-		}
-		classifier := built.Classifier
-		if end < len(built.Blocks) {
-			kind, err := zoo.LookupHead(n.head.Name, false)
-			if err != nil {
-				return nil, err
-			}
-			at := zoo.Cut{Net: built, Module: i + 1, Modules: len(ends), End: end}
-			if classifier, err = kind.New(n.head, at, nn.Init{Device: torch.CPU}); err != nil {
-				return nil, err
-			}
-			defer nn.Free(classifier.Params())
-		}
-		classifier.Forward(&nn.Pass{Scope: s, Compute: torch.Float32, Work: &head}, s.Alias(x)).Free()
-		modules = append(modules, work{sum(body, nil), sum(head, nil), sum(body, entries(blocks[0].Name))})
+	for _, module := range m.Modules() {
+		var body, head []nn.Product
+		x = module.Body.Forward(&nn.Pass{Scope: s, Compute: torch.Float32, Work: &body}, x)
+		module.Head.Forward(&nn.Pass{Scope: s, Compute: torch.Float32, Work: &head}, s.Alias(x)).Free()
+		modules = append(modules, work{sum(body, nil), sum(head, nil), sum(body, entries(module.Blocks[0]))})
 	}
 	return modules, nil
 }

@@ -76,7 +76,7 @@ func (r *Run) probe(ctx context.Context, batch local.Signal, at local.Tick) (*lo
 	s := torch.NewScope(torch.NoGrad)
 	defer s.Close()
 	train := local.Signal{X: s.Clone(batch.X).Keep(), Y: s.Clone(batch.Y).Keep()}
-	return local.NewProbe(r.model.chain, held, train, at, r.model.term)
+	return local.NewProbe(r.model.Chain, held, train, at, r.model.Term())
 }
 
 // held is a batch, the same each time, of images that the run does not learn from: validation images where there are any.

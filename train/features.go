@@ -65,7 +65,7 @@ func (m *Model) features(ctx context.Context, images data.Images, mean, std []fl
 // measure returns the accuracy of every head of a model on some images of a set or, of a model trained without labels, the
 // k-NN accuracy of every module's features.
 func (m *Model) measure(ctx context.Context, set *data.Set, images data.Images, mean, std []float64) ([]Accuracy, error) {
-	if m.Views < 2 {
+	if m.Views() < 2 {
 		return Evaluate(ctx, m, images, mean, std)
 	}
 	o := m.Config.Probe

@@ -121,15 +121,15 @@ func (r *Run) stopped(cause error) (record.Summary, error) {
 // rate is the learning rate at a step: each cycle of the training goes through the whole schedule.
 func (r *Run) rate(step int) float64 {
 	c := r.model.Config
-	cycle := step * r.model.Cycles / r.at.Total
-	start := func(cycle int) int { return (cycle*r.at.Total + r.model.Cycles - 1) / r.model.Cycles }
+	cycle := step * r.model.Cycles() / r.at.Total
+	start := func(cycle int) int { return (cycle*r.at.Total + r.model.Cycles() - 1) / r.model.Cycles() }
 	return c.Schedule.Rate(c.Optim.LR, step-start(cycle), start(cycle+1)-start(cycle), r.perEpoch)
 }
 
 func (r *Run) loader() *data.Loader {
 	o := r.model.Config.Data
 	return data.NewLoader(r.set.Train, data.LoaderOptions{
-		Batch: o.Batch, Workers: o.Workers, Transform: o.Transform(r.set.Mean), Views: r.model.Views, Shuffle: o.Shuffle,
+		Batch: o.Batch, Workers: o.Workers, Transform: o.Transform(r.set.Mean), Views: r.model.Views(), Shuffle: o.Shuffle,
 		Seed: r.model.Config.Seed, Epoch: r.at.Epoch, Start: r.at.Batch,
 	})
 }

@@ -26,7 +26,7 @@ type ClassProbability struct {
 // are that the model is evaluated on. The first head whose best class reaches confidence answers, the last one otherwise;
 // at confidence 0 or below, always the last. Classes are sorted, most probable first.
 func (t *Trained) Predict(path string, confidence float64) (Prediction, error) {
-	if t.Views > 1 {
+	if t.Views() > 1 {
 		return Prediction{}, fault.New("%s was trained without labels by method.name %s: it has features and no classes to predict",
 			t.Path, t.Config.Method.Name)
 	}

@@ -27,7 +27,7 @@ type ProbeOptions struct {
 func (r *Run) linearProbe(ctx context.Context) error {
 	m := r.model
 	o := m.Config.Probe
-	if m.Views < 2 || o.Epochs == 0 || r.at.Step == 0 {
+	if m.Views() < 2 || o.Epochs == 0 || r.at.Step == 0 {
 		return nil
 	}
 	train, err := m.features(ctx, r.set.Train.Limit(o.Bank), r.set.Mean, r.set.Std)

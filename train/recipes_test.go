@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/method"
+	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/recipe"
 	"github.com/locus-learn/locus/torch"
@@ -18,7 +20,7 @@ import (
 func TestEmbeddedRecipesTrain(t *testing.T) {
 	large := map[string]int{} // widths
 	for _, m := range zoo.Models() {
-		if m.Side() == 224 || strings.HasPrefix(m.Name, "vgg") {
+		if m.Side == 224 || strings.HasPrefix(m.Name, "vgg") {
 			large[m.Name] = m.Width
 		}
 	}
@@ -40,16 +42,16 @@ func TestEmbeddedRecipesTrain(t *testing.T) {
 		if c.Name != e.Name {
 			t.Errorf("%s is named %q", e.Name, c.Name)
 		}
-		m, err := NewModel(c, Images{Shape: nn.Shape{C: 3, H: 32, W: 32}, Classes: 10}, false)
+		m, err := NewModel(c, model.Input{Shape: nn.Shape{C: 3, H: 32, W: 32}, Classes: 10}, false)
 		if err != nil {
 			t.Errorf("%s: %v", e.Name, err)
 			continue
 		}
-		method, _, err := local.Lookup(c.Method)
+		how, _, err := method.Lookup(c.Method)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if k := len(m.Learner.Modules()); k != c.Method.Modules && method.Cut != local.Everywhere {
+		if k := len(m.Learner.Modules()); k != c.Method.Modules && how.Cut != method.Everywhere {
 			t.Errorf("%s has %d modules, its recipe asks for %d", e.Name, k, c.Method.Modules)
 		}
 		if err := step(m); err != nil {
@@ -62,7 +64,7 @@ func TestEmbeddedRecipesTrain(t *testing.T) {
 // step trains on four images of two classes, in as many views as the model asks for.
 func step(m *Model) error {
 	s := torch.NewScope(torch.NoGrad)
-	x := s.Full(m.Config.dtype(), 0, 4*int64(max(1, m.Views)), 3, 32, 32)
+	x := s.Full(m.Config.dtype(), 0, 4*int64(max(1, m.Views())), 3, 32, 32)
 	x.Uniform(0, 1, 1)
 	y := s.FromInts([]int64{0, 1, 0, 1}).Keep()
 	left, err := m.Learner.Step(x.Keep(), y, local.Tick{LR: 0.01})

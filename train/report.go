@@ -168,7 +168,7 @@ func (r *Run) finish(stopped string) (record.Summary, error) {
 	if err != nil {
 		return s, err
 	}
-	s.KNN = r.model.Views > 1
+	s.KNN = r.model.Views() > 1
 	for _, h := range r.probed {
 		s.ProbeAcc, s.ProbeTop5 = append(s.ProbeAcc, h.Top1), append(s.ProbeTop5, h.Top5)
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
-	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/record"
 )
@@ -68,7 +68,7 @@ func New(c Config, o Options) (*Run, error) {
 	if !o.Resume && !o.Force && holdsRun(o.Out) {
 		return nil, fault.New("%s holds a run already: give --resume to go on with it, --force to replace it, or another --out", o.Out)
 	}
-	model, err := NewModel(c, imagesOf(set), false)
+	model, err := NewModel(c, inputOf(set), false)
 	if err != nil {
 		return nil, err
 	}
@@ -80,9 +80,9 @@ func New(c Config, o Options) (*Run, error) {
 	return r, nil
 }
 
-func imagesOf(set *data.Set) Images {
+func inputOf(set *data.Set) model.Input {
 	s := set.Train.Shape
-	return Images{nn.Shape{C: s.C, H: s.H, W: s.W}, len(set.Classes), local.Pixels{Mean: set.Mean, Std: set.Std}}
+	return model.Input{Shape: nn.Shape{C: s.C, H: s.H, W: s.W}, Classes: len(set.Classes), Mean: set.Mean, Std: set.Std}
 }
 
 func dirs(first string) []string {
@@ -100,7 +100,7 @@ func (r *Run) start(o Options) error {
 	}
 	r.at.Total = c.Schedule.Epochs * r.perEpoch
 	if !o.Budget {
-		r.at.Total *= r.model.Cycles
+		r.at.Total *= r.model.Cycles()
 	}
 	resumed := -1
 	switch {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/recipe"
 	"github.com/locus-learn/locus/safetensors"
@@ -48,7 +49,7 @@ func Open(path string) (*Trained, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.Model, err = NewModel(c, Images{Shape: input, Classes: len(t.Classes)}, true); err != nil {
+	if t.Model, err = NewModel(c, model.Input{Shape: input, Classes: len(t.Classes)}, true); err != nil {
 		return nil, err
 	}
 	for _, p := range t.Params() {
@@ -111,7 +112,7 @@ func (t *Trained) Evaluate(ctx context.Context, part Split, dir string, notice f
 // in the classifier's place where training used no labels.
 func (t *Trained) Export(path string) error {
 	params := t.Net.Params()
-	if t.Views > 1 {
+	if t.Views() > 1 {
 		params = slices.DeleteFunc(params, func(p *nn.Param) bool { return isLocal(p.Name) })
 	}
 	return safetensors.Write(path, weights(params), map[string]string{"format": "pt"})

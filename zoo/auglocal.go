@@ -14,7 +14,7 @@ import (
 // while that one's is lower. At d = 1 there is a normalisation in front of the linear layer, as the authors have it.
 func newAugLocalHead(o HeadOptions, at Cut, init nn.Init) (nn.Layer, error) {
 	net := at.Net
-	if net.again == nil {
+	if net.Again == nil {
 		return nil, fault.New("head.name is auglocal: cannot repeat blocks of %s; fits residual networks, VGGs and mlp", net.Name)
 	}
 	if o.DepthMin > o.Depth {
@@ -29,7 +29,7 @@ func newAugLocalHead(o HeadOptions, at Cut, init nn.Init) (nn.Layer, error) {
 			stride = 2
 		}
 		out := nn.Shape{C: like.C, H: sideAfter(in.H, stride), W: sideAfter(in.W, stride)}
-		head = append(head, net.again(init.In(fmt.Sprint(i)), b, in, stride))
+		head = append(head, net.Again(init.In(fmt.Sprint(i)), b, in, stride))
 		in = out
 	}
 	if in.H > 0 {

@@ -3,10 +3,10 @@ package zoo
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/registry"
 	"github.com/locus-learn/locus/nn"
 )
 
@@ -27,7 +27,10 @@ type HeadOptions struct {
 type Head struct {
 	Name, Doc string
 	Embeds    bool // it puts out embeddings for losses of their own instead of logits
-	build     func(o HeadOptions, at Cut, init nn.Init) (nn.Layer, error)
+	Mirrors   bool // it repeats blocks of the network, and so depends on the place of the cut
+
+	// Build returns the head behind a cut: features of shape at.Out() → logits [N, at.Net.Classes], or embeddings.
+	Build func(o HeadOptions, at Cut, init nn.Init) (nn.Layer, error)
 }
 
 // onShape is the builder of a head that needs no more of the network than the features' shape and the classes. It sees
@@ -52,26 +55,41 @@ func onTokens(build headOnShape) func(HeadOptions, Cut, nn.Init) (nn.Layer, erro
 	}
 }
 
-var heads = []Head{
-	{Name: "linear", Doc: "global average pooling and a linear layer", build: onShape(newLinearHead)},
-	{Name: "conv", Doc: "3×3 convolution to `width` channels, BN, ReLU, 2×2 average pool, BN, linear (Belilovsky et al. 2019, k=2)", build: onShape(newConvHead)},
-	{Name: "dgl", Doc: "pooling to a quarter of the side, three 1×1 convolutions, 2×2 pool, three hidden linear layers, linear (mlp-sr; Belilovsky et al. 2020)", build: onShape(newDGLHead)},
-	{Name: "infopro", Doc: "a few convolutions, pooling, linear: one 3×3 and a hidden layer on small maps, up to 2048 channels on large ones (Wang et al. 2021)", build: onShape(newInfoProHead)},
-	{Name: "auglocal", Doc: "`depth` blocks like those behind the module, sampled evenly, fewer towards the output, pooling, linear (Ma et al. 2024)", build: newAugLocalHead},
-	{Name: "etf", Doc: "average pooling and a fixed simplex equiangular tight frame (Eq. 7); nothing is trained", build: onShape(newETFHead)},
-	{Name: "contrast", Doc: "infopro's with an embedding of 128 in place of the classes; infopro-contrast has it", Embeds: true, build: onShape(newContrastHead)},
-	{Name: "none", Doc: "no head: methods without local losses bring it along", Embeds: true, build: newNoHead},
-	{Name: "tokens", Doc: "LayerNorm, mean over tokens or cells (or the class token), linear; for transformers", build: onTokens(newTokensHead)},
-	{Name: "projector", Doc: "1×1 convolution, pooling and linear layers to embeddings of widths 2048,8192,8192,8192 (Siddiqui et al. 2023); for self-supervised learning", Embeds: true, build: onShape(newProjector)},
+var heads = registry.New("head.name", func(h Head) string { return h.Name })
+
+func init() {
+	for _, h := range []Head{
+		{Name: "linear", Doc: "global average pooling and a linear layer", Build: onShape(newLinearHead)},
+		{Name: "conv", Doc: "3×3 convolution to `width` channels, BN, ReLU, 2×2 average pool, BN, linear (Belilovsky et al. 2019, k=2)", Build: onShape(newConvHead)},
+		{Name: "dgl", Doc: "pooling to a quarter of the side, three 1×1 convolutions, 2×2 pool, three hidden linear layers, linear (mlp-sr; Belilovsky et al. 2020)", Build: onShape(newDGLHead)},
+		{Name: "infopro", Doc: "a few convolutions, pooling, linear: one 3×3 and a hidden layer on small maps, up to 2048 channels on large ones (Wang et al. 2021)", Build: onShape(newInfoProHead)},
+		{Name: "auglocal", Doc: "`depth` blocks like those behind the module, sampled evenly, fewer towards the output, pooling, linear (Ma et al. 2024)", Mirrors: true, Build: newAugLocalHead},
+		{Name: "etf", Doc: "average pooling and a fixed simplex equiangular tight frame (Eq. 7); nothing is trained", Build: onShape(newETFHead)},
+		{Name: "contrast", Doc: "infopro's with an embedding of 128 in place of the classes; infopro-contrast has it", Embeds: true, Build: onShape(newContrastHead)},
+		{Name: "none", Doc: "no head: methods without local losses bring it along", Embeds: true, Build: newNoHead},
+		{Name: "tokens", Doc: "LayerNorm, mean over tokens or cells (or the class token), linear; for transformers", Build: onTokens(newTokensHead)},
+		{Name: "projector", Doc: "1×1 convolution, pooling and linear layers to embeddings of widths 2048,8192,8192,8192 (Siddiqui et al. 2023); for self-supervised learning", Embeds: true, Build: onShape(newProjector)},
+	} {
+		RegisterHead(h)
+	}
 }
 
-// Heads lists the local heads.
-func Heads() []Head { return slices.Clone(heads) }
+// RegisterHead adds a local head, which recipes then name in head.name. It panics on a name that is taken or on an entry
+// that cannot be built.
+func RegisterHead(h Head) {
+	if h.Build == nil {
+		panic("head " + h.Name + " has no Build")
+	}
+	heads.Add(h)
+}
+
+// Heads lists the local heads in the order in which they were registered.
+func Heads() []Head { return heads.All() }
 
 // LookupHead finds a head that gives logits, or, for a method that prescribes it, any.
 func LookupHead(name string, prescribed bool) (Head, error) {
 	var names []string
-	for _, h := range heads {
+	for _, h := range heads.All() {
 		switch {
 		case h.Name == name && h.Embeds && !prescribed:
 			return h, fault.New("head.name is %s: its embeddings are no classes; methods that learn from them bring it along", name)
@@ -86,7 +104,7 @@ func LookupHead(name string, prescribed bool) (Head, error) {
 
 // New builds the local head of the module in front of a cut. Its parameters are named heads.<k>.….
 func (h Head) New(o HeadOptions, at Cut, init nn.Init) (nn.Layer, error) {
-	return h.build(o, at, init.In(fmt.Sprintf("heads.%d", at.Module)))
+	return h.Build(o, at, init.In(fmt.Sprintf("heads.%d", at.Module)))
 }
 
 func newLinearHead(_ HeadOptions, in nn.Shape, classes int, init nn.Init) (nn.Layer, error) {

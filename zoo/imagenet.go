@@ -48,7 +48,7 @@ func newImageNetResNet(o Options, in nn.Shape, classes int, init nn.Init) (*Netw
 	}
 	net.Classifier = nn.Sequential{nn.AvgPool{Side: 1}, nn.Flatten{}, nn.NewLinear(init.In("fc"), at.C, classes)}
 	net.Cuts = stageCuts(ends)
-	net.again = func(init nn.Init, i int, in nn.Shape, stride int) nn.Layer {
+	net.Again = func(init nn.Init, i int, in nn.Shape, stride int) nn.Layer {
 		l, _ := newImageNetBlock(init, in.C, net.Blocks[i].Out.C/expansion(o.Depth), stride, o.Depth)
 		return l
 	}

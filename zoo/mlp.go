@@ -22,7 +22,7 @@ func newMLP(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error)
 		units = o.Width
 	}
 	net.Classifier = nn.NewLinear(init.In("fc"), units, classes)
-	net.again = func(init nn.Init, _ int, in nn.Shape, _ int) nn.Layer {
+	net.Again = func(init nn.Init, _ int, in nn.Shape, _ int) nn.Layer {
 		return linearUnit(init, in.C, o.Width, nn.ReLU{})
 	}
 	return net, nil

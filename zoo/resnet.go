@@ -54,7 +54,7 @@ func newStages(o Options, in nn.Shape, classes int, init nn.Init,
 		}
 	}
 	net.Classifier = nn.Sequential{nn.AvgPool{Side: 1}, nn.Flatten{}, nn.NewLinear(init.In("fc"), at.C, classes)}
-	net.again = func(init nn.Init, i int, in nn.Shape, stride int) nn.Layer {
+	net.Again = func(init nn.Init, i int, in nn.Shape, stride int) nn.Layer {
 		return block(init, in.C, net.Blocks[i].Out.C, stride)
 	}
 	net.Cuts = map[int][]string{

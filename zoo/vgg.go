@@ -75,7 +75,7 @@ func vggBody(o Options, stages [5]int, in nn.Shape, classes int, init nn.Init, c
 		return nil, fault.New("model.image is %d×%d: %s needs at least 32×32", in.H, in.W, o.Name)
 	}
 	net := &Network{Name: o.Name, Input: in, Classes: classes}
-	net.again = func(init nn.Init, i int, in nn.Shape, stride int) nn.Layer {
+	net.Again = func(init nn.Init, i int, in nn.Shape, stride int) nn.Layer {
 		layer := c.layer(init, 0, in.C, net.Blocks[i].Out.C)
 		if stride == 2 {
 			layer = append(layer, nn.MaxPool{K: 2, Stride: 2})

@@ -2,11 +2,13 @@
 package zoo
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/registry"
 	"github.com/locus-learn/locus/nn"
 )
 
@@ -32,9 +34,9 @@ type Network struct {
 	Classifier nn.Layer         // features of the last block → logits [N, classes]
 	Cuts       map[int][]string // published cuts: for K modules, the blocks that end modules 1 … K−1
 
-	// again builds a fresh block like block i, of its width but of another stride, on features of shape in; nil where
+	// Again builds a fresh block like block i, of its width but of another stride, on features of shape in; nil where
 	// blocks cannot be repeated. The stride is 1 for vectors.
-	again func(init nn.Init, i int, in nn.Shape, stride int) nn.Layer
+	Again func(init nn.Init, i int, in nn.Shape, stride int) nn.Layer
 }
 
 // Cut is a place where a network is divided: behind module Module of Modules, which ends with block End−1.
@@ -59,11 +61,18 @@ func (n *Network) Params() []*nn.Param {
 	return append(all, n.Classifier.Params()...)
 }
 
+// Free releases all parameters and buffers.
+func (n *Network) Free() { nn.Free(n.Params()) }
+
 // Model is an entry of the zoo.
 type Model struct {
 	Name, Doc    string
 	Width, Depth int // defaults
-	build        func(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error)
+	Side         int // of the images that it was published for, in pixels; 0: 32
+
+	// Build returns the network for samples of shape in. Options that are 0 have Width, Depth and the data's values by then.
+	// What a user can mend is a fault that names the recipe's key.
+	Build func(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error)
 }
 
 const (
@@ -75,63 +84,68 @@ const (
 	deepVGGDoc  = "CIFAR VGG: five stages of (d−2)/5 convolutions, two linear layers; model.norm batch or none"
 )
 
-var models = []Model{
-	{"resnet32", "CIFAR residual network, 6n+2 layers, widths w, 2w, 4w (He et al. 2016)", 16, 32, newResNet},
-	{"plainnet32", "resnet32 without its identity connections (the paper's Table 3)", 16, 32, newPlainNet},
-	{"resnet18", imageNetDoc, 64, 18, newImageNetResNet},
-	{"resnet34", imageNetDoc, 64, 34, newImageNetResNet},
-	{"resnet50", imageNetDoc, 64, 50, newImageNetResNet},
-	{"resnet101", imageNetDoc, 64, 101, newImageNetResNet},
-	{"resnet152", imageNetDoc, 64, 152, newImageNetResNet},
-	{"vgg11", vggDoc, 64, 11, newVGG("none")},
-	{"vgg13", vggDoc, 64, 13, newVGG("none")},
-	{"vgg16", vggDoc, 64, 16, newVGG("none")},
-	{"vgg19", vggDoc, 64, 19, newVGG("none")},
-	{"vgg11_bn", vggNormDoc, 64, 11, newVGG("batch")},
-	{"vgg13_bn", vggNormDoc, 64, 13, newVGG("batch")},
-	{"vgg16_bn", vggNormDoc, 64, 16, newVGG("batch")},
-	{"vgg19_bn", vggNormDoc, 64, 19, newVGG("batch")},
-	{"vgg12", deepVGGDoc, 64, 12, newDeepVGG},
-	{"vgg17", deepVGGDoc, 64, 17, newDeepVGG},
-	{"vgg27", deepVGGDoc, 64, 27, newDeepVGG},
-	{"vgg37", deepVGGDoc, 64, 37, newDeepVGG},
-	{"vgg47", deepVGGDoc, 64, 47, newDeepVGG},
-	{"vgg57", deepVGGDoc, 64, 57, newDeepVGG},
-	{"vit_ti", vitDoc, 192, 12, newViT(3)},
-	{"vit_s", vitDoc, 384, 12, newViT(6)},
-	{"vit_b", vitDoc, 768, 12, newViT(12)},
-	{"swin_t", swinDoc, 96, 12, newSwin(3)},
-	{"swin_s", swinDoc, 96, 24, newSwin(3)},
-	{"swin_b", swinDoc, 128, 24, newSwin(4)},
-	{"plain7", "3×3 convolutions with ReLU and nothing else, every one a block, in three stages of widths w, 2w, 4w (the paper's Table 4)", 32, 7, newPlainConvs},
-	{"conv32", "5×5 convolution, tanh, max pool, linear to w, tanh, linear: DRTP's for CIFAR (Frenkel et al. 2021)", 1000, 3, newDRTPNet},
-	{"conv32_relu", "5×5 convolution, ReLU, max pool, linear, no bias: PEPITA's for CIFAR (Dellaferrera and Kreiman 2022)", 32, 2, newPEPITANet},
-	{"mlp", "hidden layers of width w, each Linear and ReLU", 256, 3, newMLP},
-}
+var models = registry.New("model.name", func(m Model) string { return m.Name })
 
-// Side is that of the images that the network was published for, in pixels.
-func (m Model) Side() int {
-	switch m.Doc {
-	case imageNetDoc, vitDoc, swinDoc, vggDoc, vggNormDoc:
-		return 224
+func init() {
+	for _, m := range []Model{
+		{Name: "resnet32", Doc: "CIFAR residual network, 6n+2 layers, widths w, 2w, 4w (He et al. 2016)", Width: 16, Depth: 32, Build: newResNet},
+		{Name: "plainnet32", Doc: "resnet32 without its identity connections (the paper's Table 3)", Width: 16, Depth: 32, Build: newPlainNet},
+		{Name: "resnet18", Doc: imageNetDoc, Width: 64, Depth: 18, Side: 224, Build: newImageNetResNet},
+		{Name: "resnet34", Doc: imageNetDoc, Width: 64, Depth: 34, Side: 224, Build: newImageNetResNet},
+		{Name: "resnet50", Doc: imageNetDoc, Width: 64, Depth: 50, Side: 224, Build: newImageNetResNet},
+		{Name: "resnet101", Doc: imageNetDoc, Width: 64, Depth: 101, Side: 224, Build: newImageNetResNet},
+		{Name: "resnet152", Doc: imageNetDoc, Width: 64, Depth: 152, Side: 224, Build: newImageNetResNet},
+		{Name: "vgg11", Doc: vggDoc, Width: 64, Depth: 11, Side: 224, Build: newVGG("none")},
+		{Name: "vgg13", Doc: vggDoc, Width: 64, Depth: 13, Side: 224, Build: newVGG("none")},
+		{Name: "vgg16", Doc: vggDoc, Width: 64, Depth: 16, Side: 224, Build: newVGG("none")},
+		{Name: "vgg19", Doc: vggDoc, Width: 64, Depth: 19, Side: 224, Build: newVGG("none")},
+		{Name: "vgg11_bn", Doc: vggNormDoc, Width: 64, Depth: 11, Side: 224, Build: newVGG("batch")},
+		{Name: "vgg13_bn", Doc: vggNormDoc, Width: 64, Depth: 13, Side: 224, Build: newVGG("batch")},
+		{Name: "vgg16_bn", Doc: vggNormDoc, Width: 64, Depth: 16, Side: 224, Build: newVGG("batch")},
+		{Name: "vgg19_bn", Doc: vggNormDoc, Width: 64, Depth: 19, Side: 224, Build: newVGG("batch")},
+		{Name: "vgg12", Doc: deepVGGDoc, Width: 64, Depth: 12, Build: newDeepVGG},
+		{Name: "vgg17", Doc: deepVGGDoc, Width: 64, Depth: 17, Build: newDeepVGG},
+		{Name: "vgg27", Doc: deepVGGDoc, Width: 64, Depth: 27, Build: newDeepVGG},
+		{Name: "vgg37", Doc: deepVGGDoc, Width: 64, Depth: 37, Build: newDeepVGG},
+		{Name: "vgg47", Doc: deepVGGDoc, Width: 64, Depth: 47, Build: newDeepVGG},
+		{Name: "vgg57", Doc: deepVGGDoc, Width: 64, Depth: 57, Build: newDeepVGG},
+		{Name: "vit_ti", Doc: vitDoc, Width: 192, Depth: 12, Side: 224, Build: newViT(3)},
+		{Name: "vit_s", Doc: vitDoc, Width: 384, Depth: 12, Side: 224, Build: newViT(6)},
+		{Name: "vit_b", Doc: vitDoc, Width: 768, Depth: 12, Side: 224, Build: newViT(12)},
+		{Name: "swin_t", Doc: swinDoc, Width: 96, Depth: 12, Side: 224, Build: newSwin(3)},
+		{Name: "swin_s", Doc: swinDoc, Width: 96, Depth: 24, Side: 224, Build: newSwin(3)},
+		{Name: "swin_b", Doc: swinDoc, Width: 128, Depth: 24, Side: 224, Build: newSwin(4)},
+		{Name: "plain7", Doc: "3×3 convolutions with ReLU and nothing else, every one a block, in three stages of widths w, 2w, 4w (the paper's Table 4)", Width: 32, Depth: 7, Build: newPlainConvs},
+		{Name: "conv32", Doc: "5×5 convolution, tanh, max pool, linear to w, tanh, linear: DRTP's for CIFAR (Frenkel et al. 2021)", Width: 1000, Depth: 3, Build: newDRTPNet},
+		{Name: "conv32_relu", Doc: "5×5 convolution, ReLU, max pool, linear, no bias: PEPITA's for CIFAR (Dellaferrera and Kreiman 2022)", Width: 32, Depth: 2, Build: newPEPITANet},
+		{Name: "mlp", Doc: "hidden layers of width w, each Linear and ReLU", Width: 256, Depth: 3, Build: newMLP},
+	} {
+		Register(m)
 	}
-	return 32
 }
 
-// Models lists the zoo.
-func Models() []Model { return slices.Clone(models) }
+// Register adds a network, which recipes then name in model.name. It panics on a name that is taken or on an entry that
+// cannot be built.
+func Register(m Model) {
+	if m.Build == nil {
+		panic("model " + m.Name + " has no Build")
+	}
+	m.Side = cmp.Or(m.Side, 32)
+	models.Add(m)
+}
+
+// Models lists the networks in the order in which they were registered.
+func Models() []Model { return models.All() }
+
+// LookupModel returns the network of a name, or a fault.
+func LookupModel(name string) (Model, error) { return models.Lookup(name) }
 
 // New builds a network for images of shape in. o.Classes and o.Image, where set, take the place of the data's.
 func New(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error) {
-	i := slices.IndexFunc(models, func(m Model) bool { return m.Name == o.Name })
-	if i < 0 {
-		var names []string
-		for _, m := range models {
-			names = append(names, m.Name)
-		}
-		return nil, fault.New("model.name is %q: must be one of %s", o.Name, strings.Join(names, ", "))
+	m, err := models.Lookup(o.Name)
+	if err != nil {
+		return nil, err
 	}
-	m := models[i]
 	if o.Width == 0 {
 		o.Width = m.Width
 	}
@@ -147,10 +161,10 @@ func New(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error) {
 		}
 		classes = o.Classes
 	}
-	if err := o.fits(); err != nil {
+	if err = o.fits(); err != nil {
 		return nil, err
 	}
-	return m.build(o, in, classes, init)
+	return m.Build(o, in, classes, init)
 }
 
 // fits refuses what would be ignored.

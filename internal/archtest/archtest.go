@@ -21,29 +21,38 @@ const module = "github.com/locus-learn/locus"
 // edges lists, for each package, the packages of ours that it may import. The packages under internal/ are leaves:
 // every package may import them, and they import nothing else of ours.
 var edges = map[string][]string{
-	"cmd/locus":        {"recipe", "train", "plan", "bench", "theory", "record", "data", "zoo", "local", "local/localtest", "nn", "torch"},
-	"bench":            {"train", "local", "zoo", "nn", "optim", "data", "record", "torch", "recipe"},
-	"train":            {"plan", "local", "zoo", "data", "nn", "optim", "record", "recipe", "safetensors", "torch"},
-	"local/localtest":  {"train", "local", "nn", "optim", "torch"},
-	"theory":           {"nn", "torch", "local", "zoo"},
-	"plan":             {"local", "zoo", "nn", "optim", "torch"},
-	"local":            {"nn", "optim", "torch"},
-	"zoo":              {"nn", "torch"},
-	"nn":               {"torch"},
-	"optim":            {"nn", "torch"},
-	"nn/nntest":        {"nn", "torch", "safetensors"},
-	"torch":            {},
-	"data":             {},
-	"recipe":           {},
-	"record":           {},
-	"results/evidence": {"record"},
-	"safetensors":      {},
+	"cmd/locus":         {"cli"},
+	"cli":               {"recipe", "train", "model", "plan", "bench", "theory", "record", "data", "zoo", "optim", "method", "method/methodtest", "local", "nn", "torch"},
+	"bench":             {"model", "plan", "local", "torch", "record"},
+	"train":             {"plan", "model", "method", "local", "zoo", "data", "nn", "optim", "record", "recipe", "safetensors", "torch"},
+	"method/methodtest": {"model", "method", "local", "zoo", "nn", "optim", "torch"},
+	"theory":            {"model", "zoo", "nn", "torch"},
+	"plan":              {"model", "method", "local", "zoo", "nn", "optim", "torch"},
+	"model":             {"method", "local", "zoo", "nn", "optim", "recipe", "safetensors", "torch"},
+	"method":            {"local", "nn"},
+	"local":             {"nn", "optim", "torch"},
+	"zoo":               {"nn", "torch"},
+	"nn":                {"torch"},
+	"optim":             {"nn", "torch"},
+	"nn/nntest":         {"nn", "torch", "safetensors"},
+	"torch":             {},
+	"data":              {},
+	"recipe":            {},
+	"record":            {},
+	"results/evidence":  {"record"},
+	"safetensors":       {},
 }
 
 // testEdges lists what a package's external tests may import besides: helpers, and nets to try things on.
 var testEdges = map[string][]string{
-	"nn": {"nn/nntest"}, "optim": {"nn/nntest"}, "zoo": {"nn/nntest"}, "local": {"nn/nntest", "zoo"},
-	"plan": {"bench", "train"}, testDevice: {"torch"},
+	"nn":       {"nn/nntest"},
+	"optim":    {"nn/nntest"},
+	"zoo":      {"nn/nntest"},
+	"local":    {"nn/nntest", "zoo", "method"},
+	"method":   {"zoo"},
+	"plan":     {"bench", "train"},
+	"bench":    {"train", "zoo"},
+	testDevice: {"torch"},
 }
 
 // engine is the one package of the product that may use cgo. testDevice is linked into tests alone, and may, too.

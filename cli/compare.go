@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/record"
+	"github.com/locus-learn/locus/train"
+)
+
+func newCompare() *cobra.Command {
+	var f runFlags
+	var methods []string
+	cmd := &cobra.Command{
+		Use:   "compare RECIPE... | --methods a,b,c [RECIPE]",
+		Short: "Train several recipes or methods, one table and one picture",
+		Long: `Train several recipes, or one recipe by several methods, one after the other, and put the results side by side: a
+table, and a picture of accuracy, loss and memory. Each run gets a folder of its own under --out.
+
+With --methods the recipe stays, but for method.name and the heads that a method brings along: the same seed, order of
+images and number of steps, which greedy shares out among its modules. A head without classes has no accuracy: –.`,
+		Example: `  locus compare fashion-bp fashion-layerwise fashion-sgr --steps 400
+  locus compare --methods bp,sgr cifar10-resnet32-sgr-k3 --set schedule.epochs=10`,
+		ValidArgsFunction: completeRecipes,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.check(cmd); err != nil {
+				return err
+			}
+			if f.steps == 0 {
+				return fault.New("--steps is 0: compare needs at least 1")
+			}
+			configs, err := f.configs(args, methods)
+			if err != nil {
+				return err
+			}
+			if f.out == "" {
+				f.out = train.DefaultOut("compare", time.Now())
+			}
+			sink := func() record.Sink { return progress(cmd) }
+			o := f.options(cmd)
+			o.Budget = len(methods) > 0
+			rows, err := train.Compare(cmd.Context(), configs, o, sink)
+			return f.finish(cmd, rows, err, slices.ContainsFunc(configs, func(c train.Config) bool { return c.Diagnose.Every > 0 }))
+		},
+	}
+	f.add(cmd, "runs/compare-TIME")
+	cmd.Flags().StringSliceVar(&methods, "methods", nil, "train one recipe by each of these `methods`, such as bp,layerwise,sgr")
+	must(cmd.RegisterFlagCompletionFunc("methods", completeMethods))
+	return cmd
+}
+
+// configs resolves what is compared.
+func (f *runFlags) configs(recipes, methods []string) ([]train.Config, error) {
+	switch {
+	case len(methods) == 0 && len(recipes) == 0:
+		return nil, fault.New("nothing to compare: give recipes, or --methods such as bp,layerwise,sgr")
+	case len(methods) > 0 && len(recipes) > 1:
+		return nil, fault.New("--methods compares methods on one recipe, not on %d", len(recipes))
+	}
+	var configs []train.Config
+	for _, name := range recipes {
+		if len(methods) > 0 {
+			break
+		}
+		c, err := train.Load(name, f.sets)
+		if err != nil {
+			return nil, err
+		}
+		configs = append(configs, c)
+	}
+	for _, method := range methods {
+		c, err := train.Load(strings.Join(recipes, ""), append(f.sets[:len(f.sets):len(f.sets)], "method.name="+method))
+		if err != nil {
+			return nil, err
+		}
+		c.Name = method
+		configs = append(configs, c)
+	}
+	return configs, nil
+}
+
+// finish prints the runs that are done, also when the comparison ended early.
+func (f *runFlags) finish(cmd *cobra.Command, rows record.Table, err error, diagnosed bool) error {
+	w := cmd.OutOrStdout()
+	if len(rows) > 0 {
+		text := rows.Plain()
+		if isTerminal(w) {
+			text = rows.Terminal()
+		}
+		fmt.Fprintln(w, text)
+	}
+	if errors.Is(err, train.ErrInterrupted) {
+		return fmt.Errorf("%w: give the same command with --resume --out %s", err, shellWord(f.out))
+	}
+	if err != nil {
+		return err
+	}
+	lines := []string{"picture\t" + filepath.Join(f.out, "compare.svg")}
+	if diagnosed {
+		lines = append(lines, "figures\t"+filepath.Join(f.out, "{agreement,shift,curves}.svg"))
+	}
+	return printColumns(w, append(lines, "table\t"+filepath.Join(f.out, "compare.md"), "runs\t"+f.out))
+}

@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/method"
+	"github.com/locus-learn/locus/recipe"
+	"github.com/locus-learn/locus/train"
+	"github.com/locus-learn/locus/zoo"
+)
+
+func completeRecipes(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	var found []cobra.Completion
+	for _, e := range recipe.Names() {
+		found = append(found, cobra.CompletionWithDesc(e.Name, e.Summary))
+	}
+	return found, cobra.ShellCompDirectiveDefault // a file is a recipe too
+}
+
+func completeKeys(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	keys, err := recipe.Keys(&train.Config{})
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var found []cobra.Completion
+	for _, k := range keys {
+		found = append(found, cobra.CompletionWithDesc(k.Path+"=", k.Doc))
+	}
+	return found, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeMethods completes the last name of a list a,b,c.
+func completeMethods(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	before := typed[:strings.LastIndex(typed, ",")+1]
+	var found []cobra.Completion
+	for _, m := range method.All() {
+		found = append(found, cobra.CompletionWithDesc(before+m.Name, m.Doc))
+	}
+	return found, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+}
+
+func completeModels(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	var found []cobra.Completion
+	for _, m := range zoo.Models() {
+		found = append(found, cobra.CompletionWithDesc(m.Name, m.Doc))
+	}
+	return found, cobra.ShellCompDirectiveNoFileComp
+}
+
+func completeSets(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var found []cobra.Completion
+	for _, s := range data.Known(nil) {
+		found = append(found, s.Name)
+	}
+	return found, cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/locus-learn/locus/train"
+)
+
+// evaluation is what eval --json prints.
+type evaluation struct {
+	Checkpoint string         `json:"checkpoint"`
+	Set        string         `json:"set"`
+	On         train.Split    `json:"on"`
+	Subset     bool           `json:"subset"`
+	Images     int            `json:"images"`
+	Modules    []moduleResult `json:"modules"`
+}
+
+type moduleResult struct {
+	Module int      `json:"module"`
+	Blocks []string `json:"blocks"`
+	Top1   accuracy `json:"top1"`
+	Top5   accuracy `json:"top5"`
+}
+
+// accuracy is in percent; NaN, of a head that gives no answer, is null in JSON.
+type accuracy float64
+
+// MarshalJSON implements json.Marshaler.
+func (a accuracy) MarshalJSON() ([]byte, error) {
+	if math.IsNaN(float64(a)) {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float64(a))
+}
+
+func newEval() *cobra.Command {
+	var on, data string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "eval RUN|CHECKPOINT",
+		Short: "Measure the accuracy of every head of a trained network",
+		Long:  "Measure top-1 and top-5 accuracy, in percent, of every head of a trained network: a run folder or a checkpoint.",
+		Example: `  locus eval runs/mine
+  locus eval runs/mine/best.safetensors --on validation`,
+		Args: takes(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := oneOf("on", on, string(train.Test), string(train.Validation)); err != nil {
+				return err
+			}
+			e, err := evaluate(cmd, args[0], train.Split(on), data)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), e)
+			}
+			return e.print(cmd)
+		},
+	}
+	cmd.Flags().StringVar(&on, "on", string(train.Test), "`part` of the data: test or validation")
+	addData(cmd, &data)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	must(cmd.RegisterFlagCompletionFunc("on", cobra.FixedCompletions(
+		[]cobra.Completion{string(train.Test), string(train.Validation)}, cobra.ShellCompDirectiveNoFileComp)))
+	return cmd
+}
+
+func evaluate(cmd *cobra.Command, path string, on train.Split, data string) (evaluation, error) {
+	t, err := train.Open(path)
+	if err != nil {
+		return evaluation{}, err
+	}
+	defer t.Free()
+	got, err := t.Evaluate(cmd.Context(), on, data, warn(cmd))
+	if err != nil {
+		return evaluation{}, err
+	}
+	e := evaluation{Checkpoint: t.Path, Set: got.Set, On: on, Subset: got.Subset, Images: got.Images}
+	for i, m := range t.Learner.Modules() {
+		e.Modules = append(e.Modules, moduleResult{m.Index, m.Blocks, accuracy(got.Heads[i].Top1), accuracy(got.Heads[i].Top5)})
+	}
+	return e, nil
+}
+
+func (e evaluation) print(cmd *cobra.Command) error {
+	w := cmd.OutOrStdout()
+	fmt.Fprintf(w, "%s on %d %s images of %s\n", e.Checkpoint, e.Images, e.On, e.Set)
+	var rows []table.Row
+	for _, m := range e.Modules {
+		blocks := m.Blocks[0]
+		if n := len(m.Blocks); n > 1 {
+			blocks += " … " + m.Blocks[n-1]
+		}
+		rows = append(rows, table.Row{m.Module, blocks, percent(float64(m.Top1)), percent(float64(m.Top5))})
+	}
+	return printTable(w, table.Row{"module", "blocks", "top-1, %", "top-5, %"}, rows, 3)
+}

@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestMistakesInDataGetOneLine(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(t *testing.T, data string)
+		want  []string
+	}{
+		{"missing file", func(t *testing.T, data string) { remove(t, filepath.Join(data, "data_batch_3.bin")) },
+			[]string{"data_batch_3.bin", "does not exist"}},
+		{"missing set", func(t *testing.T, data string) {
+			remove(t, data)
+			if err := os.Mkdir(data, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{"cifar10", "does not exist", "cifar.html"}},
+		{"missing folder", remove, []string{"data", "no such file"}},
+		{"truncated file", func(t *testing.T, data string) { write(t, filepath.Join(data, "test_batch.bin"), cifar(1, 4)[:7000]) },
+			[]string{"test_batch.bin", "truncated", "7000 bytes"}},
+		{"label out of range", func(t *testing.T, data string) {
+			records := cifar(1, 8)
+			records[2*3073] = 10
+			write(t, filepath.Join(data, "data_batch_1.bin"), records)
+		}, []string{"data_batch_1.bin", "record 2", "label 10", "0 to 9"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newWorkbench(t)
+			c.spoil(t, b.data)
+			refuse(t, c.want, b.train("run")...)
+			if _, err := os.Stat(b.path("run")); err == nil {
+				t.Error("a run folder was made for a run that cannot begin")
+			}
+		})
+	}
+}
+
+func remove(t *testing.T, path string) {
+	t.Helper()
+	if err := os.RemoveAll(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestMistakesInRecipesGetOneLine(t *testing.T) {
+	b := newWorkbench(t)
+	for _, c := range []struct{ set, want string }{
+		{"optim.rl=0.1", "optim.rl optim.lr"},
+		{"nonsense=1", "unknown key nonsense"},
+		{"optim.lr=fast", "optim.lr fast number"},
+		{"data.batch=2.5", "data.batch 2.5 whole"},
+		{"optim.lr", "optim.lr key=value"},
+		{"method.modules=9", "method.modules 9 blocks 4"},
+		{"method.modules=0", "method.modules 0 1"},
+		{"method.cuts=layer9.0", "layer9.0 layer1.0"},
+		{"method.name=spr", "spr sgr"},
+		{"model.name=alexnet", "alexnet resnet32"},
+		{"model.depth=9", "model.depth 9 6n+2"},
+		{"head.name=mlp", "head.name mlp conv"},
+		{"data.batch=41", "data.batch 41 40"},
+		{"data.validation=40", "data.validation 40"},
+		{"device=cuda", "device cuda cpu"},
+		{"method.name=etf", "etf one linear layer or convolution block stem plain7 mlp"},
+		{"method.name=drtp", "drtp one linear layer or convolution block stem plain7 mlp"},
+		{"head.name=none", "head.name none"},
+		{"method.gradient=paper", "method.gradient paper auto directional double sgr"},
+		{"schedule.warmup=5", "schedule.warmup 5 2"},
+	} {
+		t.Run(c.set, func(t *testing.T) { refuse(t, strings.Fields(c.want), b.train("run", "--set", c.set)...) })
+	}
+	write(t, b.path("wrong.yaml"), []byte("data:\n  set: cifar10\nmodel:\n  dept: 8\n"))
+	refuse(t, []string{"wrong.yaml:4", "model.depth"}, "train", b.path("wrong.yaml"))
+	if _, err := os.Stat(b.path("run")); err == nil {
+		t.Error("a run folder was made for a run that cannot begin")
+	}
+}
+
+func TestMistakesInArgumentsGetOneLine(t *testing.T) {
+	b := newWorkbench(t)
+	succeed(t, b.train("run", "--steps", "0")...)
+	picture := b.path("a.png")
+	drawPNG(t, picture, 8, 8)
+	for _, c := range []struct{ line, want string }{
+		{"trian", "trian locus train"},
+		{"data chek", "chek check"},
+		{"help nothing", "nothing"},
+		{"train --stpes 3", "--stpes --steps"},
+		{"train --steps x", "--steps x whole"},
+		{"train --steps", "--steps value"},
+		{"train --steps=-2", "--steps -2 0"},
+		{"train -z", "-z"},
+		{"train --optim.lr 1", "--set optim.lr"},
+		{"train a b", "b RECIPE"},
+		{"train quickstart optim.lr=1", "--set optim.lr=1"},
+		{"train quickstat", "quickstart"},
+		{"train none.yaml", "none.yaml"},
+		{"train --resume", "--resume --out"},
+		{"train --resume --out RUN --force", "--resume --force"},
+		{"train --resume --out RUN --init RUN", "--resume --init"},
+		{"train --resume --out NONE", "NONE config.yaml"},
+		{"train TINY --data DATA --out RUN", "RUN --resume --force"},
+		{"train TINY --data DATA --out TINY", "TINY"},
+		{"train TINY --data DATA --out NEW --init NONE", "NONE"},
+		{"train TINY --resume --out RUN --set optim.lr=0.5 --set nonsense=1", "nonsense"},
+		{"train fashion-sgr --resume --out RUN", "tiny fashion-sgr resume"},
+		{"eval", "RUN|CHECKPOINT"},
+		{"eval NONE", "NONE"},
+		{"eval TINY", "TINY"},
+		{"eval RUN --on train", "--on train test validation"},
+		{"eval RUN --on validation --data DATA", "data.validation"},
+		{"predict RUN", "IMAGE"},
+		{"predict RUN PNG --confidence 2", "--confidence 2 1"},
+		{"predict RUN PNG --confidence NaN", "--confidence NaN"},
+		{"predict RUN PNG --top 0", "--top 0 1"},
+		{"predict RUN TINY", "TINY PNG"},
+		{"export RUN", "FILE"},
+		{"export RUN RUN", "folder"},
+		{"export RUN NONE/x", "NONE/x"},
+		{"compare", "--methods"},
+		{"compare --methods bp,foo TINY", "foo sgr"},
+		{"compare --methods bp TINY TINY", "--methods 2"},
+		{"compare TINY --steps 0", "--steps 0 1"},
+		{"bench --methods bp,foo", "foo sgr"},
+		{"bench --methods=", "--methods"},
+		{"bench --model vit_ti --methods sgr --set method.gradient=tangent", "method.gradient tangent directional"},
+		{"bench --methods sgr --set method.gradient=tangent --set method.fraction=0.5", "method.fraction 0.5 1 method.gradient tangent"},
+		{"bench --methods sgr --set method.gradient=tangent --set method.checkpoint=blocks", "method.gradient tangent method.checkpoint none"},
+		{"bench --methods barlow-sgr --set data.augment=barlow --set method.gradient=tangent", "method.gradient tangent"},
+		{"bench --modules 0", "--modules 0 1"},
+		{"bench --modules 99", "method.modules 99 16"},
+		{"bench --batch 0", "--batch 0 1"},
+		{"bench --image 2", "model.image 2"},
+		{"bench --precision fp8", "precision fp8 bf16"},
+		{"bench --model vgg", "vgg resnet32"},
+		{"bench --steps 0", "--steps 0 1"},
+		{"list", "methods|models"},
+		{"list key", "keys"},
+		{"list nothing", "nothing methods"},
+		{"data check", "SET"},
+		{"data check imagenet", "imagenet cifar10"},
+		{"data get imagenet", "imagenet cifar10"},
+		{"completion ksh", "ksh"},
+	} {
+		t.Run(c.line, func(t *testing.T) {
+			names := strings.NewReplacer("RUN", b.path("run"), "TINY", b.recipe, "DATA", b.data, "PNG", picture,
+				"NONE", b.path("none"), "NEW", b.path("new"))
+			want := strings.Fields(c.want)
+			for i := range want {
+				if want[i] != "PNG" && want[i] != "RUN|CHECKPOINT" {
+					want[i] = names.Replace(want[i])
+				}
+			}
+			refuse(t, want, strings.Fields(names.Replace(c.line))...)
+		})
+	}
+}

@@ -1,0 +1,272 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/model"
+	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/plan"
+	"github.com/locus-learn/locus/torch"
+	"github.com/locus-learn/locus/train"
+	"github.com/locus-learn/locus/zoo"
+)
+
+// planFlags override keys of the quickstart recipe; --set comes last.
+type planFlags struct {
+	model, precision      string
+	methods               []string
+	modules               counts
+	batch, image, threads int
+	budget                byteSize
+	sets                  []string
+	asJSON                bool
+	plot                  string // file
+}
+
+// planned is what the command prints.
+type planned struct {
+	Model     string            `json:"model"`
+	Method    string            `json:"method"`
+	Head      string            `json:"head"`
+	Image     int               `json:"image"`
+	Precision string            `json:"precision"`
+	Plan      plan.Prediction   `json:"plan"`
+	BP        plan.Prediction   `json:"bp"`     // at the same batch
+	Saving    float64           `json:"saving"` // of activations, 1 − plan/bp
+	Total     float64           `json:"saving_total"`
+	Budget    int64             `json:"budget,omitempty"`
+	Fits      []plan.Prediction `json:"fits,omitempty"` // the largest batch for each number of modules
+}
+
+func newPlan() *cobra.Command {
+	f := planFlags{modules: counts{"3", []int{3}}}
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Choose cuts and predict memory before training",
+		Long: `Choose where to cut a network, and predict the memory of a training step at any batch size. Blocks and heads are
+measured one by one on small batches; nothing is trained.
+
+The cuts are those with the least peak memory, or the most even time for a pipeline (--set method.cuts=auto:time), or the
+given ones (--set method.cuts=layer1.2,layer2.3). With --budget, the number of modules and the batch are found that fit:
+with --batch the fewest modules, with --modules the largest batch, with neither the largest batch for each number.
+
+With several numbers of modules or several methods, the table has a row for each, memory and time beside those of bp:
+times are sums of what the pieces took one by one, without the optimizers, and so rough.`,
+		Example: `  locus plan --model resnet101 --modules 3 --batch 256 --set head.name=infopro
+  locus plan --model swin_t --budget 16GiB --set head.name=infopro
+  locus plan --model resnet32 --modules 16 --json
+  locus plan --model vit_s --modules all --method sgr,layerwise,infopro --batch 256 --plot memory.svg`,
+		Args: takes(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := f.run(cmd)
+			if err != nil {
+				return err
+			}
+			if f.asJSON {
+				return printJSON(cmd.OutOrStdout(), r)
+			}
+			return r.print(cmd.OutOrStdout())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.model, "model", "resnet32", "`model` to train (model.name)")
+	flags.StringSliceVar(&f.methods, "method", []string{"sgr"}, "`method` to train it by (method.name), or several: a,b")
+	flags.Var(&f.modules, "modules", "number `K` of modules (method.modules), or several: 1-16, or all up to the number of blocks")
+	flags.IntVar(&f.batch, "batch", 128, "`N` images in a batch (data.batch)")
+	flags.IntVar(&f.image, "image", 0, "side `S` of the images in pixels (model.image); 0: what the model was published for")
+	flags.StringVar(&f.precision, "precision", "fp32", "`type` of activations: fp32 or bf16")
+	flags.IntVar(&f.threads, "threads", 0, "`T` threads; 0: all cores")
+	flags.Var(&f.budget, "budget", "`bytes` of tensors that a step may take, such as 16GiB")
+	flags.BoolVar(&f.asJSON, "json", false, "print JSON")
+	flags.StringVar(&f.plot, "plot", "", "`FILE` to draw memory and time against the number of modules into, as SVG")
+	addSet(cmd, &f.sets)
+	must(cmd.RegisterFlagCompletionFunc("model", completeModels))
+	must(cmd.RegisterFlagCompletionFunc("method", completeMethods))
+	return cmd
+}
+
+// config checks the flags and lays them over the quickstart recipe, with K modules.
+func (f *planFlags) config(method string, modules int) (train.Config, error) {
+	for _, n := range []struct {
+		flag       string
+		value, min int
+	}{{"batch", f.batch, 2}, {"image", f.image, 0}, {"threads", f.threads, 0}} {
+		if n.value < n.min {
+			return train.Config{}, fault.New("--%s is %d: must be at least %d", n.flag, n.value, n.min)
+		}
+	}
+	image, classes := f.image, 10
+	if i := slices.IndexFunc(zoo.Models(), func(m zoo.Model) bool { return m.Name == f.model }); i >= 0 {
+		side := zoo.Models()[i].Side
+		if image == 0 {
+			image = side
+		}
+		if side == 224 {
+			classes = 1000
+		}
+	}
+	return train.Load("", append([]string{
+		"method.cuts=auto", "method.name=" + method, "model.name=" + f.model, "precision=" + f.precision,
+		fmt.Sprint("method.modules=", modules), fmt.Sprint("data.batch=", f.batch), fmt.Sprint("model.image=", image),
+		fmt.Sprint("model.classes=", classes), fmt.Sprint("threads=", f.threads),
+	}, f.sets...))
+}
+
+// plans is what the command finds: one plan or a table of them.
+type plans interface{ print(w io.Writer) error }
+
+func (f *planFlags) run(cmd *cobra.Command) (plans, error) {
+	if len(f.methods) == 0 {
+		return nil, fault.New("--method is empty: must name at least one, 'locus list methods' shows them")
+	}
+	k, one := f.modules.one()
+	if !one || len(f.methods) > 1 {
+		return f.sweep()
+	}
+	if f.plot != "" {
+		return nil, fault.New("--plot is %s with --modules %d: must go with several numbers of modules, such as 1-16 or all", f.plot, k)
+	}
+	c, err := f.config(f.methods[0], k)
+	if err != nil {
+		return nil, err
+	}
+	defer torch.Pin()()
+	most := c.Data.Batch
+	if f.budget > 0 {
+		most = 0
+	}
+	side := c.Model.Image
+	spec := c.Spec(square(side, c.Model.Classes))
+	p, err := plan.New(spec, plan.For(spec, most))
+	if err != nil {
+		return nil, err
+	}
+	defer p.Free()
+	r := &planned{Model: c.Model.Name, Method: c.Method.Name, Head: c.Head.Name, Image: side, Precision: c.Precision, Budget: int64(f.budget)}
+	goal, auto := c.Method.Auto()
+	switch {
+	case f.budget > 0 && !auto && p.Divides():
+		return nil, fault.New("--budget is %s with method.cuts %s: must go without cuts, or with auto", f.budget.String(), strings.Join(c.Method.Cuts, ","))
+	case f.budget > 0:
+		err = r.fit(p, f, cmd.Flags().Changed("modules"), cmd.Flags().Changed("batch"), plan.Goal(goal))
+	case auto:
+		r.Plan, err = p.Plan(c.Method.Modules, c.Data.Batch, plan.Goal(goal))
+	default:
+		var ends []int
+		if ends, err = p.Given(); err == nil {
+			r.Plan, err = p.Predict(ends, c.Data.Batch)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if r.BP, err = p.Whole(r.Plan.Batch); err != nil {
+		return nil, err
+	}
+	r.Saving, r.Total = savings(r.Plan, r.BP)
+	return r, nil
+}
+
+// square is what a model must know of coloured images of a side.
+func square(side, classes int) model.Input {
+	return model.Input{Shape: nn.Shape{C: 3, H: side, W: side}, Classes: classes}
+}
+
+// savings returns how much less a plan takes than bp: of activations, and of all tensors.
+func savings(p, bp plan.Prediction) (activations, total float64) {
+	saved := func(a, b int64) float64 { return 1 - float64(a)/float64(b) }
+	return saved(p.ActivationBytes, bp.ActivationBytes), saved(p.PeakBytes, bp.PeakBytes)
+}
+
+// fit finds what the budget allows.
+func (r *planned) fit(p *plan.Planner, f *planFlags, modules, batch bool, goal plan.Goal) error {
+	counts := p.Counts()
+	if modules {
+		counts = f.modules.numbers
+	}
+	for _, k := range counts {
+		if batch {
+			at, err := p.Plan(k, f.batch, goal)
+			if err != nil {
+				return err
+			}
+			if at.PeakBytes <= r.Budget {
+				r.Plan = at
+				return nil
+			}
+			continue
+		}
+		at, ok, err := p.Fit(k, r.Budget, goal)
+		if err != nil {
+			return err
+		}
+		if ok {
+			r.Fits = append(r.Fits, at)
+			if at.Batch > r.Plan.Batch {
+				r.Plan = at
+			}
+		}
+	}
+	if r.Plan.Batch == 0 {
+		return fault.New("--budget is %s: too little for %s, whatever the cuts; must be more, or --batch less", f.budget.String(), r.Model)
+	}
+	return nil
+}
+
+func (r *planned) print(w io.Writer) error {
+	if len(r.Fits) > 0 {
+		var rows []table.Row
+		for _, at := range r.Fits {
+			rows = append(rows, table.Row{len(at.Modules), at.Batch, mebibytes(at.ActivationBytes), mebibytes(at.PeakBytes)})
+		}
+		if err := printTable(w, table.Row{"modules", "largest batch", "activations, MiB", "peak, MiB"}, rows, 1); err != nil {
+			return err
+		}
+	}
+	var rows []table.Row
+	add := func(name string, blocks string, m plan.Module) {
+		rows = append(rows, table.Row{name, blocks, mebibytes(m.ActivationBytes), mebibytes(m.ParameterBytes), mebibytes(m.OptimizerBytes),
+			fmt.Sprintf("%.2f", m.SecondsPerStep)})
+	}
+	for i, m := range r.Plan.Modules {
+		add(fmt.Sprint(i+1), span(m.Blocks), m)
+	}
+	for _, t := range []struct {
+		name string
+		at   plan.Prediction
+	}{{r.Method, r.Plan}, {"bp", r.BP}} {
+		sum := plan.Module{ActivationBytes: t.at.ActivationBytes}
+		for _, m := range t.at.Modules {
+			sum.ParameterBytes += m.ParameterBytes
+			sum.OptimizerBytes += m.OptimizerBytes
+			sum.SecondsPerStep += m.SecondsPerStep
+		}
+		add(t.name, "total", sum)
+	}
+	header := table.Row{"module", "blocks", "activations, MiB", "parameters, MiB", "optimizer, MiB", "about s/step"}
+	if err := printTable(w, header, rows, 3); err != nil {
+		return err
+	}
+	cuts := strings.Join(r.Plan.Cuts, ",")
+	if cuts == "" {
+		cuts = "none"
+	}
+	_, err := fmt.Fprintf(w, "%s, %s heads, batch %d of %d×%d, %s: peak %s MiB, of bp %s MiB: %.1f %% saved, of activations %.1f %%\ncuts: %s\n",
+		r.Model, r.Head, r.Plan.Batch, r.Image, r.Image, r.Precision, mebibytes(r.Plan.PeakBytes), mebibytes(r.BP.PeakBytes), 100*r.Total, 100*r.Saving, cuts)
+	return err
+}
+
+// span names the first and the last of a module's blocks.
+func span(blocks []string) string {
+	if len(blocks) == 1 {
+		return blocks[0]
+	}
+	return blocks[0] + " … " + blocks[len(blocks)-1]
+}

@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestPlanInJSON(t *testing.T) {
+	small := []string{"plan", "--model", "resnet32", "--set", "model.depth=8", "--set", "model.width=4", "--image", "16", "--threads", "1", "--json"}
+	show := func(args ...string) (r planned) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(succeed(t, append(small[:len(small):len(small)], args...)...)), &r); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	r := show("--modules", "2", "--batch", "16")
+	if len(r.Plan.Modules) != 2 || len(r.Plan.Cuts) != 1 || r.Plan.Batch != 16 || r.BP.ActivationBytes <= 0 ||
+		r.Plan.PeakBytes != r.Plan.RestingBytes+r.Plan.ActivationBytes {
+		t.Errorf("%+v", r)
+	}
+	if given := show("--modules", "3", "--batch", "16", "--set", "method.cuts=stem"); len(given.Plan.Cuts) != 1 || given.Plan.Cuts[0] != "stem" {
+		t.Errorf("cut behind %v, want stem", given.Plan.Cuts)
+	}
+	if fits := show("--budget", "2MiB"); len(fits.Fits) < 2 || fits.Plan.PeakBytes > 2<<20 {
+		t.Errorf("%+v", fits.Fits)
+	}
+	if fewest := show("--budget", "2MiB", "--batch", "8"); fewest.Plan.Batch != 8 || fewest.Plan.PeakBytes > 2<<20 {
+		t.Errorf("%+v", fewest.Plan)
+	}
+}
+
+// A row for each number of modules of each method is what single plans are, and is drawn.
+func TestPlanOfManyModules(t *testing.T) {
+	small := []string{"plan", "--model", "resnet32", "--set", "model.depth=8", "--set", "model.width=4", "--image", "16", "--batch", "16", "--threads", "1"}
+	picture := filepath.Join(t.TempDir(), "memory.svg")
+	show := func(r any, args ...string) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(succeed(t, append(small[:len(small):len(small)], append(args, "--json")...)...)), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all swept
+	show(&all, "--modules", "all", "--method", "sgr,infopro", "--plot", picture)
+	if len(all.Rows) != 2*4 { // the stem and three blocks
+		t.Fatalf("%d rows: %+v", len(all.Rows), all.Rows)
+	}
+	for i, row := range all.Rows {
+		if row.Modules != i%4+1 || len(row.Plan.Modules) != row.Modules || row.Method != []string{"sgr", "infopro"}[i/4] || row.Time <= 0 {
+			t.Errorf("row %d: %+v", i, row)
+		}
+	}
+	if first := all.Rows[0]; first.Plan.ActivationBytes != all.BP.ActivationBytes || first.Saving != 0 {
+		t.Errorf("one module takes %d bytes, bp %d", first.Plan.ActivationBytes, all.BP.ActivationBytes)
+	}
+	var one planned
+	show(&one, "--modules", "3", "--method", "infopro")
+	if row := all.Rows[6]; one.Plan.ActivationBytes != row.Plan.ActivationBytes || one.BP.PeakBytes != all.BP.PeakBytes || one.Saving != row.Saving {
+		t.Errorf("alone %+v, among others %+v", one, row)
+	}
+	if svg := string(read(t, picture)); !strings.Contains(svg, "infopro") || !strings.Contains(svg, "modules K") {
+		t.Error("the picture lacks the legend or the axis")
+	}
+	text := succeed(t, append(small, "--modules", "1,3-4")...)
+	if strings.Count(text, "| sgr") != 3 || !strings.Contains(text, "time ÷ bp") || !strings.Contains(text, "| bp ") {
+		t.Error(text)
+	}
+}
+
+func TestPlanMistakesGetOneLine(t *testing.T) {
+	for _, c := range []struct{ line, want string }{
+		{"plan --budget much", "--budget much 16GiB"},
+		{"plan --budget -1GiB", "--budget 16GiB"},
+		{"plan --budget 1kB --image 8 --threads 1 --set model.depth=8", "--budget too little"},
+		{"plan --budget 1GiB --set method.cuts=stem", "--budget method.cuts stem"},
+		{"plan --modules 0", "--modules 0 from 1 on 1-16 all"},
+		{"plan --modules 5-2", "--modules 5-2 1-16"},
+		{"plan --modules 1-", "--modules 1- 1-16"},
+		{"plan --modules many", "--modules many 1-16 all"},
+		{"plan --modules 1-99999999", "--modules 1-99999999 1-16"},
+		{"plan --modules 1-99 --image 8", "--modules 1-99 16"},
+		{"plan --modules all --budget 1GiB", "--budget --modules"},
+		{"plan --modules all --set method.cuts=stem", "method.cuts stem auto --modules"},
+		{"plan --method sgr,fa --model plain7", "method.name fa"},
+		{"plan --method sgr,psgr", "method.name psgr sgr"},
+		{"plan --method=", "--method empty"},
+		{"plan --modules 3 --plot x.svg", "--plot x.svg --modules 3 1-16"},
+		{"plan --modules 99 --image 8", "method.modules 99 16"},
+		{"plan --batch 1", "--batch 1 2"},
+		{"plan --model vgg", "vgg resnet32"},
+		{"plan --method etf --model plain7", "method.cuts etf"},
+		{"plan resnet32", "resnet32"},
+	} {
+		t.Run(c.line, func(t *testing.T) { refuse(t, strings.Fields(c.want), strings.Fields(c.line)...) })
+	}
+}
+
+// Automatic cuts are found once: the run's recipe has them by name, so that a resumed run goes on with the same ones.
+func TestTrainWithAutomaticCuts(t *testing.T) {
+	b := newWorkbench(t)
+	for _, cuts := range []string{"auto", "auto:time"} {
+		succeed(t, b.train("run", "--force", "--steps", "2", "--set", "method.cuts="+cuts)...)
+		doc, err := os.ReadFile(filepath.Join(b.path("run"), "config.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := string(doc); strings.Contains(text, "auto:time") || !strings.Contains(text, "cuts: [") || strings.Contains(text, "cuts: [auto") {
+			t.Errorf("method.cuts=%s: the recipe of the run has\n%s", cuts, text)
+		}
+		succeed(t, b.train("run", "--resume", "--steps", "4", "--set", "method.cuts="+cuts)...)
+	}
+}

@@ -1,0 +1,197 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// trigger calls fire when a line with text is written to it.
+type trigger struct {
+	seen bytes.Buffer
+	text string
+	fire func()
+}
+
+func (w *trigger) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte(w.text)) {
+		w.fire()
+	}
+	return w.seen.Write(b)
+}
+
+// interrupt runs a command line and ends its context as soon as it reports text.
+func interrupt(t *testing.T, text string, args ...string) result {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out bytes.Buffer
+	err := trigger{text: text, fire: cancel}
+	code := run(ctx, args, &out, &err)
+	return result{code, out.String(), err.seen.String()}
+}
+
+func TestInterruptedRunGoesOnBitForBit(t *testing.T) {
+	b := newWorkbench(t)
+	succeed(t, b.train("whole", "--steps", "13")...)
+	want := read(t, b.path("whole/last.safetensors"))
+	for i, at := range []string{"step 3/13", "epoch 1/3", "step 12/13"} {
+		t.Run(at, func(t *testing.T) {
+			name := fmt.Sprint("cut ", i) // with a space, which the hint must quote
+			dir := b.path(name)
+			args := b.train(name, "--steps", "13")
+			r := interrupt(t, at, args...)
+			if r.code != 130 || !strings.Contains(r.err, "locus train --resume --out '"+dir+"' --data "+b.data) {
+				t.Fatalf("exit code %d, want 130 and how to go on in\n%s", r.code, r.err)
+			}
+			succeed(t, "eval", dir, "--data", b.data)
+			succeed(t, "train", "--resume", "--out", dir, "--data", b.data)
+			if !bytes.Equal(read(t, filepath.Join(dir, "last.safetensors")), want) {
+				t.Error("the resumed run ends with other weights")
+			}
+			if got := strings.Count(string(read(t, filepath.Join(dir, "metrics.jsonl"))), `"event":"epoch"`); got != 3 {
+				t.Errorf("metrics.jsonl has %d epochs, want 3", got)
+			}
+		})
+	}
+}
+
+// Everything with a memory of its own: moments, sums and averages of the optimizer, and what stochastic depth draws.
+func TestInterruptedTransformerGoesOnBitForBit(t *testing.T) {
+	b := newWorkbench(t)
+	args := func(out string) []string {
+		args := b.train(out, "--steps", "7")
+		for _, set := range []string{
+			"model.name=vit_ti", "model.patch=8", "model.width=12", "model.depth=4", "model.drop_path=0.5", "method.label_smoothing=0.1",
+			"head.name=tokens", "optim.name=adamw", "optim.clip=0.5", "optim.accumulate=2", "optim.ema=0.9", "optim.decay=weights",
+		} {
+			args = append(args, "--set", set)
+		}
+		return args
+	}
+	succeed(t, args("whole")...)
+	if r := interrupt(t, "step 3/7", args("cut")...); r.code != 130 {
+		t.Fatalf("exit code %d, want 130\n%s", r.code, r.err)
+	}
+	succeed(t, "train", "--resume", "--out", b.path("cut"), "--data", b.data)
+	for _, name := range []string{"last.safetensors", "ema.safetensors"} {
+		if !bytes.Equal(read(t, b.path("cut/"+name)), read(t, b.path("whole/"+name))) {
+			t.Errorf("%s of the resumed run is another", name)
+		}
+	}
+	if bytes.Equal(read(t, b.path("whole/last.safetensors")), read(t, b.path("whole/ema.safetensors"))) {
+		t.Error("the averages are the weights")
+	}
+	succeed(t, "eval", b.path("whole/ema.safetensors"), "--data", b.data)
+}
+
+// TestInterruptWhileTheLastEpochIsEvaluated stops a run that has taken all its steps: resuming has to evaluate.
+func TestInterruptWhileTheLastEpochIsEvaluated(t *testing.T) {
+	b := newWorkbench(t)
+	if r := interrupt(t, "step 3/3", b.train("run", "--steps", "3")...); r.code != 130 {
+		t.Fatalf("exit code %d, want 130\n%s", r.code, r.err)
+	}
+	if out := succeed(t, "train", "--resume", "--out", b.path("run"), "--data", b.data); !strings.Contains(out, "% on test") {
+		t.Errorf("the resumed run printed no accuracy:\n%s", out)
+	}
+}
+
+func TestInterruptedCompareGoesOn(t *testing.T) {
+	b := newWorkbench(t)
+	args := []string{"compare", "--methods", "bp,sgr", b.recipe, "--data", b.data, "--steps", "6", "--out", b.path("both")}
+	r := interrupt(t, "sgr: method sgr", args...)
+	if r.code != 130 || !strings.Contains(r.out, "| bp") || !strings.Contains(r.err, "--resume --out "+b.path("both")) {
+		t.Fatalf("exit code %d, want 130, the finished run and how to go on\n%s%s", r.code, r.out, r.err)
+	}
+	refuse(t, []string{"resume", "lr: 0.1", "lr: 0.2"}, append(args, "--resume", "--set", "optim.lr=0.2")...)
+	out := succeed(t, append(args, "--resume")...)
+	if !strings.Contains(out, "| bp") || !strings.Contains(out, "| sgr") || strings.Contains(out, "NaN") {
+		t.Errorf("want both runs in\n%s", out)
+	}
+}
+
+func TestInterruptEndsOtherCommands(t *testing.T) {
+	b := newWorkbench(t)
+	succeed(t, b.train("run", "--steps", "0")...)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, args := range [][]string{
+		{"eval", b.path("run"), "--data", b.data},
+		{"predict", b.path("run"), b.recipe},
+		{"bench", "--batch", "2", "--set", "model.depth=8"},
+	} {
+		r := locus(ctx, args...)
+		if r.code != 130 || !strings.HasSuffix(r.err, "locus: interrupted\n") {
+			t.Errorf("%s: exit code %d, want 130\n%s", args[0], r.code, r.err)
+		}
+	}
+}
+
+func TestStepsZeroWritesTheInitialCheckpoint(t *testing.T) {
+	b := newWorkbench(t)
+	succeed(t, b.train("zero", "--steps", "0")...)
+	zero := read(t, b.path("zero/last.safetensors"))
+	succeed(t, b.train("one", "--steps", "1")...)
+	if bytes.Equal(zero, read(t, b.path("one/last.safetensors"))) {
+		t.Error("a step changed nothing")
+	}
+	succeed(t, "train", "--resume", "--out", b.path("zero"), "--data", b.data, "--steps", "1")
+	if !bytes.Equal(read(t, b.path("zero/last.safetensors")), read(t, b.path("one/last.safetensors"))) {
+		t.Error("0 and then 1 step are not 1 step")
+	}
+}
+
+// TestFullDiskKeepsTheCheckpoint fills a small file system under a run that goes on.
+func TestFullDiskKeepsTheCheckpoint(t *testing.T) {
+	b := newWorkbench(t)
+	disk := b.path("disk")
+	if err := os.Mkdir(disk, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skipf("disk full: no tmpfs can be mounted here: %v", err)
+	}
+	defer syscall.Unmount(disk, syscall.MNT_DETACH)
+	succeed(t, b.train("disk/run", "--steps", "2")...)
+	before := read(t, b.path("disk/run/last.safetensors"))
+	for _, free := range []int{0, 1, 2, 4, 8} { // pages: another file fails each time
+		fill(t, filepath.Join(disk, "filler"), free)
+		r := locus(t.Context(), "train", "--resume", "--out", b.path("disk/run"), "--data", b.data, "--steps", "4")
+		if r.code != 2 || strings.Count("\n"+r.err, "\nlocus: ") != 1 || !strings.Contains(r.err, "no space left") {
+			t.Errorf("%d pages free: exit code %d, want 2 and no space left in\n%s", free, r.code, r.err)
+		}
+		if !bytes.Equal(read(t, b.path("disk/run/last.safetensors")), before) {
+			t.Fatalf("%d pages free: the checkpoint has changed", free)
+		}
+		succeed(t, "eval", b.path("disk/run"), "--data", b.data)
+	}
+	remove(t, filepath.Join(disk, "filler"))
+	succeed(t, "train", "--resume", "--out", b.path("disk/run"), "--data", b.data, "--steps", "4")
+}
+
+// fill leaves so many pages of the file system that path is on.
+func fill(t *testing.T, path string, pages int) {
+	t.Helper()
+	remove(t, path)
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	size := int64(0)
+	for {
+		n, err := f.Write(make([]byte, os.Getpagesize()))
+		size += int64(n)
+		if err != nil {
+			break
+		}
+	}
+	if err := f.Truncate(size - int64(pages*os.Getpagesize())); err != nil {
+		t.Fatal(err)
+	}
+}

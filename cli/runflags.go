@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/record"
+	"github.com/locus-learn/locus/train"
+)
+
+// runFlags are what train and compare have in common.
+type runFlags struct {
+	sets          []string
+	data, out     string
+	resume, force bool
+	steps         int
+}
+
+func (f *runFlags) add(cmd *cobra.Command, out string) {
+	addSet(cmd, &f.sets)
+	addData(cmd, &f.data)
+	cmd.Flags().StringVar(&f.out, "out", "", "`folder` of the results (default "+out+")")
+	cmd.Flags().BoolVar(&f.resume, "resume", false, "go on with what is in the folder given by --out")
+	cmd.Flags().BoolVar(&f.force, "force", false, "replace a run that is in the folder")
+	cmd.Flags().IntVar(&f.steps, "steps", -1, "train for `N` steps instead of the recipe's epochs; 0 only writes the initial checkpoint")
+	cmd.Flag("steps").DefValue = "0" // so that the help names no default: it is the recipe's
+	must(cmd.MarkFlagDirname("out"))
+}
+
+// check refuses values that cannot be used, and flags that contradict each other.
+func (f *runFlags) check(cmd *cobra.Command) error {
+	switch {
+	case cmd.Flags().Changed("steps") && f.steps < 0:
+		return fault.New("--steps is %d: must be at least 0", f.steps)
+	case cmd.Flags().Changed("out") && f.out == "":
+		return fault.New("--out is empty: must be a folder")
+	case f.resume && f.out == "":
+		return fault.New("--resume needs --out: the folder of the run to go on with")
+	case f.resume && f.force:
+		return fault.New("--resume goes on with a run, --force replaces it: must be one of them")
+	}
+	return nil
+}
+
+func (f *runFlags) options(cmd *cobra.Command) train.Options {
+	return train.Options{
+		Data: f.data, Out: f.out, Resume: f.resume, Force: f.force, Steps: f.steps, Notice: warn(cmd),
+	}
+}
+
+// progress returns a sink that reports on standard error.
+func progress(cmd *cobra.Command) record.Sink {
+	w := cmd.ErrOrStderr()
+	return record.NewProgress(w, isTerminal(w))
+}
+
+func addSet(cmd *cobra.Command, to *[]string) {
+	cmd.Flags().StringArrayVar(to, "set", nil, "override a key of the recipe by `key=value`, such as optim.lr=0.05; may be repeated")
+	must(cmd.RegisterFlagCompletionFunc("set", completeKeys))
+}
+
+func addData(cmd *cobra.Command, to *string) {
+	cmd.Flags().StringVar(to, "data", "", "`folder` to look for the data set in first")
+	must(cmd.MarkFlagDirname("data"))
+}
+
+// must panics on what only a mistake in this program can cause.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}

@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/record"
+	"github.com/locus-learn/locus/train"
+)
+
+func newTrain() *cobra.Command {
+	var f runFlags
+	var init string
+	cmd := &cobra.Command{
+		Use:   "train [RECIPE]",
+		Short: "Train a network as a recipe says",
+		Long: `Train a network as a recipe says: an embedded one ('locus list recipes'), a YAML file, or the quickstart.
+
+The first Ctrl-C finishes the step, saves and says how to go on; the second ends the program at once.`,
+		Example: `  locus train
+  locus train cifar10-resnet32-sgr-k3 --set schedule.epochs=10 --set optim.lr=0.05
+  locus train mine.yaml --data ~/datasets --out runs/mine
+  locus train --resume --out runs/mine`,
+		Args:              takes(0, 1),
+		ValidArgsFunction: completeRecipes,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.check(cmd); err != nil {
+				return err
+			}
+			if f.resume && init != "" {
+				return fault.New("--resume goes on with a run's own weights, --init starts from others: must be one of them")
+			}
+			c, err := f.config(args)
+			if err != nil {
+				return err
+			}
+			if f.out == "" {
+				f.out = train.DefaultOut(c.Name, time.Now())
+			}
+			o := f.options(cmd)
+			o.Init = init
+			return trainOne(cmd, c, o)
+		},
+	}
+	f.add(cmd, "runs/NAME-TIME")
+	cmd.Flags().StringVar(&init, "init", "", "start from the weights in `file`: a checkpoint, or published ones as safetensors")
+	return cmd
+}
+
+// config finds the recipe: of the run to resume, with which one given now must agree, or the one given.
+func (f *runFlags) config(args []string) (train.Config, error) {
+	name := strings.Join(args, "") // one or none
+	if !f.resume {
+		return train.Load(name, f.sets)
+	}
+	c, err := train.LoadRun(f.out, f.sets)
+	if err != nil || name == "" {
+		return c, err
+	}
+	given, err := train.Load(name, f.sets)
+	if err != nil {
+		return c, err
+	}
+	return c, train.Agree(c, given)
+}
+
+func trainOne(cmd *cobra.Command, c train.Config, o train.Options) error {
+	o.Sink = progress(cmd)
+	r, err := train.New(c, o)
+	if err != nil {
+		return err
+	}
+	s, err := r.Train(cmd.Context())
+	if closing := r.Close(); err == nil {
+		err = closing
+	}
+	if errors.Is(err, train.ErrInterrupted) {
+		return fmt.Errorf("%w: locus train --resume --out %s%s", err, shellWord(o.Out), again(o.Data))
+	}
+	if err != nil {
+		return err
+	}
+	return printSummary(cmd.OutOrStdout(), s, o.Out, c.Diagnose.Every > 0)
+}
+
+// again repeats --data, which a run folder does not remember.
+func again(data string) string {
+	if data == "" {
+		return ""
+	}
+	return " --data " + shellWord(data)
+}
+
+func printSummary(w io.Writer, s record.Summary, out string, diagnosed bool) error {
+	accuracy := "not measured"
+	if !math.IsNaN(s.TestAcc) {
+		accuracy = percent(s.TestAcc) + " % on test"
+	}
+	if len(s.ModuleAcc) > 1 {
+		var heads []string
+		for _, x := range s.ModuleAcc {
+			heads = append(heads, percent(x))
+		}
+		accuracy += ", heads " + strings.Join(heads, " ")
+	}
+	if s.Subset {
+		accuracy += " (on a subset of the data)"
+	}
+	rows := []string{"accuracy\t" + accuracy}
+	if s.KNN {
+		rows[0] += ", by nearest neighbours"
+	}
+	if n := len(s.EMAAcc); n > 0 {
+		rows = append(rows, fmt.Sprintf("averaged\t%s %% on test", percent(s.EMAAcc[n-1])))
+	}
+	if n := len(s.ProbeAcc); n > 0 {
+		var modules []string
+		for _, x := range s.ProbeAcc {
+			modules = append(modules, percent(x))
+		}
+		rows = append(rows, fmt.Sprintf("probe\t%s %% on test, top-5 %s %%, linear, modules %s",
+			percent(s.ProbeAcc[n-1]), percent(s.ProbeTop5[n-1]), strings.Join(modules, " ")))
+	}
+	if s.Steps > 0 {
+		rows = append(rows,
+			fmt.Sprintf("memory\tpeak %s MiB of tensors, %s MiB of them at rest", mebibytes(s.PeakBytes), mebibytes(s.RestingBytes)),
+			fmt.Sprintf("time\t%s for %d steps, %.3g s each", duration(s.Seconds), s.Steps, s.SecondsPerStep))
+	}
+	if diagnosed && s.Steps > 0 {
+		rows = append(rows, "diagnosis\t"+filepath.Join(out, train.DiagnosisFile))
+	}
+	return printColumns(w, append(rows, "run\t"+out))
+}

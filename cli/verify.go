@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/locus-learn/locus/method/methodtest"
+	"github.com/locus-learn/locus/theory"
+)
+
+// verification is one thing that verify can do, asked for by a flag of its name.
+type verification struct {
+	name, doc string
+	// run prints lines to line as it goes, unless that is nil, and returns the whole for JSON. An error of a claim that
+	// does not hold comes with it.
+	run func(cmd *cobra.Command, seed uint64, quiet bool) (result any, err error)
+}
+
+var verifications = []verification{
+	{"claims", "try on small networks what every method claims and owes; without a flag, this", verifyClaims},
+	{"theory", "try the paper's theorem, propositions, lemma and formulas in numbers", verifyTheory},
+}
+
+func newVerify() *cobra.Command {
+	var seed uint64
+	var asJSON bool
+	asked := make([]bool, len(verifications))
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Check what is claimed, on this machine",
+		Long: `Check what is claimed, on this machine. Each claim gets a line: what it says, what was measured, and whether it holds.
+A method's claim that does not hold ends with exit code 1. docs/theory.md explains the lines of --theory.`,
+		Example: "  locus verify\n  locus verify --theory --seed 2 --json",
+		Args:    takes(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !slices.Contains(asked, true) {
+				asked[0] = true
+			}
+			results := map[string]any{}
+			var failed error
+			for i, v := range verifications {
+				if !asked[i] {
+					continue
+				}
+				result, err := v.run(cmd, seed, asJSON)
+				if result == nil {
+					return err
+				}
+				results[v.name], failed = result, cmp.Or(failed, err)
+			}
+			if asJSON {
+				if err := printJSON(cmd.OutOrStdout(), results); err != nil {
+					return err
+				}
+			}
+			return failed
+		},
+	}
+	for i, v := range verifications {
+		cmd.Flags().BoolVar(&asked[i], v.name, false, v.doc)
+	}
+	cmd.Flags().Uint64Var(&seed, "seed", 1, "`seed` of what is drawn at random")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// verifyClaims runs the conformance suite over all methods.
+func verifyClaims(cmd *cobra.Command, seed uint64, quiet bool) (any, error) {
+	subjects, err := methodtest.Subjects(seed)
+	if err != nil {
+		return nil, err
+	}
+	var findings []methodtest.Finding
+	var failed error
+	for _, s := range subjects {
+		methodtest.Run(s, func(f methodtest.Finding) {
+			findings = append(findings, f)
+			if f.Failed() && failed == nil {
+				failed = fmt.Errorf("%s does not pass %s: %s", f.Method, f.Check, f.Failure)
+			}
+			if !quiet {
+				fmt.Fprintln(cmd.OutOrStdout(), findingLine(f))
+			}
+		})
+		if err := cmd.Context().Err(); err != nil {
+			return nil, err
+		}
+	}
+	return findings, failed
+}
+
+func findingLine(f methodtest.Finding) string {
+	verdict, text := "holds", f.Note
+	if f.Failed() {
+		verdict, text = "FAILS", f.Failure
+	}
+	return fmt.Sprintf("%s  %-22s %-12s %5.2f s  %s", verdict, f.Method, f.Check, f.Seconds, text)
+}
+
+func verifyTheory(cmd *cobra.Command, seed uint64, quiet bool) (any, error) {
+	report, err := theory.Verify(seed)
+	if err == nil && !quiet {
+		err = printTheory(cmd, report)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return report, nil
+}
+
+func printTheory(cmd *cobra.Command, report theory.Report) error {
+	w := cmd.OutOrStdout()
+	lines := []string{"VERDICT\tCLAIM\tCLAIMED\tMEASURED"}
+	for _, c := range report.Claims {
+		lines = append(lines, strings.Join([]string{string(c.Verdict), c.Name, c.Claimed, c.Measured}, "\t"))
+	}
+	if err := printColumns(w, lines); err != nil {
+		return err
+	}
+	fmt.Fprintln(w, "\nTheorem 3.3 side by side: L₂ − L₂*, and in brackets the bound of Eq. 4, by how far local gradients are reconciled")
+	header := table.Row{"iteration"}
+	for _, kappa := range theory.Kappas() {
+		header = append(header, fmt.Sprintf("%g %%", 100*kappa))
+	}
+	var rows []table.Row
+	for _, d := range report.Descents {
+		row := table.Row{d.Iteration}
+		for _, p := range d.Points {
+			row = append(row, fmt.Sprintf("%.1e (%.1e)", p.Gap, p.Bound))
+		}
+		rows = append(rows, row)
+	}
+	if err := printTable(w, header, rows, 1); err != nil {
+		return err
+	}
+	fmt.Fprintln(w, "\nMultiply-adds of a training step, millions an image, beside the paper's training times (Table 5)")
+	rows = nil
+	for _, c := range report.Costs {
+		hours := "–"
+		if c.Hours > 0 {
+			hours = fmt.Sprintf("%.2f", c.Hours)
+		}
+		rows = append(rows, table.Row{c.Model, c.Modules, millions(c.Forward), millions(c.BP), millions(c.LayerWise), millions(c.SGR),
+			fmt.Sprintf("%.2f", float64(c.SGR)/float64(c.BP)), hours})
+	}
+	return printTable(w, table.Row{"model", "K", "forward", "bp", "layerwise", "sgr", "sgr/bp", "hours, sgr/bp"}, rows, 2)
+}
+
+func millions(n int64) string { return fmt.Sprintf("%.0f", float64(n)/1e6) }

@@ -1,0 +1,190 @@
+// Package methodtest is the conformance suite of methods: what each declares of itself ([method.Claims]), and what all owe
+// their users, tried on small networks. A test and `locus verify` run it over [local.Methods], so that a new method is
+// covered without a word here.
+package methodtest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/method"
+	"github.com/locus-learn/locus/model"
+	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/optim"
+	"github.com/locus-learn/locus/torch"
+	"github.com/locus-learn/locus/zoo"
+)
+
+// Finding is what a check found of a method.
+type Finding struct {
+	Method  string  `json:"method"`
+	Check   string  `json:"check"`
+	Note    string  `json:"note"`    // what was measured, or why there was nothing to
+	Failure string  `json:"failure"` // what is wrong; "" if nothing is
+	Seconds float64 `json:"seconds"`
+}
+
+// Failed reports whether something is wrong.
+func (f Finding) Failed() bool { return f.Failure != "" }
+
+// checks in the order in which they run. Each returns a note, or an error that says what is wrong.
+var checks = []struct {
+	name string
+	run  func(*Subject) (note string, err error)
+}{
+	{"isolation", isolation},
+	{"locking", locking},
+	{"transport", transport},
+	{"graph", graph},
+	{"gradients", gradients},
+	{"schedule", schedule},
+	{"descent", descent},
+	{"determinism", determinism},
+	{"tensors", tensors},
+}
+
+// Subject is a method as the suite tries it: with its own options or, where it takes it, with SGR's term on top.
+type Subject struct {
+	Name   string
+	method method.Method
+	spec   model.Spec
+	plant  func(*local.Chain) // lets a test plant a fault; nil elsewhere
+}
+
+// nets are tried in this order; the first that a method can train is its.
+var nets = []zoo.Options{
+	{Name: "resnet32", Depth: 8, Width: 4},
+	{Name: "plainnet32", Depth: 8, Width: 4},
+	{Name: "plain7", Width: 8},
+	{Name: "mlp", Depth: 3, Width: 24},
+}
+
+// Size of what the suite trains on. There are two and more samples of a class, and less samples than any head has
+// features in front of its last layer.
+const (
+	side    = 16
+	classes = 4
+	samples = 12
+)
+
+// Subjects lists what the suite tries. It fails for a method that can train none of its networks.
+func Subjects(seed uint64) ([]Subject, error) {
+	var all []Subject
+	for _, m := range method.All() {
+		s, err := newSubject(m.Name, seed, false)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+		rule, _ := s.method.Compose(s.spec.Method)
+		if _, reconciles := rule.Term.(*local.Reconcile); reconciles {
+			continue
+		}
+		if with, err := newSubject(m.Name, seed, true); err == nil {
+			with.Name += " + sgr"
+			all = append(all, with)
+		}
+	}
+	return all, nil
+}
+
+func newSubject(name string, seed uint64, sgr bool) (s Subject, err error) {
+	s = Subject{Name: name, spec: model.Defaults()}
+	spec := &s.spec
+	spec.Seed, spec.Threads = seed, 1
+	spec.Input = model.Input{
+		Shape: nn.Shape{C: 3, H: side, W: side}, Classes: classes,
+		Mean: []float64{0.5, 0.5, 0.5}, Std: []float64{0.25, 0.25, 0.25},
+	}
+	spec.Head.Width, spec.Head.Widths = 8, []int{24, 32, 32}
+	spec.Optim = optim.Options{Name: "sgd"}
+	o := &spec.Method
+	o.Name, o.Modules, o.Lambda, o.Reduction, o.SGR = name, 3, 5, string(local.Batch), sgr
+	for _, spec.Net = range nets {
+		if s.method, *o, err = method.Lookup(*o); err != nil {
+			return s, err
+		}
+		var r *rig
+		if r, err = s.rig(torch.Float32); err == nil {
+			r.free()
+			return s, nil
+		}
+	}
+	return s, fmt.Errorf("no network of the suite fits method %s: %w", name, err)
+}
+
+// Run tries everything on a subject and hands each finding to report.
+func Run(s Subject, report func(Finding)) {
+	defer torch.Pin()()
+	for _, c := range checks {
+		began := time.Now()
+		note, err := attempt(c.run, &s)
+		f := Finding{Method: s.Name, Check: c.name, Note: note, Seconds: time.Since(began).Seconds()}
+		if err != nil {
+			f.Failure = err.Error()
+		}
+		report(f)
+	}
+}
+
+// attempt runs a check; what the engine refuses is a failure of the method.
+func attempt(run func(*Subject) (string, error), s *Subject) (note string, err error) {
+	defer torch.Catch(&err)
+	return run(s)
+}
+
+// rig is a freshly initialised network of a subject with its learner. All rigs of a subject begin with the same bits.
+type rig struct {
+	*local.Chain
+	model *model.Model
+	scope *torch.Scope // owns what checks compute
+}
+
+// rig builds a network that computes in dtype. The caller frees it.
+func (s *Subject) rig(dtype torch.DType) (*rig, error) {
+	m, err := model.New(s.spec)
+	if err != nil {
+		return nil, err
+	}
+	r := &rig{m.Chain, m, torch.NewScope(torch.NoGrad)}
+	if s.plant != nil {
+		s.plant(r.Chain)
+	}
+	if dtype != torch.Float32 {
+		r.DType = dtype
+		for _, m := range r.Modules() {
+			for _, p := range m.Params {
+				p.Convert(dtype)
+			}
+			m.Refresh(func(params []*nn.Param) optim.Optimizer { return optim.New(s.spec.Optim, params) })
+		}
+	}
+	return r, nil
+}
+
+func (r *rig) free() {
+	r.scope.Close()
+	r.model.Free()
+}
+
+// batch returns images in [−2, 2), 0 to 1 before they were normalised, in as many views as the rule asks for, and labels; the
+// caller owns both.
+func (r *rig) batch(seed uint64) (x, y torch.Tensor) {
+	s := torch.NewScope(torch.NoGrad)
+	defer s.Close()
+	x = s.Full(r.DType, 0, samples*int64(max(1, r.Rule.Views)), 3, side, side)
+	x.Uniform(-2, 2, seed)
+	labels := make([]int64, samples)
+	for i := range labels {
+		labels[i] = (int64(i) + int64(seed)) % classes
+	}
+	return x.Keep(), s.FromInts(labels).Keep()
+}
+
+// step trains on the batch of a seed.
+func (r *rig) step(seed uint64, done float64) error {
+	x, y := r.batch(seed)
+	_, err := r.Step(x, y, local.Tick{Done: done, LR: 0.1})
+	return err
+}

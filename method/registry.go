@@ -1,0 +1,82 @@
+package method
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/registry"
+	"github.com/locus-learn/locus/local"
+)
+
+var registered = registry.New("method.name", func(m Method) string { return m.Name })
+
+func init() {
+	for _, m := range []Method{
+		bp, layerwise, sgr, greedy, dgl, infopro, infoproContrast, reforward, etf, etfSGR, etfReforward, fa, dfa, drtp, pepita,
+		barlow, barlowBlockwise, barlowSGR,
+	} {
+		Register(m)
+	}
+}
+
+// Register adds a method, which recipes then name in method.name. It panics on a name that is taken or on a method that
+// does not say how it is composed.
+func Register(m Method) {
+	if m.Compose == nil {
+		panic("method " + m.Name + " has no Compose")
+	}
+	registered.Add(m)
+}
+
+// All lists the methods in the order in which they were registered.
+func All() []Method { return registered.All() }
+
+// Lookup finds the method that o names and settles the options that it fixes.
+func Lookup(o Options) (Method, Options, error) {
+	m, err := registered.Lookup(o.Name)
+	if err != nil {
+		return Method{}, o, err
+	}
+	o.Reduction = cmp.Or(o.Reduction, string(local.Mean))
+	if m.Cut == Nowhere {
+		o.Modules, o.Cuts = 1, nil
+	}
+	_, auto := o.Auto()
+	if auto && m.Cut == Everywhere {
+		return Method{}, o, fault.New("method.cuts is %s: must be empty for method.name %s, which cuts behind every block", o.Cuts[0], o.Name)
+	}
+	if o.Pipeline > 0 && m.Claims.Locking == Inside {
+		return Method{}, o, fault.New("method.pipeline is %d: must be 0 for method.name %s, whose modules wait for the network's error", o.Pipeline, o.Name)
+	}
+	if o.Pipeline > 0 && o.Modules == 1 && (len(o.Cuts) == 0 || auto) && m.Cut != Everywhere {
+		return Method{}, o, fault.New("method.pipeline is %d: must be 0 for a network of one module, which has nobody to work beside (method.name %s)", o.Pipeline, o.Name)
+	}
+	if err := m.checkGradient(o); err != nil {
+		return Method{}, o, err
+	}
+	if m.Check != nil {
+		if err := m.Check(o); err != nil {
+			return Method{}, o, err
+		}
+	}
+	if o.SGR {
+		if m, err = m.withSGR(o); err != nil {
+			return Method{}, o, err
+		}
+	}
+	return m, o, nil
+}
+
+// checkGradient refuses a way to the term's gradient that the method does not have.
+func (m Method) checkGradient(o Options) error {
+	all := m.GradientOptions
+	if all == nil {
+		all = []string{"directional", "tangent", "double"}
+	}
+	if o.Gradient == "" || o.Gradient == "auto" || slices.Contains(all, o.Gradient) {
+		return nil
+	}
+	return fault.New("method.gradient is %s: must be auto or one of %s for method.name %s", o.Gradient, strings.Join(all, ", "), m.Name)
+}

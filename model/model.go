@@ -1,0 +1,71 @@
+package model
+
+import (
+	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/nn"
+)
+
+// Views is the number of views of each sample in training: 2 for rules that learn without labels, whose heads give no
+// answers.
+func (m *Model) Views() int { return max(1, m.Rule.Views) }
+
+// Cycles tells how often the training runs through the schedule of the learning rate.
+func (m *Model) Cycles() int { return m.Schedule.Cycles(len(m.Modules())) }
+
+// Modules are the parts of the network in order.
+func (m *Model) Modules() []*local.Module { return m.Chain.Modules() }
+
+// Term is SGR's term as a diagnosis measures it: the rule's own or, where it has none, that of the method's options, or
+// else on normalised gradients with the mean over all elements.
+func (m *Model) Term() *local.Reconcile {
+	if t, ok := m.Rule.Term.(*local.Reconcile); ok {
+		return t
+	}
+	if m.Spec != nil {
+		return m.Spec.Method.Reconcile()
+	}
+	return &local.Reconcile{Lambda: 1, Normalize: true, Reduction: local.Mean}
+}
+
+// Params lists the parameters and buffers of the uncut network, then those of the local heads, and of what modules have
+// besides. The model owns them.
+func (m *Model) Params() []*nn.Param {
+	all := m.Net.Params()
+	for _, module := range m.Modules() {
+		if !module.Last {
+			all = append(all, module.Head.Params()...)
+		}
+		if module.Aux != nil {
+			all = append(all, module.Aux.Params()...)
+		}
+	}
+	return all
+}
+
+// RestingBytes returns what the model keeps between steps, computed from shapes.
+func (m *Model) RestingBytes() int64 {
+	var sum int64
+	for _, module := range m.Modules() {
+		sum += module.RestingBytes()
+	}
+	return sum
+}
+
+// Cuts returns the names of the blocks that end modules 1 … K−1.
+func (m *Model) Cuts() []string {
+	var names []string
+	for _, module := range m.Modules() {
+		if !module.Last {
+			names = append(names, module.Blocks[len(module.Blocks)-1])
+		}
+	}
+	return names
+}
+
+// Free ends the learner and releases all parameters and optimizers.
+func (m *Model) Free() {
+	m.Learner.Close()
+	for _, module := range m.Modules() {
+		module.Free()
+	}
+}

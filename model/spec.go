@@ -1,0 +1,108 @@
+// Package model is the one place where a network is cut into modules, and where its modules get what their method needs:
+// heads, decoders or feedback, optimizers, a rule, and the learner that drives them.
+//
+// There are two ways in. [New] takes names, as a recipe has them. [Of] takes the parts themselves: a network, a rule and
+// heads of one's own.
+package model
+
+import (
+	"cmp"
+	"runtime"
+
+	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/method"
+	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/optim"
+	"github.com/locus-learn/locus/recipe"
+	"github.com/locus-learn/locus/torch"
+	"github.com/locus-learn/locus/zoo"
+)
+
+// Spec says by names and numbers which network is built, how it is cut and how it learns.
+type Spec struct {
+	Net    zoo.Options     `recipe:"model"`
+	Method method.Options  `recipe:"method"`
+	Head   zoo.HeadOptions `recipe:"head"`
+	Optim  optim.Options   `recipe:"optim"` // of every module
+
+	Input     Input        `recipe:"-"`
+	DType     torch.DType  `recipe:"-"` // of the activations
+	Device    torch.Device `recipe:"-"`
+	Seed      uint64       `recipe:"-"` // root of the parameters' values and of what layers draw in training
+	Threads   int          `recipe:"-"` // that an operation may use; 0: all cores
+	Inference bool         `recipe:"-"` // no optimizers are made, and no pipeline
+}
+
+// Input is what a network must know of the samples that it gets.
+type Input struct {
+	Shape     nn.Shape  // of one sample
+	Classes   int       // number of labels
+	Mean, Std []float64 // how images in [0, 1] were normalised, one value a channel; empty where they were not
+}
+
+// Defaults returns the spec that a recipe has before any of its keys is set, for float32 on the CPU and seed 1. The input
+// is left to the caller.
+func Defaults() Spec {
+	s := Spec{DType: torch.Float32, Device: torch.CPU, Seed: 1}
+	if err := recipe.Defaults(&s); err != nil {
+		panic(err) // a default of ours that cannot be read
+	}
+	return s
+}
+
+// New builds the network of a spec, cuts it and hands it to its method. The caller frees the model.
+//
+// What a user can mend is a fault that names the recipe's key. Cuts must be given or counted; those that are to be chosen
+// by measuring ("auto") are settled before, by package plan.
+func New(s Spec) (*Model, error) {
+	parts, err := s.Parts()
+	if err != nil {
+		return nil, err
+	}
+	return Of(parts)
+}
+
+// Parts resolves the names and builds the uncut network, which the caller owns until it is given to [Of].
+func (s Spec) Parts() (p Parts, err error) {
+	threads := cmp.Or(s.Threads, runtime.GOMAXPROCS(0))
+	torch.SetThreads(threads)
+	m, options, err := method.Lookup(s.Method)
+	if err != nil {
+		return p, err
+	}
+	head, err := zoo.LookupHead(cmp.Or(m.Head, s.Head.Name), m.Head != "")
+	if err != nil {
+		return p, err
+	}
+	s.Method, s.Head.Name = options, head.Name
+	p = Parts{
+		Init: nn.Init{Seed: s.Seed, Device: s.Device}, DType: s.DType,
+		Head: func(at zoo.Cut, init nn.Init) (nn.Layer, error) { return head.New(s.Head, at, init) },
+		Aux:  func(at zoo.Cut, init nn.Init) (nn.Layer, error) { return zoo.NewAux(m.Aux, at, init) },
+
+		LastHead: m.LastHead, Embeds: head.Embeds, MirrorsNet: head.Mirrors,
+		Pixels: local.Pixels{Mean: s.Input.Mean, Std: s.Input.Std}, Threads: threads, Spec: &s,
+	}
+	p.Rule, p.Schedule = m.Compose(options)
+	p.Rule.Seed = s.Seed
+	if !s.Inference {
+		p.Optim = func(params []*nn.Param) optim.Optimizer { return optim.New(s.Optim, params) }
+		p.Pipeline = options.Pipeline
+	}
+	if p.Net, err = zoo.New(s.Net, s.Input.Shape, s.Input.Classes, p.Init); err != nil {
+		return p, err
+	}
+	if m.Fits != nil {
+		if err = m.Fits(p.Net.Blocks, p.Net.Classifier); err != nil {
+			p.Net.Free()
+			return p, err
+		}
+	}
+	if _, auto := options.Auto(); auto { // the caller chooses; see package plan
+		return p, nil
+	}
+	if p.Ends, err = m.Ends(p.Net.Blocks, p.Net.Cuts, options); err != nil {
+		p.Net.Free()
+	}
+	return p, err
+}
