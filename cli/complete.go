@@ -55,8 +55,8 @@ func completeSets(_ *cobra.Command, args []string, _ string) ([]cobra.Completion
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var found []cobra.Completion
-	for _, s := range data.Known(nil) {
-		found = append(found, s.Name)
+	for _, s := range data.Sets() {
+		found = append(found, cobra.CompletionWithDesc(s.Name, s.Doc))
 	}
 	return found, cobra.ShellCompDirectiveNoFileComp
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -32,22 +31,28 @@ func newDataList() *cobra.Command {
 		Args:  takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var rows []table.Row
-			for _, s := range data.Known(folders(dir)) {
+			for _, s := range data.Sets() {
+				h := s.Home
+				if h == nil {
+					rows = append(rows, table.Row{s.Name, "", "", "", "built in", ""})
+					continue
+				}
 				status, where := "missing", "'locus data get "+s.Name+"' says how to get it"
-				if s.Photos {
-					if s.Dir != "" {
-						rows = append(rows, table.Row{s.Name, "", "", "", "not checked", s.Dir})
+				at, _ := h.Find(folders(dir))
+				if h.Own {
+					if at != "" {
+						rows = append(rows, table.Row{s.Name, "", "", "", "not checked", at})
 					}
 					continue
 				}
-				if s.Dir != "" {
+				if at != "" {
 					r, err := data.Check(cmd.Context(), s.Name, folders(dir))
 					if err != nil {
 						return err
 					}
 					status, where = string(r.Status), r.Dir
 				}
-				rows = append(rows, table.Row{s.Name, s.Classes, s.Train, s.Test, status, where})
+				rows = append(rows, table.Row{s.Name, h.Classes, h.Train, h.Test, status, where})
 			}
 			return printTable(cmd.OutOrStdout(), table.Row{"set", "classes", "training", "test", "status", "where"}, rows, 7)
 		},
@@ -109,28 +114,27 @@ func newDataGet() *cobra.Command {
 		Args:              takes(1, 1),
 		ValidArgsFunction: completeSets,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			sets := data.Known(nil)
-			i := slices.IndexFunc(sets, func(s data.Info) bool { return s.Name == args[0] })
-			if i < 0 {
-				var names []string
-				for _, s := range sets {
-					names = append(names, s.Name)
-				}
-				return fault.New("set is %q: must be one of %s", args[0], strings.Join(names, ", "))
+			s, err := data.Lookup(args[0])
+			if err != nil {
+				return err
 			}
-			s := sets[i]
-			if s.Photos {
+			if s.Home == nil {
+				return printColumns(cmd.OutOrStdout(), []string{"here\t" + s.Name + " is built in: there is nothing to get"})
+			}
+			h := s.Home
+			at, _ := h.Find(nil)
+			if h.Own {
 				return printColumns(cmd.OutOrStdout(), []string{
-					"here\t" + cmp.Or(s.Dir, "not found: name the folder with --data or data.dir"),
-					"put\t" + s.Get,
+					"here\t" + cmp.Or(at, "not found: name the folder with --data or data.dir"),
+					"put\t" + h.Get,
 					"check\tlocus data check " + s.Name + " --data DIR",
 				})
 			}
 			return printColumns(cmd.OutOrStdout(), []string{
-				"here\t" + cmp.Or(s.Dir, "not found"),
-				"get\t" + s.Get,
+				"here\t" + cmp.Or(at, "not found"),
+				"get\t" + h.Get,
 				"put\tinto DIR or DIR/" + s.Name + ", where --data, data.dir or $" + data.EnvDir + " names DIR",
-				"files\t" + strings.Join(s.Files, ", ") + "; each may be a .gz",
+				"files\t" + strings.Join(h.Files, ", ") + "; each may be a .gz",
 				"check\tlocus data check " + s.Name + " --data DIR",
 			})
 		},

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/data/images"
 	"github.com/locus-learn/locus/torch"
 )
 
@@ -132,18 +133,23 @@ func examineData() []finding {
 		}
 	}
 	jpeg := finding{"JPEG", "libjpeg-turbo", ""}
-	if err := data.JPEG(); err != nil {
+	if err := images.JPEG(); err != nil {
 		jpeg = finding{"JPEG", "missing", err.Error()}
 	}
-	sets := data.Known(nil)
-	looked := strings.ReplaceAll(strings.Join(sets[0].Looked, ", "), sets[0].Name, "SET")
-	found := []finding{env, jpeg, {"data", "looked for in " + looked, ""}}
-	for _, s := range sets {
-		f := finding{s.Name, s.Dir, ""}
-		if s.Photos && s.Dir == "" {
+	found := []finding{env, jpeg}
+	for _, s := range data.Sets() {
+		if s.Home == nil {
+			continue // nothing that could be missing
+		}
+		at, looked := s.Home.Find(nil)
+		if len(found) == 2 {
+			found = append(found, finding{"data", "looked for in " + strings.ReplaceAll(strings.Join(looked, ", "), s.Name, "SET"), ""})
+		}
+		f := finding{s.Name, at, ""}
+		if s.Home.Own && at == "" {
 			continue // what a machine need not have
 		}
-		if s.Dir == "" {
+		if at == "" {
 			f.text, f.hint = "not found", "'locus data get "+s.Name+"' says how to get it and where to put it"
 		}
 		found = append(found, f)

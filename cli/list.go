@@ -100,16 +100,19 @@ func listRecipes() (rows []string, err error) {
 }
 
 func listSets() (rows []string, err error) {
-	for _, s := range data.Known(nil) {
-		if s.Photos {
-			rows = append(rows, s.Name+"\tphotographs of your own\t"+cmp.Or(s.Dir, "where --data or data.dir says: 'locus data get "+s.Name+"' says how"))
+	for _, s := range data.Sets() {
+		if s.Home == nil {
+			rows = append(rows, s.Name+"\t"+s.Doc+"\tbuilt in")
 			continue
 		}
-		where := "not found: 'locus data get " + s.Name + "' says how to get it"
-		if s.Dir != "" {
-			where = s.Dir
+		h := s.Home
+		at, _ := h.Find(nil)
+		if h.Own {
+			rows = append(rows, s.Name+"\t"+s.Doc+"\t"+cmp.Or(at, "where --data or data.dir says: 'locus data get "+s.Name+"' says how"))
+			continue
 		}
-		rows = append(rows, fmt.Sprintf("%s\t%d classes of %d×%d×%d\t%s", s.Name, s.Classes, s.Shape.C, s.Shape.H, s.Shape.W, where))
+		where := cmp.Or(at, "not found: 'locus data get "+s.Name+"' says how to get it")
+		rows = append(rows, fmt.Sprintf("%s\t%d classes of %d×%d×%d\t%s", s.Name, h.Classes, h.Shape.C, h.Shape.H, h.Shape.W, where))
 	}
 	return rows, nil
 }

@@ -111,8 +111,8 @@ func (r *Run) saveWeights(name, state string) error {
 	if state != "" {
 		meta[metaState] = state
 	}
-	set := dataset{r.set.Name, r.set.Subset, r.set.Mean, r.set.Std}
-	for key, v := range map[string]any{metaInput: r.model.Net.Input, metaClasses: r.set.Classes, metaDataset: set} {
+	set := dataset{r.info.Name, r.info.Subset, r.info.Mean, r.info.Std}
+	for key, v := range map[string]any{metaInput: r.model.Net.Input, metaClasses: r.info.Classes, metaDataset: set} {
 		text, err := json.Marshal(v)
 		if err != nil {
 			return err

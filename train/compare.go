@@ -66,7 +66,7 @@ func rehearse(configs []Config, o Options) error {
 		if err != nil {
 			return err
 		}
-		model, err := NewModel(c, inputOf(set), true)
+		model, err := NewModel(c, inputOf(set.Info()), true)
 		if err != nil {
 			return err
 		}

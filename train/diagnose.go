@@ -81,11 +81,11 @@ func (r *Run) probe(ctx context.Context, batch local.Signal, at local.Tick) (*lo
 
 // held is a batch, the same each time, of images that the run does not learn from: validation images where there are any.
 func (r *Run) held(ctx context.Context) (local.Signal, error) {
-	images := r.set.Validation
+	images := r.set.Part(data.Validation)
 	if images.Len() == 0 {
-		images = r.set.Test
+		images = r.set.Part(data.Test)
 	}
-	loader := data.NewLoader(images, data.LoaderOptions{
+	loader := images.Batches(data.BatchOptions{
 		Batch: r.model.Config.Diagnose.Batch, Workers: 1, KeepLast: true, Shuffle: true,
 		Seed: seed.Derive(r.model.Config.Seed, "diagnose/held"),
 	})
@@ -97,14 +97,14 @@ func (r *Run) held(ctx context.Context) (local.Signal, error) {
 	if err != nil {
 		return local.Signal{}, err
 	}
-	x, y := toTensors(b, r.set.Mean, r.set.Std, r.model.Config.dtype())
+	x, y := toTensors(b, r.info.Mean, r.info.Std, r.model.Config.dtype())
 	return local.Signal{X: x, Y: y}, nil
 }
 
 // seen are training images, as many as the test set has, to be evaluated on as they are.
-func (r *Run) seen() data.Images {
-	n := min(r.set.Test.Len(), r.set.Train.Len())
-	_, taken := r.set.Train.Split(n, seed.Derive(r.model.Config.Seed, "diagnose/seen"))
+func (r *Run) seen() data.Samples {
+	n := min(r.set.Part(data.Test).Len(), r.set.Part(data.Train).Len())
+	_, taken := data.Split(r.set.Part(data.Train), n, seed.Derive(r.model.Config.Seed, "diagnose/seen"))
 	return taken
 }
 

@@ -12,9 +12,9 @@ import (
 
 // Evaluate returns accuracy and loss of every head of a model on images normalised by mean and std; NaN of one that gives no
 // answers.
-func Evaluate(ctx context.Context, m *Model, images data.Images, mean, std []float64) ([]Accuracy, error) {
+func Evaluate(ctx context.Context, m *Model, images data.Samples, mean, std []float64) ([]Accuracy, error) {
 	defer torch.Pin()()
-	loader := data.NewLoader(images, data.LoaderOptions{Batch: m.Config.Data.Batch, Workers: m.Config.Data.Workers, KeepLast: true})
+	loader := images.Batches(data.BatchOptions{Batch: m.Config.Data.Batch, Workers: m.Config.Data.Workers, KeepLast: true})
 	defer loader.Close()
 	var sum []Accuracy
 	var n []int // images that each head has answered on: without those that cannot be read

@@ -24,9 +24,9 @@ func (f features) free() {
 }
 
 // features runs a model on images normalised by mean and std, as they are evaluated. The caller frees them.
-func (m *Model) features(ctx context.Context, images data.Images, mean, std []float64) (f features, err error) {
+func (m *Model) features(ctx context.Context, images data.Samples, mean, std []float64) (f features, err error) {
 	defer torch.Pin()()
-	loader := data.NewLoader(images, data.LoaderOptions{Batch: m.Config.Data.Batch, Workers: m.Config.Data.Workers, KeepLast: true})
+	loader := images.Batches(data.BatchOptions{Batch: m.Config.Data.Batch, Workers: m.Config.Data.Workers, KeepLast: true})
 	defer loader.Close()
 	rows := make([][]byte, len(m.Learner.Modules()))
 	for {
@@ -64,12 +64,12 @@ func (m *Model) features(ctx context.Context, images data.Images, mean, std []fl
 
 // measure returns the accuracy of every head of a model on some images of a set or, of a model trained without labels, the
 // k-NN accuracy of every module's features.
-func (m *Model) measure(ctx context.Context, set *data.Set, images data.Images, mean, std []float64) ([]Accuracy, error) {
+func (m *Model) measure(ctx context.Context, set data.Source, images data.Samples, mean, std []float64) ([]Accuracy, error) {
 	if m.Views() < 2 {
 		return Evaluate(ctx, m, images, mean, std)
 	}
 	o := m.Config.Probe
-	bank, err := m.features(ctx, set.Train.Limit(o.Bank), mean, std)
+	bank, err := m.features(ctx, data.Limit(set.Part(data.Train), o.Bank), mean, std)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
 	"slices"
@@ -47,7 +48,7 @@ func (r *Run) Train(ctx context.Context) (record.Summary, error) {
 }
 
 // epoch trains on what is left of the current epoch. The last batches may still be in the network when it returns.
-func (r *Run) epoch(ctx context.Context, loader *data.Loader, saved *time.Time) error {
+func (r *Run) epoch(ctx context.Context, loader data.Batches, saved *time.Time) error {
 	torch.ResetPeak()
 	for step := r.at.Step; step < r.at.Total; step++ {
 		began := time.Now()
@@ -103,12 +104,16 @@ func (r *Run) stopped(cause error) (record.Summary, error) {
 		}
 		s, err := r.finish("interrupted")
 		return s, errors.Join(err, ErrInterrupted)
-	case errors.Is(cause, data.ErrBroken):
+	case errors.Is(cause, data.ErrBroken), errors.Is(cause, data.ErrFailed):
 		if err := r.save(); err != nil {
 			return record.Summary{}, err
 		}
 		s, err := r.finish(cause.Error())
-		return s, errors.Join(err, fault.New("%w; the run is saved and goes on with --resume", cause))
+		const saved = "%w; the run is saved and goes on with --resume"
+		if !fault.Is(cause) {
+			return s, errors.Join(err, fmt.Errorf(saved, cause))
+		}
+		return s, errors.Join(err, fault.New(saved, cause))
 	case errors.As(cause, &diverged):
 		s, err := r.finish(diverged.Error())
 		cause = fault.New("%w; %s keeps the last good checkpoint; a lower optim.lr, now %g, is the usual cure",
@@ -126,22 +131,22 @@ func (r *Run) rate(step int) float64 {
 	return c.Schedule.Rate(c.Optim.LR, step-start(cycle), start(cycle+1)-start(cycle), r.perEpoch)
 }
 
-func (r *Run) loader() *data.Loader {
+func (r *Run) loader() data.Batches {
 	o := r.model.Config.Data
-	return data.NewLoader(r.set.Train, data.LoaderOptions{
-		Batch: o.Batch, Workers: o.Workers, Transform: o.Transform(r.set.Mean), Views: r.model.Views(), Shuffle: o.Shuffle,
+	return r.set.Part(data.Train).Batches(data.BatchOptions{
+		Batch: o.Batch, Workers: o.Workers, Augment: true, Views: r.model.Views(), Shuffle: o.Shuffle,
 		Seed: r.model.Config.Seed, Epoch: r.at.Epoch, Start: r.at.Batch,
 	})
 }
 
 // tensors moves a batch to the device. Where images were mixed, the targets are soft: [N, classes].
 func (r *Run) tensors(b data.Batch) (x, y torch.Tensor) {
-	x, y = toTensors(b, r.set.Mean, r.set.Std, r.model.Config.dtype())
+	x, y = toTensors(b, r.info.Mean, r.info.Std, r.model.Config.dtype())
 	if len(b.Partners) == 0 {
 		return x, y
 	}
 	y.Free()
-	classes := len(r.set.Classes)
+	classes := len(r.info.Classes)
 	soft := make([]float32, b.N*classes)
 	for i := range b.N {
 		row := soft[i*classes : (i+1)*classes]
@@ -154,9 +159,9 @@ func (r *Run) tensors(b data.Batch) (x, y torch.Tensor) {
 // toTensors returns images [N, C, H, W], or [2N, C, H, W] with a second view of each behind the first ones, and labels [N].
 func toTensors(b data.Batch, mean, std []float64, dtype torch.DType) (x, y torch.Tensor) {
 	s := torch.NewScope(torch.NoGrad)
-	pixels, n := b.Images, b.N
-	if b.Second != nil {
-		pixels, n = slices.Concat(b.Images, b.Second), 2*n
+	pixels, n := b.Bytes, b.N
+	if b.Second.Bytes != nil {
+		pixels, n = slices.Concat(b.Bytes, b.Second.Bytes), 2*n
 	}
 	x = s.FromImages(dtype, pixels, n, b.Shape.H, b.Shape.W, b.Shape.C, float32s(mean), float32s(std))
 	return x.Keep(), s.FromInts(b.Labels).Keep()

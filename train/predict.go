@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/data/images"
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/torch"
@@ -32,7 +33,7 @@ func (t *Trained) Predict(path string, confidence float64) (Prediction, error) {
 	}
 	defer torch.Pin()()
 	in := t.Net.Input
-	pixels, err := t.Config.Data.Read(path, data.Shape{C: in.C, H: in.H, W: in.W})
+	pixels, err := images.Read(t.Config.Data, path, data.Shape{C: in.C, H: in.H, W: in.W})
 	if err != nil {
 		return Prediction{}, err
 	}

@@ -30,12 +30,12 @@ func (r *Run) linearProbe(ctx context.Context) error {
 	if m.Views() < 2 || o.Epochs == 0 || r.at.Step == 0 {
 		return nil
 	}
-	train, err := m.features(ctx, r.set.Train.Limit(o.Bank), r.set.Mean, r.set.Std)
+	train, err := m.features(ctx, data.Limit(r.set.Part(data.Train), o.Bank), r.info.Mean, r.info.Std)
 	if err != nil {
 		return err
 	}
 	defer train.free()
-	test, err := m.features(ctx, r.set.Test, r.set.Mean, r.set.Std)
+	test, err := m.features(ctx, r.set.Part(data.Test), r.info.Mean, r.info.Std)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (o ProbeOptions) linear(ctx context.Context, train, test features, k, class
 	chain := local.NewChain([]*local.Module{layer}, rule, local.Together{}, torch.Float32)
 
 	n := len(train.labels)
-	perEpoch := data.Batches(n, o.Batch, true)
+	perEpoch := data.Count(n, o.Batch, true)
 	schedule := optim.ScheduleOptions{Name: "cosine", Epochs: o.Epochs}
 	total := o.Epochs * perEpoch
 	var order []int

@@ -82,7 +82,7 @@ func (r *Run) reportStep(o local.Outcome, seconds float64) error {
 
 // endEpoch evaluates, sends the epoch's event and moves on to the next one.
 func (r *Run) endEpoch(ctx context.Context) error {
-	test, err := r.evaluate(ctx, r.set.Test)
+	test, err := r.evaluate(ctx, r.set.Part(data.Test))
 	if err != nil {
 		return err
 	}
@@ -109,8 +109,8 @@ func (r *Run) endEpoch(ctx context.Context) error {
 		}
 		e.TrainAcc = &train[len(train)-1].Top1
 	}
-	if r.set.Validation.Len() > 0 {
-		val, err := r.evaluate(ctx, r.set.Validation)
+	if r.set.Part(data.Validation).Len() > 0 {
+		val, err := r.evaluate(ctx, r.set.Part(data.Validation))
 		if err != nil {
 			return err
 		}
@@ -137,7 +137,7 @@ func (r *Run) averaged(ctx context.Context) (acc []float64, err error) {
 		return nil, nil
 	}
 	err = r.withAverages(func() error {
-		heads, err := r.evaluate(ctx, r.set.Test)
+		heads, err := r.evaluate(ctx, r.set.Part(data.Test))
 		for _, h := range heads {
 			acc = append(acc, h.Top1)
 		}
@@ -149,15 +149,15 @@ func (r *Run) averaged(ctx context.Context) (acc []float64, err error) {
 // Accuracy of one head in percent, with its mean cross-entropy.
 type Accuracy struct{ Top1, Top5, Loss float64 }
 
-func (r *Run) evaluate(ctx context.Context, images data.Images) ([]Accuracy, error) {
-	return r.model.measure(ctx, r.set, images, r.set.Mean, r.set.Std)
+func (r *Run) evaluate(ctx context.Context, images data.Samples) ([]Accuracy, error) {
+	return r.model.measure(ctx, r.set, images, r.info.Mean, r.info.Std)
 }
 
 // finish draws the curves of the whole run, what came before a resumption included, and writes the summary.
 func (r *Run) finish(stopped string) (record.Summary, error) {
 	c := r.model.Config
 	s := record.Summary{
-		Name: c.Name, Method: c.Method.Name, Model: c.Model.Name, Dataset: r.set.Name, Subset: r.set.Subset, Seed: c.Seed,
+		Name: c.Name, Method: c.Method.Name, Model: c.Model.Name, Dataset: r.info.Name, Subset: r.info.Subset, Seed: c.Seed,
 		Modules: len(r.model.Learner.Modules()), Cuts: r.model.Cuts(), Steps: r.at.Step, Epochs: r.at.Epoch,
 		TestAcc: math.NaN(), TestTop5: math.NaN(),
 		PeakBytes: r.peak, RestingBytes: r.model.RestingBytes(),

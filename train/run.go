@@ -38,7 +38,8 @@ const (
 // Run is one training of one model.
 type Run struct {
 	dir   string
-	set   *data.Set
+	set   data.Source
+	info  data.Info // the set's
 	model *Model
 	sink  record.Sink // everybody
 	live  record.Sink // who wants every step
@@ -61,18 +62,19 @@ func New(c Config, o Options) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range set.Warnings {
-		o.Notice(w)
+	info := set.Info()
+	for _, line := range info.Notes {
+		o.Notice(line)
 	}
-	set.OnBroken(o.Notice)
+	data.OnBroken(set, o.Notice)
 	if !o.Resume && !o.Force && holdsRun(o.Out) {
 		return nil, fault.New("%s holds a run already: give --resume to go on with it, --force to replace it, or another --out", o.Out)
 	}
-	model, err := NewModel(c, inputOf(set), false)
+	model, err := NewModel(c, inputOf(info), false)
 	if err != nil {
 		return nil, err
 	}
-	r := &Run{dir: o.Out, set: set, model: model, perEpoch: data.Batches(set.Train.Len(), c.Data.Batch, false)}
+	r := &Run{dir: o.Out, set: set, info: info, model: model, perEpoch: data.Count(set.Part(data.Train).Len(), c.Data.Batch, false)}
 	if err := r.start(o); err != nil {
 		model.Free()
 		return nil, err
@@ -80,9 +82,9 @@ func New(c Config, o Options) (*Run, error) {
 	return r, nil
 }
 
-func inputOf(set *data.Set) model.Input {
-	s := set.Train.Shape
-	return model.Input{Shape: nn.Shape{C: s.C, H: s.H, W: s.W}, Classes: len(set.Classes), Mean: set.Mean, Std: set.Std}
+func inputOf(info data.Info) model.Input {
+	s := info.Shape
+	return model.Input{Shape: nn.Shape{C: s.C, H: s.H, W: s.W}, Classes: len(info.Classes), Mean: info.Mean, Std: info.Std}
 }
 
 func dirs(first string) []string {
@@ -95,8 +97,8 @@ func dirs(first string) []string {
 // start brings weights, position and sinks to where the run begins.
 func (r *Run) start(o Options) error {
 	c := r.model.Config
-	if side := r.model.Net.Input.H; side != r.set.Train.Shape.H {
-		return fault.New("model.image is %d: %s has images of side %d", side, r.set.Name, r.set.Train.Shape.H)
+	if side := r.model.Net.Input.H; side != r.info.Shape.H {
+		return fault.New("model.image is %d: %s has images of side %d", side, r.info.Name, r.info.Shape.H)
 	}
 	r.at.Total = c.Schedule.Epochs * r.perEpoch
 	if !o.Budget {

@@ -86,26 +86,27 @@ func (t *Trained) Evaluate(ctx context.Context, part Split, dir string, notice f
 	if err != nil {
 		return Evaluation{}, err
 	}
-	for _, w := range set.Warnings {
-		notice(w)
+	info := set.Info()
+	for _, line := range info.Notes {
+		notice(line)
 	}
-	set.OnBroken(notice)
-	if len(set.Classes) != len(t.Classes) {
-		return Evaluation{}, fault.New("%s has %d classes: %s was trained on %d", set.Dir, len(set.Classes), t.Path, len(t.Classes))
+	data.OnBroken(set, notice)
+	if len(info.Classes) != len(t.Classes) {
+		return Evaluation{}, fault.New("%s has %d classes: %s was trained on %d", info.Dir, len(info.Classes), t.Path, len(t.Classes))
 	}
-	for i, class := range set.Classes {
-		if set.Photos && class != t.Classes[i] {
-			return Evaluation{}, fault.New("class %d of %s is %s: %s was trained with %s", i, set.Dir, class, t.Path, t.Classes[i])
+	for i, class := range info.Classes {
+		if info.Own && class != t.Classes[i] {
+			return Evaluation{}, fault.New("class %d of %s is %s: %s was trained with %s", i, info.Dir, class, t.Path, t.Classes[i])
 		}
 	}
-	images := set.Test
+	images := set.Part(data.Test)
 	if part == Validation {
-		if images = set.Validation; images.Len() == 0 {
+		if images = set.Part(data.Validation); images.Len() == 0 {
 			return Evaluation{}, fault.New("%s was trained without data.validation: it can be evaluated on test only", t.Path)
 		}
 	}
 	heads, err := t.measure(ctx, set, images, t.set.Mean, t.set.Std)
-	return Evaluation{set.Name, set.Subset, images.Len(), heads}, err
+	return Evaluation{info.Name, info.Subset, images.Len(), heads}, err
 }
 
 // Export writes the uncut network as a plain PyTorch state dict: local heads are left out, and so is the projector that stands

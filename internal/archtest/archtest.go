@@ -22,9 +22,9 @@ const module = "github.com/locus-learn/locus"
 // every package may import them, and they import nothing else of ours.
 var edges = map[string][]string{
 	"cmd/locus":         {"cli"},
-	"cli":               {"recipe", "train", "model", "plan", "bench", "theory", "record", "data", "zoo", "optim", "method", "method/methodtest", "local", "nn", "torch"},
+	"cli":               {"recipe", "train", "model", "plan", "bench", "theory", "record", "data", "data/images", "zoo", "optim", "method", "method/methodtest", "local", "nn", "torch"},
 	"bench":             {"model", "plan", "local", "torch", "record"},
-	"train":             {"plan", "model", "method", "local", "zoo", "data", "nn", "optim", "record", "recipe", "safetensors", "torch"},
+	"train":             {"plan", "model", "method", "local", "zoo", "data", "data/images", "nn", "optim", "record", "recipe", "safetensors", "torch"},
 	"method/methodtest": {"model", "method", "local", "zoo", "nn", "optim", "torch"},
 	"theory":            {"model", "zoo", "nn", "torch"},
 	"plan":              {"model", "method", "local", "zoo", "nn", "optim", "torch"},
@@ -37,6 +37,7 @@ var edges = map[string][]string{
 	"nn/nntest":         {"nn", "torch", "safetensors"},
 	"torch":             {},
 	"data":              {},
+	"data/images":       {"data"},
 	"recipe":            {},
 	"record":            {},
 	"results/evidence":  {"record"},
@@ -62,7 +63,7 @@ const (
 )
 
 // torchFree lists the packages that build and test on a machine without libtorch.
-var torchFree = []string{"recipe", "record", "data", "safetensors", "results/evidence"}
+var torchFree = []string{"recipe", "record", "data", "data/images", "safetensors", "results/evidence"}
 
 // imports holds what one package imports: its own files and in-package tests, and its external tests (package x_test).
 // Of the former, product has those of files that are no tests.

@@ -1,0 +1,194 @@
+package images
+
+import (
+	"math/rand/v2"
+	"slices"
+
+	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/picture"
+	"github.com/locus-learn/locus/internal/seed"
+)
+
+// filler fills batches; it belongs to one goroutine, whose buffers it keeps.
+type filler struct {
+	o          *data.BatchOptions
+	images     Images
+	change     Transform
+	reader     reader
+	recolourer recolourer
+	whole      []byte // an image before it is padded and cropped
+	paints     bool   // the transform recolours
+	broken     []broken
+}
+
+// Close frees the decoder.
+func (f *filler) Close() { f.reader.close() }
+
+// Fill makes b batch i. All its random choices come from streams that seed, epoch and i determine.
+func (f *filler) Fill(b *data.Batch, order []int, i int) (told func() error, err error) {
+	first, end := i*f.o.Batch, min((i+1)*f.o.Batch, len(order))
+	f.clear(b, end-first)
+	f.broken = nil
+	random := seed.Rand(f.o.Seed, "data/augment", uint64(f.o.Epoch), uint64(i))
+	for at := first; at < end && err == nil; at++ {
+		err = f.add(b, order, at, random)
+	}
+	if b.N > 0 && f.o.Views < 2 {
+		f.change.mix(b, func() *rand.Rand { return seed.Rand(f.o.Seed, "data/mix", uint64(f.o.Epoch), uint64(i)) })
+	}
+	if found := f.broken; len(found) > 0 {
+		told = func() error { return f.images.photos.broken.report(found) }
+	}
+	return told, err
+}
+
+// clear empties b, which has room for n images afterwards.
+func (f *filler) clear(b *data.Batch, n int) {
+	room := n * f.images.Shape.Size()
+	views := [2][]byte{slices.Grow(b.Bytes[:0], room), nil}
+	if f.o.Views == 2 {
+		views[1] = slices.Grow(b.Second.Bytes[:0], room)
+	}
+	*b = data.Batch{
+		Values: data.Values{Bytes: views[0]}, Second: data.Values{Bytes: views[1]},
+		Labels: slices.Grow(b.Labels[:0], n), Partners: b.Partners[:0], Weight: 1, Shape: f.images.Shape,
+	}
+}
+
+// mostTries is after how many images in a row that cannot be read a loader gives up.
+const mostTries = 1000
+
+// add appends the image that the epoch visits at position at, or the first one behind it that can be read.
+func (f *filler) add(b *data.Batch, order []int, at int, random *rand.Rand) error {
+	var views [2][]byte
+	end := (b.N + 1) * b.Shape.Size()
+	start := end - b.Shape.Size()
+	views[0] = b.Bytes[start:end:end]
+	if b.Second.Bytes != nil {
+		views[1] = b.Second.Bytes[start:end:end]
+	}
+	for try := range min(mostTries, len(order)) {
+		pick := order[(at+try)%len(order)]
+		b.Labels = append(b.Labels[:b.N], int64(f.images.Labels[pick])) // early, so that nothing waits for the memory
+		err := f.render(&views, pick, random)
+		if err == nil {
+			b.N++
+			b.Bytes = b.Bytes[:end]
+			if b.Second.Bytes != nil {
+				b.Second.Bytes = b.Second.Bytes[:end]
+			}
+			return nil
+		}
+		b.Labels = b.Labels[:b.N]
+		f.broken = append(f.broken, broken{f.images.photos.title(pick), err})
+		if f.o.KeepLast {
+			return nil
+		}
+	}
+	return fault.New("%w: none of %d images in a row", data.ErrBroken, len(f.broken))
+}
+
+// render writes an image to the views that are not nil.
+func (f *filler) render(views *[2][]byte, pick int, r *rand.Rand) error {
+	if f.images.photos != nil {
+		if err := f.renderPhoto(views, pick, r); err != nil {
+			return err
+		}
+	} else {
+		f.renderStored(views, f.images.Image(pick), r)
+	}
+	if !f.paints {
+		return nil
+	}
+	for v, out := range views {
+		if out != nil {
+			f.recolourer.colour(f.picture(out), &f.change, v, r)
+		}
+	}
+	return nil
+}
+
+// picture returns the bytes of an image of the batch as a picture.
+func (f *filler) picture(out []byte) picture.Picture {
+	s := f.images.Shape
+	return picture.Of(out, s.W, s.H, s.C)
+}
+
+// renderStored crops an image in memory.
+func (f *filler) renderStored(views *[2][]byte, src []byte, r *rand.Rand) {
+	s, t := f.images.Shape, &f.change
+	for _, out := range views {
+		switch {
+		case out == nil:
+		case t.Augment == data.AugmentCropFlip:
+			cropFlip(out, src, s, r)
+		case t.randomPlace():
+			t.place(s.W, s.H, r).scale(f.picture(out), f.picture(src), 1, t.filter(), &f.reader.resizer)
+			f.flip(out, r)
+		default:
+			copy(out, src)
+		}
+	}
+}
+
+// renderPhoto decodes an image, no larger than its parts need, and crops it.
+func (f *filler) renderPhoto(views *[2][]byte, pick int, r *rand.Rand) error {
+	t, photos := &f.change, f.images.photos
+	w, h, err := f.reader.load(photos, pick)
+	if err != nil {
+		return err
+	}
+	if !t.randomPlace() {
+		return f.renderCentre(views, w, h, r)
+	}
+	var places [2]place
+	shrink := 8
+	for v, out := range views {
+		if out != nil {
+			places[v] = t.place(w, h, r)
+			shrink = min(shrink, shrinkFor(places[v].w, places[v].h, f.images.Shape))
+		}
+	}
+	p, shrink, err := f.reader.decode(shrink)
+	if err != nil {
+		return err
+	}
+	for v, out := range views {
+		if out != nil {
+			places[v].scale(f.picture(out), p, shrink, t.filter(), &f.reader.resizer)
+			f.flip(out, r)
+		}
+	}
+	return nil
+}
+
+// renderCentre crops the image as evaluation does; with crop-flip, each view differently.
+func (f *filler) renderCentre(views *[2][]byte, w, h int, r *rand.Rand) error {
+	s := f.images.Shape
+	if f.change.Augment != data.AugmentCropFlip {
+		if err := f.reader.centre(f.picture(views[0]), w, h, f.images.photos.resize); err != nil {
+			return err
+		}
+		copy(views[1], views[0])
+		return nil
+	}
+	if f.whole == nil {
+		f.whole = make([]byte, s.Size())
+	}
+	if err := f.reader.centre(f.picture(f.whole), w, h, f.images.photos.resize); err != nil {
+		return err
+	}
+	for _, out := range views {
+		if out != nil {
+			cropFlip(out, f.whole, s, r)
+		}
+	}
+	return nil
+}
+
+func (f *filler) flip(out []byte, r *rand.Rand) {
+	if r.Float64() < f.change.Flip {
+		mirror(out, f.images.Shape)
+	}
+}

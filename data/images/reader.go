@@ -1,0 +1,71 @@
+package images
+
+import (
+	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/picture"
+)
+
+// reader reads, decodes and scales the images of one goroutine. The zero value is ready; close frees it.
+type reader struct {
+	file    []byte
+	header  picture.Header
+	decoder picture.Decoder
+	resizer picture.Resizer
+}
+
+func (l *reader) close() { l.decoder.Close() }
+
+// load reads image i of p and returns its size.
+func (l *reader) load(p *photos, i int) (w, h int, err error) {
+	if l.file, err = p.read(i, l.file); err != nil {
+		return 0, 0, err
+	}
+	l.header, err = picture.Inspect(l.file)
+	return l.header.W, l.header.H, err
+}
+
+// decode decodes the image that was loaded, if the format allows at 1/shrink of its size; it returns the shrink that was used.
+func (l *reader) decode(shrink int) (picture.Picture, int, error) {
+	if !l.header.Shrinks() {
+		shrink = 1
+	}
+	p, err := l.decoder.Decode(l.file, l.header, shrink)
+	return p, shrink, err
+}
+
+// centre fills dst with the centre of the w × h image that was loaded, whose shorter side is scaled to short.
+func (l *reader) centre(dst picture.Picture, w, h, short int) error {
+	p, shrink, err := l.decode(shrinkFor(w, h, data.Shape{H: short, W: short}))
+	if err != nil {
+		return err
+	}
+	box := picture.Centre(w, h, short, dst.W, dst.H).Over(float64(shrink))
+	l.resizer.Resize(dst, p, box, picture.Bilinear)
+	return nil
+}
+
+// JPEG says whether JPEG can be decoded here: it loads the library for it. Its error is a fault that says how to get it.
+func JPEG() error { return picture.JPEG() }
+
+// Read returns the pixels [shape.H, shape.W, shape.C] of a JPEG, PNG, WebP or GIF file as evaluation has those of the set:
+// the centre, of which an image folder leaves away the margin between its resize and size. Faults start with the path.
+func Read(o data.Options, path string, shape data.Shape) ([]byte, error) {
+	if shape.C != 1 && shape.C != 3 {
+		return nil, fault.New("images have %d channels: only those of 1 or 3 can be read from files", shape.C)
+	}
+	var l reader
+	defer l.close()
+	w, h, err := l.load(&photos{files: []file{{name: path, shard: standalone}}}, 0)
+	colours := picture.New(shape.W, shape.H, 3)
+	if err == nil {
+		err = l.centre(colours, w, h, shorterFor(o, shape))
+	}
+	if err != nil {
+		return nil, fault.New("%s %w", path, err)
+	}
+	if shape.C == 1 {
+		return colours.Luma(), nil
+	}
+	return colours.Pix, nil
+}
