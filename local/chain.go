@@ -67,7 +67,8 @@ type Learner interface {
 // Score counts right answers of one head among N; N is 0 for a head that gives none.
 type Score struct {
 	Top1, Top5, N int
-	Loss          float64 // sum of the answers' cross-entropies
+	Loss          float64   // sum of the answers' cross-entropies
+	Sums          []float64 // of [Rule.Measured], in that order; nil for a head that gives no answers
 }
 
 // Chain drives modules in lock-step in the calling goroutine: each forwards, backwards, steps and frees before the
@@ -225,6 +226,9 @@ func (c *Chain) Evaluate(x, y torch.Tensor) (scores []Score, err error) {
 		loss := s.CrossEntropy(logits, y, 0)
 		score.Loss = float64(n) * loss.Item()
 		loss.Free()
+		for _, metric := range c.Rule.Measured() {
+			score.Sums = append(score.Sums, metric.Sum(s, logits, y))
+		}
 		scores = append(scores, score)
 		logits.Free()
 	}

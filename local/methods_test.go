@@ -233,7 +233,7 @@ func TestHeadsThatEmbed(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, s := range scores {
-			if want := i == 2; (s.N == batch) != want || !want && s != (local.Score{}) {
+			if want := i == 2; (s.N == batch) != want || !want && !reflect.DeepEqual(s, local.Score{}) {
 				t.Errorf("module %d: %+v", i+1, s)
 			}
 		}

@@ -88,9 +88,10 @@ type Rule struct {
 	Credit    Credit
 	Seed      uint64 // root of what layers draw in training: dropout, stochastic depth
 	Needs     Needs
-	Views     int  // of each sample in a signal; 0 and 1 mean one. See [Signal]
-	Closed    bool // gradients come in closed form: nothing is recorded for autograd
-	Reforward bool // hand on the features of the updated module, at the price of one more forward pass
+	Metrics   []Metric // what heads are measured by, besides accuracy and what the objective names
+	Views     int      // of each sample in a signal; 0 and 1 mean one. See [Signal]
+	Closed    bool     // gradients come in closed form: nothing is recorded for autograd
+	Reforward bool     // hand on the features of the updated module, at the price of one more forward pass
 }
 
 // Needs says what signals carry besides features and labels.

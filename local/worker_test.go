@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -118,7 +119,7 @@ func TestPipelineEvaluatesWhenEmpty(t *testing.T) {
 	nothingLeft(t, func() {
 		got, err := p.Evaluate(randomBatch(torch.Float32, 1))
 		want, wantErr := c.Evaluate(randomBatch(torch.Float32, 1))
-		if err != nil || wantErr != nil || !slices.Equal(got, want) {
+		if err != nil || wantErr != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("scores %v, error %v, want %v", got, err, want)
 		}
 	})

@@ -94,7 +94,7 @@ func (r *Run) endEpoch(ctx context.Context) error {
 		LR: r.rate(r.at.Step - 1), SGRLoss: values(s.SGR), SGRCos: values(s.Cos),
 		ModuleBusy: values(s.Busy), ModuleWait: values(s.Wait),
 		Seconds: s.Seconds, ImagesPerSecond: float64(s.Steps*r.model.Config.Data.Batch) / s.Seconds,
-		PeakBytes: r.peak, RestingBytes: r.model.RestingBytes(),
+		PeakBytes: r.peak, RestingBytes: r.model.RestingBytes(), Scores: scores(test),
 	}
 	for _, h := range test {
 		e.ModuleAcc, e.ModuleTop5 = append(e.ModuleAcc, h.Top1), append(e.ModuleTop5, h.Top5)
@@ -146,8 +146,31 @@ func (r *Run) averaged(ctx context.Context) (acc []float64, err error) {
 	return acc, err
 }
 
-// Accuracy of one head in percent, with its mean cross-entropy.
-type Accuracy struct{ Top1, Top5, Loss float64 }
+// Accuracy of one head in percent, with its mean cross-entropy and what else the method measures it by.
+type Accuracy struct {
+	Top1, Top5, Loss float64
+	Others           []Named
+}
+
+// Named is a measure with the name that events give it.
+type Named struct {
+	Name  string
+	Value float64
+}
+
+// scores gathers by their names what heads are measured by besides accuracy; nil where that is all.
+func scores(heads []Accuracy) record.Scores {
+	var all record.Scores
+	for _, h := range heads {
+		for _, o := range h.Others {
+			if all == nil {
+				all = record.Scores{}
+			}
+			all[o.Name] = append(all[o.Name], o.Value)
+		}
+	}
+	return all
+}
 
 func (r *Run) evaluate(ctx context.Context, images data.Samples) ([]Accuracy, error) {
 	return r.model.measure(ctx, r.set, images, r.info.Mean, r.info.Std)
@@ -177,7 +200,7 @@ func (r *Run) finish(stopped string) (record.Summary, error) {
 	}
 	if n := len(log.Epochs); n > 0 {
 		e := log.Epochs[n-1]
-		s.TestAcc, s.TestTop5, s.ModuleAcc, s.EMAAcc = e.TestAcc, e.TestTop5, e.ModuleAcc, e.EMAAcc
+		s.TestAcc, s.TestTop5, s.ModuleAcc, s.EMAAcc, s.Scores = e.TestAcc, e.TestTop5, e.ModuleAcc, e.EMAAcc, e.Scores
 		s.PeakBytes = max(s.PeakBytes, e.PeakBytes)
 		if err := record.PlotRun(r.dir, log.Epochs, log.Steps); err != nil {
 			return s, err
