@@ -43,8 +43,9 @@ build: setup ## build bin/locus
 demo: build ## train Fashion-MNIST three ways, side by side (DEMO_STEPS=400)
 	bin/locus compare fashion-bp fashion-layerwise fashion-sgr --steps $(DEMO_STEPS) --out demo
 
-test: setup ## run all tests
+test: setup ## run all tests, those of the examples' module, too
 	go test -timeout 15m ./...
+	cd examples && go test -timeout 5m ./...
 
 test-libtorch2: ## run all tests against LIBTORCH=/path/to/libtorch
 	@test -n "$(LIBTORCH)" || { echo "LIBTORCH is not set: give the folder of a libtorch 2.x, as in make $@ LIBTORCH=/opt/libtorch" >&2; exit 1; }
@@ -53,6 +54,7 @@ test-libtorch2: ## run all tests against LIBTORCH=/path/to/libtorch
 check: setup ## gofmt, vet, staticcheck, generated files current
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change:" $$unformatted >&2; exit 1; }
 	go vet ./...
+	cd examples && go vet ./...
 	go tool staticcheck ./...
 	@before=$$(mktemp); after=$$(mktemp); trap 'rm -f $$before $$after' EXIT; \
 	$(SNAPSHOT) >$$before && go generate ./... && $(SNAPSHOT) >$$after && \

@@ -118,9 +118,23 @@ charts: [{title: Loss, x: seed, y: loss, of: loss, levels: [{name: limit, y: 3}]
 	}
 }
 
+func TestCode(t *testing.T) {
+	root := project(t, figures, "a\n<!-- code: results/f.csv -->\nb\n")
+	for range 2 {
+		if _, err := refresh(root, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(filepath.Join(root, "doc.md"))
+	if want := "a\n<!-- code: results/f.csv -->\n\n```csv\n" + figures + "```\n\n<!-- end of code -->\nb\n"; err != nil || string(got) != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestMistakes(t *testing.T) {
 	for _, tt := range []struct{ name, csv, spec, want string }{
 		{"no file", figures, "table: g.csv\ncolumns: []", "g.csv"},
+		{"no code", figures, "code: g.go", "g.go"},
 		{"unknown key", figures, "table: f.csv\ncolums: []", "colums"},
 		{"unknown column", figures, "table: f.csv\ncolumns: [{a: \"{los}\"}]", `no column "los"`},
 		{"unknown column, optional", figures, "table: f.csv\ncolumns: [{a: \"[{los}]\"}]", `no column "los"`},

@@ -1,4 +1,4 @@
-// Command evidence writes the tables and pictures of measured figures from results/*.csv.
+// Command evidence writes the tables and pictures of measured figures from results/*.csv, and code from its files.
 //
 // A Markdown file asks for a table with a comment, whose text is YAML, and gets it between the comment and an end mark:
 //
@@ -12,7 +12,7 @@
 //	<!-- end of table -->
 //
 // A picture is asked for in the same way; its file is written, and the comment stands alone. [Table] and [Picture] list the
-// keys. `make evidence` runs the command over the whole tree; a test fails where a table or a picture is out of date.
+// keys. <!-- code: FILE --> is followed by the content of a file, which the documents need not repeat by hand. `make evidence` runs the command over the whole tree; a test fails where a table or a picture is out of date.
 package main
 
 import (

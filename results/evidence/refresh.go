@@ -10,13 +10,13 @@ import (
 	"strings"
 )
 
-const (
-	endOfComment = "-->\n"
-	endOfTable   = "<!-- end of table -->\n"
-)
+const endOfComment = "-->\n"
+
+// endOf marks where what was made for a comment ends.
+func endOf(kind string) string { return "<!-- end of " + kind + " -->\n" }
 
 // request is how a comment that asks for something begins: its kind, then YAML.
-var request = regexp.MustCompile(`<!-- (table|picture): `)
+var request = regexp.MustCompile(`<!-- (table|picture|code): `)
 
 // refresh makes the tables of every Markdown file under root again, and the pictures they ask for. It returns the
 // files that differed, by their paths from root, and writes them if write is true.
@@ -72,8 +72,8 @@ func skipped(name string) bool {
 	return strings.HasPrefix(name, ".") || name == "bin" || name == "runs" || name == "demo"
 }
 
-// renew returns the text of a Markdown file in dir with its tables made again, and adds the pictures it asks for to made.
-func renew(root, dir string, text []byte, made map[string][]byte) ([]byte, error) {
+// renew returns the text of a Markdown file in dir with its tables made again, and adds the pictures it asks for to files.
+func renew(root, dir string, text []byte, files map[string][]byte) ([]byte, error) {
 	var out bytes.Buffer
 	for {
 		at := request.FindSubmatchIndex(text)
@@ -91,29 +91,39 @@ func renew(root, dir string, text []byte, made map[string][]byte) ([]byte, error
 		out.Write(text[at[0]:at[1]])
 		out.Write(spec)
 		out.WriteString(endOfComment)
-		if kind == "table" {
-			table, err := renderTable(filepath.Join(root, "results"), spec)
-			if err != nil {
-				return nil, fmt.Errorf("table %s: %w", first, err)
-			}
-			out.WriteString("\n" + table + "\n" + endOfTable)
-			rest = behindOld(rest)
-		} else {
-			name, svg, err := renderPicture(filepath.Join(root, "results"), spec)
-			if err != nil {
-				return nil, fmt.Errorf("picture %s: %w", first, err)
-			}
-			made[filepath.Join(dir, name)] = svg
+		made, err := fulfil(root, dir, kind, spec, files)
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: %w", kind, first, err)
+		}
+		if made != "" {
+			out.WriteString("\n" + made + "\n" + endOf(kind))
+			rest = behindOld(rest, kind)
 		}
 		text = rest
 	}
 }
 
-// behindOld cuts the old table off text, if it begins with one: if its next comment is an end mark.
-func behindOld(text []byte) []byte {
+// fulfil returns what stands behind a comment of the given kind: a table or code. Of a picture, whose file it adds to
+// files, that is nothing.
+func fulfil(root, dir, kind string, spec []byte, files map[string][]byte) (string, error) {
+	switch folder := filepath.Join(root, "results"); kind {
+	case "table":
+		return renderTable(folder, spec)
+	case "code":
+		source, err := os.ReadFile(filepath.Join(root, strings.TrimSpace(string(spec))))
+		return "```" + strings.TrimPrefix(filepath.Ext(strings.TrimSpace(string(spec))), ".") + "\n" + string(source) + "```\n", err
+	default:
+		name, svg, err := renderPicture(folder, spec)
+		files[filepath.Join(dir, name)] = svg
+		return "", err
+	}
+}
+
+// behindOld cuts what was made before off text, if it begins with it: if its next comment is an end mark.
+func behindOld(text []byte, kind string) []byte {
 	next := bytes.Index(text, []byte("<!-- "))
-	if next < 0 || !bytes.HasPrefix(text[next:], []byte(endOfTable)) {
+	if next < 0 || !bytes.HasPrefix(text[next:], []byte(endOf(kind))) {
 		return text
 	}
-	return text[next+len(endOfTable):]
+	return text[next+len(endOf(kind)):]
 }
