@@ -74,7 +74,7 @@ func (f *runFlags) config(args []string) (train.Config, error) {
 
 func trainOne(cmd *cobra.Command, c train.Config, o train.Options) error {
 	o.Sink = progress(cmd)
-	r, err := train.New(c, o)
+	r, err := train.FromRecipe(c, o)
 	if err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func TestTwoViewsMustDiffer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = train.New(c, train.Options{Data: b.dir, Out: filepath.Join(b.dir, "out"), Steps: 1})
+		_, err = train.FromRecipe(c, train.Options{Data: b.dir, Out: filepath.Join(b.dir, "out"), Steps: 1})
 		var refused *fault.Fault
 		if !errors.As(err, &refused) {
 			t.Errorf("%s: the error is %v", set, err)

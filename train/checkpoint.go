@@ -103,11 +103,14 @@ func (r *Run) withAverages(do func() error) error {
 }
 
 func (r *Run) saveWeights(name, state string) error {
-	doc, err := recipe.Encode(&r.model.Config)
-	if err != nil {
-		return err
+	meta := map[string]string{"format": "pt"}
+	if r.model.Spec != nil { // otherwise no recipe can name the network
+		doc, err := recipe.Encode(&r.model.Config)
+		if err != nil {
+			return err
+		}
+		meta[metaRecipe] = string(doc)
 	}
-	meta := map[string]string{"format": "pt", metaRecipe: string(doc)}
 	if state != "" {
 		meta[metaState] = state
 	}

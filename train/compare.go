@@ -85,7 +85,7 @@ func sameRun(dir string, c Config) error {
 }
 
 func runOne(ctx context.Context, c Config, o Options) (s record.Summary, err error) {
-	r, err := New(c, o)
+	r, err := FromRecipe(c, o)
 	if err != nil {
 		return s, err
 	}

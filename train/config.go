@@ -65,6 +65,23 @@ func decode(source recipe.Source, sets []string) (Config, error) {
 	return c, recipe.Validate(&c)
 }
 
+// Defaults returns the recipe before any of its keys is set.
+func Defaults() Config {
+	var c Config
+	if err := recipe.Defaults(&c); err != nil {
+		panic(err) // a default of ours that cannot be read
+	}
+	return c
+}
+
+// precisionOf is what a recipe calls a type of activations.
+func precisionOf(d torch.DType) string {
+	if d == torch.BFloat16 {
+		return "bf16"
+	}
+	return "fp32"
+}
+
 // dtype is the type of the activations.
 func (c Config) dtype() torch.DType {
 	if c.Precision == "bf16" {

@@ -97,7 +97,7 @@ func (r *Run) held(ctx context.Context) (local.Signal, error) {
 	if err != nil {
 		return local.Signal{}, err
 	}
-	x, y := toTensors(b, r.info.Mean, r.info.Std, r.model.Config.dtype())
+	x, y := toTensors(b, r.info.Mean, r.info.Std, r.model.DType)
 	return local.Signal{X: x, Y: y}, nil
 }
 

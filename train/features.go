@@ -37,9 +37,9 @@ func (m *Model) features(ctx context.Context, images data.Samples, mean, std []f
 		if err != nil {
 			return f, err
 		}
-		x, y := toTensors(batch, mean, std, m.Config.dtype())
+		x, y := toTensors(batch, mean, std, m.DType)
 		y.Free()
-		each, err := local.Features(m.Learner.Modules(), x, m.Config.dtype())
+		each, err := local.Features(m.Learner.Modules(), x, m.DType)
 		if err != nil {
 			return f, err
 		}

@@ -61,7 +61,7 @@ func (b workbench) run(t *testing.T, ctx context.Context, out string, sink recor
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := train.New(c, train.Options{Data: b.dir, Out: filepath.Join(b.dir, out), Resume: resume, Steps: total, Sink: sink})
+	r, err := train.FromRecipe(c, train.Options{Data: b.dir, Out: filepath.Join(b.dir, out), Resume: resume, Steps: total, Sink: sink})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -141,7 +141,7 @@ func (r *Run) loader() data.Batches {
 
 // tensors moves a batch to the device. Where images were mixed, the targets are soft: [N, classes].
 func (r *Run) tensors(b data.Batch) (x, y torch.Tensor) {
-	x, y = toTensors(b, r.info.Mean, r.info.Std, r.model.Config.dtype())
+	x, y = toTensors(b, r.info.Mean, r.info.Std, r.model.DType)
 	if len(b.Partners) == 0 {
 		return x, y
 	}
@@ -156,14 +156,32 @@ func (r *Run) tensors(b data.Batch) (x, y torch.Tensor) {
 	return x, torch.NewScope(torch.NoGrad).FromFloats(soft, int64(b.N), int64(classes)).Keep()
 }
 
-// toTensors returns images [N, C, H, W], or [2N, C, H, W] with a second view of each behind the first ones, and labels [N].
+// toTensors returns samples [N, …], or [2N, …] with a second view of each behind the first ones, and labels [N]. Bytes are
+// images, which are normalised; floats come as they are, and integers as int64.
 func toTensors(b data.Batch, mean, std []float64, dtype torch.DType) (x, y torch.Tensor) {
 	s := torch.NewScope(torch.NoGrad)
-	pixels, n := b.Bytes, b.N
-	if b.Second.Bytes != nil {
-		pixels, n = slices.Concat(b.Bytes, b.Second.Bytes), 2*n
+	defer s.Close()
+	n, shape := b.N, b.Shape
+	v := b.Values
+	if second := b.Second; second.Bytes != nil || second.Floats != nil || second.Ints != nil {
+		v.Bytes, v.Floats, v.Ints = slices.Concat(v.Bytes, second.Bytes), slices.Concat(v.Floats, second.Floats), slices.Concat(v.Ints, second.Ints)
+		n *= 2
 	}
-	x = s.FromImages(dtype, pixels, n, b.Shape.H, b.Shape.W, b.Shape.C, float32s(mean), float32s(std))
+	dims := []int64{int64(n), int64(shape.C), int64(shape.H), int64(shape.W)}
+	switch {
+	case shape.H == 1 && shape.W == 1:
+		dims = dims[:2]
+	case v.Ints != nil:
+		dims = []int64{int64(n), int64(shape.Size())}
+	}
+	switch {
+	case v.Floats != nil:
+		x = s.Cast(s.FromFloats(v.Floats, dims...), dtype)
+	case v.Ints != nil:
+		x = s.Reshape(s.FromInts(v.Ints), dims...)
+	default:
+		x = s.FromImages(dtype, v.Bytes, n, shape.H, shape.W, shape.C, float32s(mean), float32s(std))
+	}
 	return x.Keep(), s.FromInts(b.Labels).Keep()
 }
 

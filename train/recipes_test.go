@@ -64,7 +64,7 @@ func TestEmbeddedRecipesTrain(t *testing.T) {
 // step trains on four images of two classes, in as many views as the model asks for.
 func step(m *Model) error {
 	s := torch.NewScope(torch.NoGrad)
-	x := s.Full(m.Config.dtype(), 0, 4*int64(max(1, m.Views())), 3, 32, 32)
+	x := s.Full(m.DType, 0, 4*int64(max(1, m.Views())), 3, 32, 32)
 	x.Uniform(0, 1, 1)
 	y := s.FromInts([]int64{0, 1, 0, 1}).Keep()
 	left, err := m.Learner.Step(x.Keep(), y, local.Tick{LR: 0.01})

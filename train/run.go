@@ -52,39 +52,75 @@ type Run struct {
 	peak     int64      // of live tensor bytes while training
 }
 
-// New opens the data, builds the model and prepares the run folder, or restores the run that is in it. The caller
-// closes the run.
-func New(c Config, o Options) (*Run, error) {
+// FromRecipe opens the data and builds the model that a recipe names, and prepares the run as [New] does. The caller closes
+// the run.
+func FromRecipe(c Config, o Options) (*Run, error) {
 	if o.Notice == nil {
 		o.Notice = func(string) {}
 	}
-	set, err := data.Open(c.Data, c.Seed, dirs(o.Data))
+	source, err := data.Open(c.Data, c.Seed, dirs(o.Data))
 	if err != nil {
 		return nil, err
 	}
-	info := set.Info()
+	if !o.Resume && !o.Force && holdsRun(o.Out) { // before a network is built for nothing
+		return nil, fault.New("%s holds a run already: give --resume to go on with it, --force to replace it, or another --out", o.Out)
+	}
+	m, err := NewModel(c, inputOf(source.Info()), false)
+	if err != nil {
+		return nil, err
+	}
+	return newRun(m, source, o)
+}
+
+// New prepares a run of a model on a data set, which may both be of one's own: it makes the run folder, or restores the run
+// that is in it. The run takes the model over, whatever New returns. The caller closes the run.
+//
+// Of c counts what says how to train: the batch and its order, schedule and rate, probes and diagnosis, and the run's name.
+// What it says of network, method and data is replaced by what m and source are. A model that was not built by names is saved
+// without a recipe: its weights are read by [Run] itself and by train --init, and not by commands such as eval.
+func New(m *model.Model, source data.Source, c Config, o Options) (*Run, error) {
+	if o.Notice == nil {
+		o.Notice = func(string) {}
+	}
+	c.Precision = precisionOf(m.DType)
+	c.Method.Name, c.Method.Modules = "own", len(m.Modules())
+	c.Model.Name, c.Data.Set = m.Net.Name, source.Info().Name
+	if s := m.Spec; s != nil {
+		c.Model, c.Method, c.Head, c.Optim, c.Seed = s.Net, s.Method, s.Head, s.Optim, s.Seed
+	}
+	if !o.Resume && !o.Force && holdsRun(o.Out) {
+		m.Free()
+		return nil, fault.New("%s holds a run already: resume it, replace it by force, or name another folder", o.Out)
+	}
+	return newRun(&Model{m, c}, source, o)
+}
+
+// newRun is New where nothing stands in the folder's way.
+func newRun(m *Model, source data.Source, o Options) (*Run, error) {
+	info, train := source.Info(), source.Part(data.Train)
 	for _, line := range info.Notes {
 		o.Notice(line)
 	}
-	data.OnBroken(set, o.Notice)
-	if !o.Resume && !o.Force && holdsRun(o.Out) {
-		return nil, fault.New("%s holds a run already: give --resume to go on with it, --force to replace it, or another --out", o.Out)
+	data.OnBroken(source, o.Notice)
+	r := &Run{dir: o.Out, set: source, info: info, model: m, perEpoch: data.Count(train.Len(), m.Config.Data.Batch, false)}
+	if r.perEpoch == 0 {
+		m.Free()
+		return nil, fault.New("data.batch is %d: must be at most %d, the number of training samples", m.Config.Data.Batch, train.Len())
 	}
-	model, err := NewModel(c, inputOf(info), false)
-	if err != nil {
-		return nil, err
-	}
-	r := &Run{dir: o.Out, set: set, info: info, model: model, perEpoch: data.Count(set.Part(data.Train).Len(), c.Data.Batch, false)}
 	if err := r.start(o); err != nil {
-		model.Free()
+		m.Free()
 		return nil, err
 	}
 	return r, nil
 }
 
+// inputOf is what a network must know of a set's samples. One of a single row and column is a vector.
 func inputOf(info data.Info) model.Input {
-	s := info.Shape
-	return model.Input{Shape: nn.Shape{C: s.C, H: s.H, W: s.W}, Classes: len(info.Classes), Mean: info.Mean, Std: info.Std}
+	shape := nn.Shape{C: info.Shape.C}
+	if info.Shape.H > 1 || info.Shape.W > 1 {
+		shape.H, shape.W = info.Shape.H, info.Shape.W
+	}
+	return model.Input{Shape: shape, Classes: len(info.Classes), Mean: info.Mean, Std: info.Std}
 }
 
 func dirs(first string) []string {
@@ -97,8 +133,8 @@ func dirs(first string) []string {
 // start brings weights, position and sinks to where the run begins.
 func (r *Run) start(o Options) error {
 	c := r.model.Config
-	if side := r.model.Net.Input.H; side != r.info.Shape.H {
-		return fault.New("model.image is %d: %s has images of side %d", side, r.info.Name, r.info.Shape.H)
+	if want, has := r.model.Net.Input, inputOf(r.info).Shape; want.H != has.H {
+		return fault.New("model.image is %d: %s has images of side %d", want.H, r.info.Name, has.H)
 	}
 	r.at.Total = c.Schedule.Epochs * r.perEpoch
 	if !o.Budget {

@@ -35,6 +35,9 @@ func Open(path string) (*Trained, error) {
 	}
 	defer f.Close()
 	meta := f.Metadata()
+	if meta[metaRecipe] == "" && meta[metaDataset] != "" {
+		return nil, fault.New("%s was trained by a program of its own: no recipe names its network; start from it with train --init, or read it there", path)
+	}
 	if meta[metaRecipe] == "" {
 		return nil, fault.New("%s is not a checkpoint of locus: its metadata has no %s; start from it with train --init", path, metaRecipe)
 	}
