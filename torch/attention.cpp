@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "call.h"
+#include "device.h"
 #include "host.h"
 #include "node.h"
 
@@ -44,7 +45,7 @@ struct Attention {
     if (regions.empty()) return {};
     Tensor r = at::empty({windows(), t}, at::kLong);
     std::memcpy(host(r), regions.data(), regions.size() * sizeof(int64_t));
-    r = r.to(like.device());
+    r = upload(r, like.device());
     return r.unsqueeze(1).ne(r.unsqueeze(2)).to(like.scalar_type()).mul_(kFar).unsqueeze(1);
   }
   // q, k or v of samples [from, from + m) as a view [m, heads, t, d]; rows are [n·t, parts·C].

@@ -9,3 +9,9 @@ inline at::Device device_of(int d) {
 }
 
 inline int device_code(at::Device d) { return d.is_cpu() ? 0 : d.is_cuda() ? d.index() + 1 : -1; }
+
+// Takes a tensor that was made for this call to its device, behind what that is doing. Nobody waits: a copy has read
+// pageable memory when it returns, and libtorch's allocator keeps pinned memory until it was read.
+inline at::Tensor upload(const at::Tensor& made, at::Device to) {
+  return made.to(to, made.scalar_type(), /*non_blocking=*/true);
+}

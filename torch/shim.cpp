@@ -58,10 +58,6 @@ at::TensorOptions options(int device, int dtype) {
   return at::TensorOptions().dtype(dtype_of(dtype)).device(device_of(device));
 }
 
-// Takes a tensor that was made for this call to its device, behind what that is doing. Nobody waits: a copy has read
-// pageable memory when it returns, and libtorch's allocator keeps pinned memory until it was read.
-Tensor upload(const Tensor& made, at::Device to) { return made.to(to, made.scalar_type(), /*non_blocking=*/true); }
-
 // Fills a tensor by a generator of the CPU, wherever the tensor is: a seed means the same on every device.
 template <class Fill>
 void draw(const Tensor& t, Fill fill) {

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "call.h"
+#include "device.h"
 #include "host.h"
 #include "node.h"
 #include "remake.h"
@@ -129,7 +130,7 @@ Tensor move(Tensor x, const Plan& p, bool back) {
     at::AutoGradMode quiet(false);
     Tensor index = at::empty({rows}, at::kLong);
     std::memcpy(host(index), from.data(), rows * sizeof(int64_t));
-    index = index.to(x.device());
+    index = upload(index, x.device());
     y = x.detach().index_select(1, index.clamp_min(0)).masked_fill_(index.lt(0).view({1, -1, 1}), 0);
   }
   if (torch::autograd::compute_requires_grad(x)) {
