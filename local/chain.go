@@ -131,7 +131,7 @@ func (c *Chain) Step(x, y torch.Tensor, at Tick) ([]Outcome, error) {
 // [Rule.Train]. It consumes x and y.
 func (c *Chain) Enter(x, y torch.Tensor, step int) (in Signal, err error) {
 	defer catch(&err)
-	s := torch.NewScope(torch.NoGrad)
+	s := torch.NewScopeOn(x.Device(), torch.NoGrad)
 	defer s.Close()
 	in = Signal{X: x, Y: y}
 	adopt(s, &in)
@@ -192,7 +192,7 @@ func (c *Chain) advance(i int, in Signal, at Tick) (out Signal, stats Stats, err
 
 // pass hands a signal through a frozen module.
 func (c *Chain) pass(m *Module, in Signal) Signal {
-	s := torch.NewScope(torch.NoGrad)
+	s := torch.NewScopeOn(in.X.Device(), torch.NoGrad)
 	defer s.Close()
 	adopt(s, &in)
 	p := &nn.Pass{Scope: s, Compute: c.DType}
@@ -207,7 +207,7 @@ func (c *Chain) pass(m *Module, in Signal) Signal {
 // Evaluate implements [Learner].
 func (c *Chain) Evaluate(x, y torch.Tensor) (scores []Score, err error) {
 	defer catch(&err)
-	s := torch.NewScope(torch.NoGrad)
+	s := torch.NewScopeOn(x.Device(), torch.NoGrad)
 	defer s.Close()
 	in := Signal{X: x, Y: y}
 	adopt(s, &in)

@@ -135,7 +135,7 @@ func (r *Rule) draws(m *Module, step int) *nn.Draws {
 // module that is an empty signal. The step is taken only if loss and gradients are finite; otherwise it panics with
 // [*Diverged].
 func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, at Tick) (Signal, Stats) {
-	s := torch.NewScope(torch.Mode(!r.Closed))
+	s := torch.NewScopeOn(in.X.Device(), torch.Mode(!r.Closed))
 	defer s.Close()
 	adopt(s, &in)
 	var again torch.Tensor
@@ -165,7 +165,7 @@ func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, at Tick) (Signal, 
 // reforward returns the features of the module as it is now, by the statistics and the draws of the step. It consumes x;
 // the caller owns the result.
 func (w *Work) reforward(x torch.Tensor) torch.Tensor {
-	s := torch.NewScope(torch.NoGrad)
+	s := torch.NewScopeOn(x.Device(), torch.NoGrad)
 	defer s.Close()
 	p := &nn.Pass{Scope: s, Train: true, Still: true, Compute: w.DType, Views: w.Rule.Views, Draws: w.Rule.draws(w.Module, w.At.Step)}
 	y := p.Run(w.Module.Body, s.Cast(x, w.DType)).Keep()
