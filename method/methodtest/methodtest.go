@@ -42,6 +42,7 @@ var checks = []struct {
 	{"descent", descent},
 	{"determinism", determinism},
 	{"tensors", tensors},
+	{"device", device},
 }
 
 // Subject is a method as the suite tries it: with its own options or, where it takes it, with SGR's term on top.
@@ -49,6 +50,9 @@ type Subject struct {
 	Name   string
 	method method.Method
 	spec   model.Spec
+	soft   bool               // labels are probabilities
+	only   string             // the one check that it is for; "" for all
+	device torch.Device       // that the check "device" compares with the CPU
 	plant  func(*local.Chain) // lets a test plant a fault; nil elsewhere
 }
 
@@ -89,9 +93,9 @@ func Subjects(seed uint64) ([]Subject, error) {
 	return all, nil
 }
 
-func newSubject(name string, seed uint64, sgr bool) (s Subject, err error) {
-	s = Subject{Name: name, spec: model.Defaults()}
-	spec := &s.spec
+// smallSpec is the spec of a small network that a method trains; the network is missing.
+func smallSpec(name string, seed uint64) model.Spec {
+	spec := model.Defaults()
 	spec.Seed, spec.Threads = seed, 1
 	spec.Input = model.Input{
 		Shape: nn.Shape{C: 3, H: side, W: side}, Classes: classes,
@@ -100,7 +104,15 @@ func newSubject(name string, seed uint64, sgr bool) (s Subject, err error) {
 	spec.Head.Width, spec.Head.Widths = 8, []int{24, 32, 32}
 	spec.Optim = optim.Options{Name: "sgd"}
 	o := &spec.Method
-	o.Name, o.Modules, o.Lambda, o.Reduction, o.SGR = name, 3, 5, string(local.Batch), sgr
+	o.Name, o.Modules, o.Lambda, o.Reduction = name, 3, 5, string(local.Batch)
+	return spec
+}
+
+func newSubject(name string, seed uint64, sgr bool) (s Subject, err error) {
+	s = Subject{Name: name, spec: smallSpec(name, seed)}
+	spec := &s.spec
+	o := &spec.Method
+	o.SGR = sgr
 	for _, spec.Net = range nets {
 		if s.method, *o, err = method.Lookup(*o); err != nil {
 			return s, err
@@ -118,6 +130,9 @@ func newSubject(name string, seed uint64, sgr bool) (s Subject, err error) {
 func Run(s Subject, report func(Finding)) {
 	defer torch.Pin()()
 	for _, c := range checks {
+		if s.only != "" && s.only != c.name {
+			continue
+		}
 		began := time.Now()
 		note, err := attempt(c.run, &s)
 		f := Finding{Method: s.Name, Check: c.name, Note: note, Seconds: time.Since(began).Seconds()}
@@ -137,21 +152,28 @@ func attempt(run func(*Subject) (string, error), s *Subject) (note string, err e
 // rig is a freshly initialised network of a subject with its learner. All rigs of a subject begin with the same bits.
 type rig struct {
 	*local.Chain
-	model *model.Model
-	scope *torch.Scope // owns what checks compute
+	model  *model.Model
+	device torch.Device
+	soft   bool
+	scope  *torch.Scope // owns what checks compute
 }
 
-// rig builds a network that computes in dtype. The caller frees it.
-func (s *Subject) rig(dtype torch.DType) (*rig, error) {
-	m, err := model.New(s.spec)
+// rig builds a network that computes in dtype, on the CPU. The caller frees it.
+func (s *Subject) rig(dtype torch.DType) (*rig, error) { return s.rigOn(torch.CPU, dtype) }
+
+// rigOn builds it on a device.
+func (s *Subject) rigOn(device torch.Device, dtype torch.DType) (*rig, error) {
+	spec := s.spec
+	spec.Device = device
+	m, err := model.New(spec)
 	if err != nil {
 		return nil, err
 	}
-	r := &rig{m.Chain, m, torch.NewScope(torch.NoGrad)}
+	r := &rig{m.Chain, m, device, s.soft, torch.NewScopeOn(device, torch.NoGrad)}
 	if s.plant != nil {
 		s.plant(r.Chain)
 	}
-	if dtype != torch.Float32 {
+	if dtype != r.DType {
 		r.DType = dtype
 		for _, m := range r.Modules() {
 			for _, p := range m.Params {
@@ -171,15 +193,22 @@ func (r *rig) free() {
 // batch returns images in [−2, 2), 0 to 1 before they were normalised, in as many views as the rule asks for, and labels; the
 // caller owns both.
 func (r *rig) batch(seed uint64) (x, y torch.Tensor) {
-	s := torch.NewScope(torch.NoGrad)
+	s := torch.NewScopeOn(r.device, torch.NoGrad)
 	defer s.Close()
-	x = s.Full(r.DType, 0, samples*int64(max(1, r.Rule.Views)), 3, side, side)
-	x.Uniform(-2, 2, seed)
+	in := r.model.Spec.Input.Shape
+	x = s.Full(torch.Float32, 0, samples*int64(max(1, r.Rule.Views)), 3, int64(in.H), int64(in.W))
+	x.Uniform(-2, 2, seed) // the same numbers in every type
+	x = s.Cast(x, r.DType)
 	labels := make([]int64, samples)
 	for i := range labels {
 		labels[i] = (int64(i) + int64(seed)) % classes
 	}
-	return x.Keep(), s.FromInts(labels).Keep()
+	y = s.FromInts(labels)
+	if r.soft {
+		even := s.Full(torch.Float32, 0.3/classes, samples, classes)
+		y = s.Add(even, s.OneHot(y, classes), 0.7)
+	}
+	return x.Keep(), y.Keep()
 }
 
 // step trains on the batch of a seed.
