@@ -167,7 +167,7 @@ func (f *filler) renderPhoto(views *[2][]byte, pick int, r *rand.Rand) error {
 func (f *filler) renderCentre(views *[2][]byte, w, h int, r *rand.Rand) error {
 	s := f.images.Shape
 	if f.change.Augment != data.AugmentCropFlip {
-		if err := f.reader.centre(f.picture(views[0]), w, h, f.images.photos.resize); err != nil {
+		if err := f.reader.centre(f.picture(views[0]), w, h, f.images.photos.resize, !f.o.Augment); err != nil {
 			return err
 		}
 		copy(views[1], views[0])
@@ -176,7 +176,7 @@ func (f *filler) renderCentre(views *[2][]byte, w, h int, r *rand.Rand) error {
 	if f.whole == nil {
 		f.whole = make([]byte, s.Size())
 	}
-	if err := f.reader.centre(f.picture(f.whole), w, h, f.images.photos.resize); err != nil {
+	if err := f.reader.centre(f.picture(f.whole), w, h, f.images.photos.resize, !f.o.Augment); err != nil {
 		return err
 	}
 	for _, out := range views {

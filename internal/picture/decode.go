@@ -2,8 +2,11 @@ package picture
 
 import (
 	"bytes"
+	"encoding/binary"
+	"fmt"
 	"image"
 	"image/color"
+	"image/png"
 
 	"github.com/locus-learn/locus/internal/fault"
 )
@@ -23,15 +26,15 @@ func (d *Decoder) Close() {
 }
 
 // Decode returns the picture in a file upright and in RGB, whatever it is stored as; transparency is dropped. A JPEG is
-// decoded at 1/shrink of its size, rounded up, which takes much less time; shrink is 1, 2, 4 or 8, and has no effect on
-// other formats. The picture is on loan until the next call. Errors are faults that go on after the file's name.
+// decoded at 1/shrink of its size, rounded up, which takes much less time; shrink is what [Header.Shrink] returned. Of what
+// moves, the first picture is taken. The picture is on loan until the next call. Errors are faults that go on after the file's name.
 func (d *Decoder) Decode(file []byte, h Header, shrink int) (Picture, error) {
 	var p Picture
 	var err error
 	if h.Format == "jpeg" {
 		p, err = d.decodeJPEG(file, h, shrink)
 	} else {
-		p, err = d.decodeOther(file)
+		p, err = d.decodeOther(file, h)
 	}
 	if err != nil || h.Orientation <= 1 {
 		return p, err
@@ -52,10 +55,7 @@ func (d *Decoder) decodeJPEG(file []byte, h Header, shrink int) (Picture, error)
 			return Picture{}, err
 		}
 	}
-	w, ht := h.W, h.H
-	if h.Orientation.swaps() {
-		w, ht = ht, w
-	}
+	w, ht := h.stored()
 	w, ht = (w+shrink-1)/shrink, (ht+shrink-1)/shrink
 	p := Of(grow(&d.pix, 3*w*ht), w, ht, 3)
 	if !h.cmyk {
@@ -63,34 +63,79 @@ func (d *Decoder) decodeJPEG(file []byte, h Header, shrink int) (Picture, error)
 	}
 	ink := grow(&d.cmyk, 4*w*ht)
 	err := d.jpeg.decode(file, ink, w, ht, formatCMYK)
-	fromCMYK(p.Pix, ink, h.inverted)
+	fromCMYK(p.Pix, ink)
 	return p, err
 }
 
-// fromCMYK multiplies what each ink lets through: without a colour profile nobody knows better.
-func fromCMYK(rgb, cmyk []byte, inverted bool) {
+// fromCMYK multiplies what each ink lets through: without a colour profile nobody knows better. A value of 255 is no ink, as
+// Adobe writes it, with its marker or without.
+func fromCMYK(rgb, cmyk []byte) {
 	for i := 0; i+3 <= len(rgb); i, cmyk = i+3, cmyk[4:] {
 		for c := range 3 {
-			light, key := int(cmyk[c]), int(cmyk[3])
-			if !inverted {
-				light, key = 255-light, 255-key
-			}
-			rgb[i+c] = byte((light*key + 127) / 255)
+			rgb[i+c] = byte((int(cmyk[c])*int(cmyk[3]) + 127) / 255)
 		}
 	}
 }
 
-func (d *Decoder) decodeOther(file []byte) (Picture, error) {
-	img, _, err := image.Decode(bytes.NewReader(file))
+func (d *Decoder) decodeOther(file []byte, h Header) (Picture, error) {
+	w, ht := h.stored()
+	p := Of(grow(&d.pix, 3*w*ht), w, ht, 3)
+	var err error
+	switch h.Format {
+	case "gif":
+		err = decodeGIF(p, file)
+	case "webp":
+		err = decodeWebP(p, file)
+	default:
+		err = decodePNG(p, file)
+	}
 	if err != nil {
 		return Picture{}, fault.New("cannot be decoded: %w", err)
 	}
+	return p, nil
+}
+
+func decodePNG(p Picture, file []byte) error {
+	img, err := png.Decode(bytes.NewReader(file))
+	if err != nil { // perhaps only behind the picture, where others do not look
+		again, errAgain := png.Decode(bytes.NewReader(endPNG(file)))
+		if errAgain != nil {
+			return err
+		}
+		img = again
+	}
+	return p.take(img)
+}
+
+// endPNG returns a PNG that ends properly behind its last bytes of picture.
+func endPNG(file []byte) []byte {
+	end := 0
+	for at := 8; at+12 <= len(file); {
+		size := int(binary.BigEndian.Uint32(file[at:]))
+		next := at + 12 + size
+		if next > len(file) {
+			break
+		}
+		if string(file[at+4:at+8]) == "IDAT" {
+			end = next
+		} else if end > 0 {
+			break
+		}
+		at = next
+	}
+	return append(file[:end:end], "\x00\x00\x00\x00IEND\xaeB`\x82"...)
+}
+
+// take copies img, which must have p's size.
+func (p Picture) take(img image.Image) error {
 	b := img.Bounds()
-	p := Of(grow(&d.pix, 3*b.Dx()*b.Dy()), b.Dx(), b.Dy(), 3)
+	if b.Dx() != p.W || b.Dy() != p.H {
+		return fmt.Errorf("has %d×%d pixels where the header promises %d×%d", b.Dx(), b.Dy(), p.W, p.H)
+	}
 	for y := range p.H {
 		readRow(p.row(y), img, b.Min.X, b.Min.Y+y)
 	}
-	return p, nil
+	return nil
 }
 
 // readRow writes the row of img that starts at x, y to rgb. Colours are those without transparency.
@@ -105,6 +150,11 @@ func readRow(rgb []byte, img image.Image, x, y int) {
 		dropAlpha(rgb, m.Pix[m.PixOffset(x, y):])
 	case *image.RGBA: // of a PNG without alpha
 		dropAlpha(rgb, m.Pix[m.PixOffset(x, y):])
+	case *image.NRGBA64: // its upper bytes, whatever alpha
+		from := m.Pix[m.PixOffset(x, y):]
+		for i := range n {
+			rgb[3*i], rgb[3*i+1], rgb[3*i+2] = from[8*i], from[8*i+2], from[8*i+4]
+		}
 	case *image.YCbCr:
 		yuvRow(rgb, m, x, y)
 	case *image.NYCbCrA:

@@ -154,7 +154,7 @@ func TestRefused(t *testing.T) {
 
 // Whatever is decoded has the size that its header said, and what is refused is refused with a fault.
 func FuzzDecode(f *testing.F) {
-	for _, file := range readGolden(f).Files {
+	for _, file := range append(readGolden(f, "golden.json").Files, readGolden(f, "formats.json").Files...) {
 		f.Add(file.File, byte(0))
 	}
 	f.Add(pngOf(60_000, 60_000), byte(3))

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// golden is testdata/golden.json, which golden.py makes with Pillow and torchvision.
+// golden is testdata/golden.json, which golden.py makes with Pillow and torchvision, or formats.json of formats.py.
 type golden struct {
 	Inputs map[string]goldenPicture
 	Cases  []struct {
@@ -17,11 +17,14 @@ type golden struct {
 		Args   []float64
 		Want   goldenPicture
 	}
-	Files []struct {
-		Name string
-		File []byte
-		Want goldenPicture
-	}
+	Files     []goldenFile
+	Evaluated goldenFile
+}
+
+type goldenFile struct {
+	Name string
+	File []byte
+	Want goldenPicture
 }
 
 type goldenPicture struct {
@@ -31,9 +34,9 @@ type goldenPicture struct {
 
 func (g goldenPicture) picture() Picture { return Of(bytes.Clone(g.Pix), g.W, g.H, g.C) }
 
-func readGolden(t testing.TB) (g golden) {
+func readGolden(t testing.TB, name string) (g golden) {
 	t.Helper()
-	text, err := os.ReadFile("testdata/golden.json")
+	text, err := os.ReadFile("testdata/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +123,7 @@ func apply(t *testing.T, op string, a []float64, p Picture) Picture {
 
 // Every operation gives the bytes of Pillow or torchvision.
 func TestGoldenOperations(t *testing.T) {
-	g := readGolden(t)
+	g := readGolden(t, "golden.json")
 	for _, c := range g.Cases {
 		t.Run(fmt.Sprint(c.Op, c.Args, c.On), func(t *testing.T) {
 			most, differ := far(t, apply(t, c.Op, c.Args, g.Inputs[c.On].picture()), c.Want)
@@ -135,7 +138,7 @@ func TestGoldenOperations(t *testing.T) {
 func TestGoldenFiles(t *testing.T) {
 	var d Decoder
 	defer d.Close()
-	for _, f := range readGolden(t).Files {
+	for _, f := range append(readGolden(t, "golden.json").Files, readGolden(t, "formats.json").Files...) {
 		t.Run(f.Name, func(t *testing.T) {
 			h, err := Inspect(f.File)
 			if err != nil {
@@ -156,5 +159,20 @@ func TestGoldenFiles(t *testing.T) {
 				t.Errorf("%d of %d bytes differ, by up to %d", differ, len(f.Want.Pix), most)
 			}
 		})
+	}
+}
+
+// A large JPEG is evaluated with Pillow's bytes: decoded as a whole, then resized.
+func TestGoldenEvaluation(t *testing.T) {
+	g := readGolden(t, "formats.json").Evaluated
+	p, err := decode(g.File, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r Resizer
+	dst := New(56, 56, 3)
+	r.Resize(dst, p, Centre(p.W, p.H, 64, 56, 56), Bilinear)
+	if most, differ := far(t, dst, g.Want); most > 0 {
+		t.Errorf("%d of %d bytes differ, by up to %d", differ, len(g.Want.Pix), most)
 	}
 }

@@ -4,18 +4,15 @@ import (
 	"bytes"
 	"encoding/binary"
 	"image"
-	_ "image/gif" // formats that Inspect knows besides JPEG
-	_ "image/png"
-
-	_ "golang.org/x/image/webp"
 
 	"github.com/locus-learn/locus/internal/fault"
 )
 
 // Limits on what a file may promise: a small one can name any size.
 const (
-	MaxPixels = 64 << 20 // of a picture
-	MaxSide   = 1<<16 - 1
+	MaxPixels  = 64 << 20  // of a picture when it is decoded
+	MaxPromise = 256 << 20 // of a JPEG that can be decoded smaller, row by row
+	MaxSide    = 1<<16 - 1
 )
 
 // Header is what a file says of its picture before anything is decoded.
@@ -23,12 +20,29 @@ type Header struct {
 	Format string // jpeg, png, webp or gif
 	W, H   int    // as the picture is seen, after it was turned
 	Orientation
-	cmyk     bool // JPEG of four channels
-	inverted bool // with 255 for no ink, as Adobe writes them
+	cmyk  bool // JPEG of four channels
+	whole bool // JPEG that has to be held as a whole while it is decoded
 }
 
-// Shrinks reports whether the format can be decoded at less than its size.
-func (h Header) Shrinks() bool { return h.Format == "jpeg" }
+// Shrink returns the part of its size, as 1/n, that a picture is to be decoded at where n = wanted would do: 1 for all formats
+// but JPEG, and more than wanted where the picture would have more than MaxPixels. Both are 1, 2, 4 or 8.
+func (h Header) Shrink(wanted int) int {
+	if h.Format != "jpeg" {
+		return 1
+	}
+	for wanted < 8 && h.W*h.H > wanted*wanted*MaxPixels {
+		wanted *= 2
+	}
+	return wanted
+}
+
+// stored returns the size as the file has it, before the picture is turned.
+func (h Header) stored() (w, ht int) {
+	if h.Orientation.swaps() {
+		return h.H, h.W
+	}
+	return h.W, h.H
+}
 
 // Inspect reads the header of an image file. Its errors are faults that go on after the file's name.
 func Inspect(file []byte) (Header, error) {
@@ -53,8 +67,12 @@ func Inspect(file []byte) (Header, error) {
 			exif = chunk(file, 12, binary.LittleEndian, false, "EXIF")
 		}
 	}
-	if h.W < 1 || h.H < 1 || h.W > MaxSide || h.H > MaxSide || h.W*h.H > MaxPixels {
-		return Header{}, fault.New("promises %d×%d pixels: must be at least 1×1, and at most %d in all", h.W, h.H, MaxPixels)
+	most := MaxPixels
+	if h.Format == "jpeg" && !h.whole {
+		most = MaxPromise
+	}
+	if h.W < 1 || h.H < 1 || h.W > MaxSide || h.H > MaxSide || h.W*h.H > most {
+		return Header{}, fault.New("promises %d×%d pixels: must be at least 1×1, and at most %d in all", h.W, h.H, most)
 	}
 	h.Orientation = orientation(exif)
 	if h.Orientation.swaps() {
@@ -65,7 +83,7 @@ func Inspect(file []byte) (Header, error) {
 
 // scanJPEG goes through the segments before the picture: it notes its size and channels, and returns the Exif data.
 func (h *Header) scanJPEG(file []byte) (exif []byte) {
-	var exifMark, adobeMark = []byte("Exif\x00\x00"), []byte("Adobe")
+	channels := 0
 	for at := 2; at+4 <= len(file) && file[at] == 0xff; {
 		marker := file[at+1]
 		size := int(binary.BigEndian.Uint16(file[at+2:]))
@@ -73,18 +91,21 @@ func (h *Header) scanJPEG(file []byte) (exif []byte) {
 			at++
 			continue
 		}
-		if marker == 0xda || size < 2 || at+2+size > len(file) { // the picture, or nonsense that the decoder complains about
+		if marker == 0xda { // the picture: in one go, or in parts that the decoder gathers
+			h.whole = h.whole || len(file) > at+4 && int(file[at+4]) < channels
+			return exif
+		}
+		if size < 2 || at+2+size > len(file) { // nonsense that the decoder complains about
 			return exif
 		}
 		body := file[at+4 : at+2+size]
 		switch {
 		case marker == 0xe1 && exif == nil && bytes.HasPrefix(body, exifMark):
-			exif = body[len(exifMark):]
-		case marker == 0xee && bytes.HasPrefix(body, adobeMark):
-			h.inverted = true
+			exif = body
 		case marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc && len(body) > 5:
 			h.H, h.W = int(binary.BigEndian.Uint16(body[1:])), int(binary.BigEndian.Uint16(body[3:]))
-			h.cmyk = body[5] == 4
+			channels = int(body[5])
+			h.cmyk, h.whole = channels == 4, marker&3 == 2
 		}
 		at += 2 + size
 	}

@@ -1,6 +1,9 @@
 package picture
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // Orientation says how a stored picture is turned to be seen upright: Exif's tag 0x0112, from 1; 0 stands for 1.
 type Orientation uint8
@@ -8,9 +11,13 @@ type Orientation uint8
 // swaps reports whether rows become columns.
 func (o Orientation) swaps() bool { return o >= 5 }
 
+// exifMark begins Exif data in JPEG, and in some files of other formats.
+var exifMark = []byte("Exif\x00\x00")
+
 // orientation finds the tag in Exif data, a TIFF header and its first directory; 1 where there is none that makes sense.
 func orientation(exif []byte) Orientation {
 	const tag, short = 0x0112, 3
+	exif = bytes.TrimPrefix(exif, exifMark)
 	if len(exif) < 8 {
 		return 1
 	}
