@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,9 +30,10 @@ func newList() *cobra.Command {
 		names = append(names, l.name)
 	}
 	return &cobra.Command{
-		Use:       "list " + strings.Join(names, "|"),
-		Short:     "Show what there is to choose from",
-		Long:      "Show what there is to choose from; keys are those of a recipe, with type, default and what is allowed.",
+		Use:   "list " + strings.Join(names, "|"),
+		Short: "Show what there is to choose from",
+		Long: "Show what there is to choose from; keys are those of a recipe, with type, default and what is allowed.\n" +
+			"Recipes stand below what they build on; a name with a colon is a base, for 'base: NAME' in a recipe of your own.",
 		Example:   "  locus list recipes\n  locus list keys",
 		Args:      takes(1, 1),
 		ValidArgs: names,
@@ -85,16 +85,17 @@ func listHeads() (rows []string, err error) {
 	return rows, nil
 }
 
-// listRecipes leaves a line between recipes of different data or networks.
+// listRecipes is a tree: recipes stand below the base that they build on.
 func listRecipes() (rows []string, err error) {
-	var last []string
-	for _, e := range recipe.Names() {
-		group := strings.Split(e.Name, "-")
-		group = group[:min(len(group)-1, 2)]
-		if last != nil && !slices.Equal(group, last) {
-			rows = append(rows, "")
+	for _, e := range recipe.Tree() {
+		name := strings.Repeat("  ", e.Depth) + e.Name
+		if e.IsBase {
+			if e.Depth == 0 && len(rows) > 0 {
+				rows = append(rows, "")
+			}
+			name += ":"
 		}
-		rows, last = append(rows, e.Name+"\t"+e.Summary), group
+		rows = append(rows, name+"\t"+e.Summary)
 	}
 	return rows, nil
 }

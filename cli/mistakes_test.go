@@ -76,6 +76,9 @@ func TestMistakesInRecipesGetOneLine(t *testing.T) {
 	}
 	write(t, b.path("wrong.yaml"), []byte("data:\n  set: cifar10\nmodel:\n  dept: 8\n"))
 	refuse(t, []string{"wrong.yaml:4", "model.depth"}, "train", b.path("wrong.yaml"))
+	write(t, b.path("loop.yaml"), []byte("seed: 2\nbase: ./loop.yaml\n"))
+	refuse(t, []string{"loop.yaml:2", "base", "must not lead back to itself"}, "train", b.path("loop.yaml"))
+	refuse(t, []string{"optim.lr"}, "show", "--set", "optim.lr=fast")
 	if _, err := os.Stat(b.path("run")); err == nil {
 		t.Error("a run folder was made for a run that cannot begin")
 	}

@@ -18,8 +18,9 @@ const maxDocument = 1 << 20
 
 // Decode lays the YAML document doc over cfg: keys that it does not name keep their value, so call [Defaults] first.
 // An empty document names none. It is strict: an unknown, repeated or null key, a value of the wrong type or outside its
-// limits, an anchor, an alias, a tag or a second document is a fault that begins with source and the line. Validate
-// methods wait for [Validate]. After an error cfg may be filled in part.
+// limits, an anchor, an alias, a tag or a second document is a fault that begins with source and the line.
+// Validate methods wait for [Validate]. After an error cfg may be filled in part. The key base is unknown here: a recipe
+// that builds on another one is read by [Open] and [Source.Lay].
 func Decode(source string, doc []byte, cfg any) error {
 	root, err := schema(cfg)
 	if err != nil {
@@ -29,6 +30,11 @@ func Decode(source string, doc []byte, cfg any) error {
 	if err == nil && node != nil {
 		err = root.fill(node)
 	}
+	return locate(source, err)
+}
+
+// locate puts the document's name and the line, if there is one, before an error.
+func locate(source string, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -18,30 +18,38 @@ func Encode(cfg any) ([]byte, error) {
 		return nil, err
 	}
 	var b bytes.Buffer
-	if err := root.encode(&b, ""); err != nil {
+	if err := root.encode(&b, "", func(_ *field, line string) string { return line }); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil
 }
 
-// encode writes the keys of section f.
-func (f *field) encode(b *bytes.Buffer, indent string) error {
+// encode writes the keys of section f, the lines of values as finish leaves them. Where it leaves nothing, no line is
+// written, nor one for a section in which there is none.
+func (f *field) encode(b *bytes.Buffer, indent string, finish func(f *field, line string) string) error {
 	for _, child := range f.fields {
 		if !child.section {
 			text, err := child.literal()
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(b, "%s%s: %s\n", indent, child.name, text)
+			if line := finish(child, indent+child.name+": "+text); line != "" {
+				fmt.Fprintln(b, line)
+			}
 			continue
 		}
-		open := ""
 		if len(child.fields) == 0 {
-			open = " {}"
+			fmt.Fprintf(b, "%s%s: {}\n", indent, child.name)
+			continue
 		}
-		fmt.Fprintf(b, "%s%s:%s\n", indent, child.name, open)
-		if err := child.encode(b, indent+"  "); err != nil {
+		start := b.Len()
+		fmt.Fprintf(b, "%s%s:\n", indent, child.name)
+		head := b.Len()
+		if err := child.encode(b, indent+"  ", finish); err != nil {
 			return err
+		}
+		if b.Len() == head {
+			b.Truncate(start)
 		}
 	}
 	return nil

@@ -15,6 +15,8 @@
 //
 // A section, or the root, may have a method Validate() error for what tags cannot say; see [Validate] and [Invalid].
 //
+// A document's key base names another recipe, which is laid under it; see [Open]. So no root struct may have such a key.
+//
 // What a user can get wrong is a *fault.Fault of one line. A struct that breaks the rules above is a mistake in the
 // program and an ordinary error, returned by every function here.
 package recipe

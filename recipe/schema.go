@@ -66,7 +66,7 @@ func (f *field) open() error {
 		if !tagged {
 			return fmt.Errorf(`%s needs the tag recipe:"key", or recipe:"-"`, where)
 		}
-		if !keyForm.MatchString(tag) || f.child(tag) != nil {
+		if !keyForm.MatchString(tag) || f.child(tag) != nil || f.parent == nil && tag == baseKey {
 			return fmt.Errorf("%s: key %q is taken or not of the form a_b1", where, tag)
 		}
 		child := &field{parent: f, name: tag, path: f.join(tag), doc: sf.Tag.Get("doc"), value: v}

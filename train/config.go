@@ -3,8 +3,6 @@
 package train
 
 import (
-	"cmp"
-
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/local"
@@ -36,33 +34,47 @@ type Config struct {
 
 // Load resolves a recipe: an embedded name, a file, or "" for the quickstart; then the assignments key=value in order.
 func Load(nameOrPath string, sets []string) (Config, error) {
-	source, err := recipe.Open(nameOrPath)
-	if err != nil {
-		return Config{}, err
-	}
-	return decode(source, sets)
+	c, _, err := Resolve(nameOrPath, sets)
+	return c, err
 }
 
-func decode(source recipe.Source, sets []string) (Config, error) {
-	var c Config
-	if err := recipe.Defaults(&c); err != nil {
-		return c, err
+// Resolve is [Load] that also says where each value comes from.
+func Resolve(nameOrPath string, sets []string) (Config, recipe.Origins, error) {
+	source, err := recipe.Open(nameOrPath)
+	if err != nil {
+		return Config{}, nil, err
 	}
-	if err := recipe.Decode(source.Path, source.Doc, &c); err != nil {
-		return c, err
+	return resolve(source, sets)
+}
+
+func resolve(source recipe.Source, sets []string) (c Config, origins recipe.Origins, err error) {
+	if origins, err = source.Lay(&c); err != nil {
+		return c, nil, err
 	}
 	for _, s := range sets {
-		if err := recipe.Set(&c, s); err != nil {
-			return c, err
+		if err := origins.Set(&c, s, "--set"); err != nil {
+			return c, nil, err
 		}
 	}
-	c.Name = cmp.Or(c.Name, source.Name)
+	if c.Name == "" {
+		c.Name, origins["name"] = source.Name, "the recipe's own"
+	}
 	method, options, err := method.Lookup(c.Method)
 	if err != nil {
-		return c, err
+		return c, nil, err
 	}
-	c.Method, c.Head.Name = options, cmp.Or(method.Head, c.Head.Name)
-	return c, recipe.Validate(&c)
+	by := "method " + method.Name
+	if options.Modules != c.Method.Modules {
+		origins["method.modules"] = by
+	}
+	if len(options.Cuts) != len(c.Method.Cuts) {
+		origins["method.cuts"] = by
+	}
+	if method.Head != "" {
+		c.Head.Name, origins["head.name"] = method.Head, by
+	}
+	c.Method = options
+	return c, origins, recipe.Validate(&c)
 }
 
 // Defaults returns the recipe before any of its keys is set.

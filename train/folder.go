@@ -89,7 +89,8 @@ func LoadRun(dir string, sets []string) (Config, error) {
 	if err != nil {
 		return Config{}, fault.New("the run cannot be resumed: %w", err)
 	}
-	return decode(recipe.Source{Name: filepath.Base(dir), Path: path, Doc: doc}, sets)
+	c, _, err := resolve(recipe.Source{Name: filepath.Base(dir), Path: path, Doc: doc}, sets)
+	return c, err
 }
 
 // Agree returns a fault when a recipe given for a resumed run is not the one that the run was started with.

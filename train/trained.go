@@ -48,7 +48,7 @@ func Open(path string) (*Trained, error) {
 			return nil, fault.New("%s: its metadata %s cannot be read: %w", path, key, err)
 		}
 	}
-	c, err := decode(recipe.Source{Path: path, Doc: []byte(meta[metaRecipe])}, nil)
+	c, _, err := resolve(recipe.Source{Path: path, Doc: []byte(meta[metaRecipe])}, nil)
 	if err != nil {
 		return nil, err
 	}
