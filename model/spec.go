@@ -76,7 +76,7 @@ func (s Spec) Parts() (p Parts, err error) {
 	}
 	s.Method, s.Head.Name = options, head.Name
 	p = Parts{
-		Init: nn.Init{Seed: s.Seed, Device: s.Device}, DType: s.DType,
+		Init: nn.Init{Seed: s.Seed, Device: s.Device, Room: zoo.Room()}, DType: s.DType,
 		Head: func(at zoo.Cut, init nn.Init) (nn.Layer, error) { return head.New(s.Head, at, init) },
 		Aux:  func(at zoo.Cut, init nn.Init) (nn.Layer, error) { return zoo.NewAux(m.Aux, at, init) },
 

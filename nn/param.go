@@ -57,6 +57,7 @@ type Init struct {
 	Seed   uint64
 	Prefix string // "layer1.0." or empty
 	Device torch.Device
+	Room   *Room // what all parameters together may take; nil for any
 }
 
 // In returns the Init of a child.
@@ -66,10 +67,18 @@ func (i Init) In(name string) Init {
 }
 
 func (i Init) make(name string, trainable bool, dtype torch.DType, value float64, shape ...int64) *Param {
+	bytes := i.Room.reserve(i.Prefix+name, int64(dtype.Size()), shape)
 	s := torch.NewScopeOn(i.Device, torch.NoGrad)
 	defer s.Close()
-	v := s.Full(dtype, value, shape...).Keep().SetRequiresGrad(trainable)
-	return &Param{Name: i.Prefix + name, Value: v, Trainable: trainable}
+	var v torch.Tensor
+	if i.Room.dry(bytes) {
+		v = s.Expand(s.Full(dtype, value, 1), shape...).Keep() // one element in all places
+	} else {
+		v = s.Full(dtype, value, shape...).Keep().SetRequiresGrad(trainable)
+	}
+	p := &Param{Name: i.Prefix + name, Value: v, Trainable: trainable}
+	i.Room.note(p)
+	return p
 }
 
 func (i Init) constant(name string, value float64, shape ...int64) *Param {
@@ -83,16 +92,21 @@ func (i Init) buffer(name string, dtype torch.DType, value float64, shape ...int
 // Fixed draws a constant from ±bound.
 func (i Init) Fixed(name string, bound float64, shape ...int64) *Param {
 	p := i.buffer(name, torch.Float32, 0, shape...)
-	p.Value.Uniform(-bound, bound, seed.Derive(i.Seed, "init/"+p.Name))
+	if !i.Room.rehearsing() {
+		p.Value.Uniform(-bound, bound, seed.Derive(i.Seed, "init/"+p.Name))
+	}
 	return p
 }
 
-// Given returns a constant of the given elements.
-func (i Init) Given(name string, elements []float64, shape ...int64) *Param {
+// Given returns a constant of the elements that a function gives.
+func (i Init) Given(name string, elements func() []float64, shape ...int64) *Param {
+	p := i.buffer(name, torch.Float32, 0, shape...)
+	if i.Room.rehearsing() {
+		return p
+	}
 	s := torch.NewScope(torch.NoGrad)
 	defer s.Close()
-	p := i.buffer(name, torch.Float32, 0, shape...)
-	p.Value.Copy(s.FromDoubles(elements, shape...))
+	p.Value.Copy(s.FromDoubles(elements(), shape...))
 	return p
 }
 
@@ -102,7 +116,9 @@ func (i Init) Bias(n int) *Param { return i.constant("bias", 0, int64(n)) }
 // Normal draws a parameter from N(0, std²).
 func (i Init) Normal(name string, std float64, shape ...int64) *Param {
 	p := i.constant(name, 0, shape...)
-	p.Value.Normal(0, std, seed.Derive(i.Seed, "init/"+p.Name))
+	if !i.Room.rehearsing() {
+		p.Value.Normal(0, std, seed.Derive(i.Seed, "init/"+p.Name))
+	}
 	return p
 }
 
@@ -121,7 +137,8 @@ func (i Init) heNormal(name string, fan int, shape ...int64) *Param {
 // uniform draws from ±1/√fan, PyTorch's default for linear layers.
 func (i Init) uniform(name string, fan int, shape ...int64) *Param {
 	p := i.constant(name, 0, shape...)
-	b := 1 / math.Sqrt(float64(fan))
-	p.Value.Uniform(-b, b, seed.Derive(i.Seed, "init/"+p.Name))
+	if b := 1 / math.Sqrt(float64(fan)); !i.Room.rehearsing() {
+		p.Value.Uniform(-b, b, seed.Derive(i.Seed, "init/"+p.Name))
+	}
 	return p
 }

@@ -14,20 +14,23 @@ import (
 // Options is the `optim` section of a recipe. Every module has an optimizer of its own: norms, sums and averages are
 // over the module's parameters.
 type Options struct {
-	Name        string    `recipe:"name" default:"sgd" doc:"optimizer; sgd, adamw, lars, or one that a program has registered"`
-	LR          float64   `recipe:"lr" default:"0.1" min:"0" doc:"learning rate at the top of the schedule"`
+	Name        string    `recipe:"name" default:"sgd" oneof:"@" doc:"optimizer; sgd, adamw, lars, or one that a program has registered"`
+	LR          float64   `recipe:"lr" default:"0.1" min:"0" max:"1000" doc:"learning rate at the top of the schedule"`
 	Momentum    float64   `recipe:"momentum" default:"0.9" min:"0" max:"1" doc:"momentum of sgd and lars"`
 	Nesterov    bool      `recipe:"nesterov" default:"false" doc:"Nesterov's momentum, of sgd"`
-	WeightDecay float64   `recipe:"weight_decay" default:"5e-4" min:"0" doc:"L2 penalty, added to the gradient; of adamw: share of a weight that a step at rate 1 takes away"`
+	WeightDecay float64   `recipe:"weight_decay" default:"5e-4" min:"0" max:"1000" doc:"L2 penalty, added to the gradient; of adamw: share of a weight that a step at rate 1 takes away"`
 	Decay       string    `recipe:"decay" default:"all" oneof:"all weights" doc:"what weight_decay acts on: all parameters, or all but biases, norms, class tokens and position embeddings; of lars also what its trust ratio acts on"`
 	Betas       []float64 `recipe:"betas" default:"0.9,0.999" min:"0" max:"0.999999" doc:"of adamw: decay of the means of the gradient and of its square"`
-	Eps         float64   `recipe:"eps" default:"1e-8" min:"0" doc:"of adamw: added to the root of the mean square"`
-	Trust       float64   `recipe:"trust" default:"0.001" min:"0" doc:"of lars: the length of a step as a share of a tensor's own"`
-	Plain       float64   `recipe:"plain" default:"1" above:"0" doc:"of lars with decay weights: factor of the rate of biases and norms, which take plain steps; Barlow Twins has 0.024"`
-	Clip        float64   `recipe:"clip" default:"0" min:"0" doc:"longest gradient of a module (L2 norm); 0 = any"`
-	Accumulate  int       `recipe:"accumulate" default:"1" min:"1" doc:"batches whose mean gradient makes one update"`
+	Eps         float64   `recipe:"eps" default:"1e-8" min:"0" max:"1" doc:"of adamw: added to the root of the mean square"`
+	Trust       float64   `recipe:"trust" default:"0.001" min:"0" max:"1000" doc:"of lars: the length of a step as a share of a tensor's own"`
+	Plain       float64   `recipe:"plain" default:"1" above:"0" max:"1000" doc:"of lars with decay weights: factor of the rate of biases and norms, which take plain steps; Barlow Twins has 0.024"`
+	Clip        float64   `recipe:"clip" default:"0" min:"0" max:"1000000000" doc:"longest gradient of a module (L2 norm); 0 = any"`
+	Accumulate  int       `recipe:"accumulate" default:"1" min:"1" max:"1000000" doc:"batches whose mean gradient makes one update"`
 	EMA         float64   `recipe:"ema" default:"0" min:"0" max:"0.999999" doc:"decay of an exponential moving average of the weights, saved as ema.safetensors and evaluated as ema_acc; 0 = none"`
 }
+
+// Choices lists the optimizers that are registered, for package recipe; name is the one key that asks.
+func (Options) Choices(string) []string { return registered.Names() }
 
 // Validate checks what single keys cannot.
 func (o Options) Validate() error {

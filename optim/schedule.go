@@ -10,11 +10,11 @@ import (
 // ScheduleOptions is the `schedule` section of a recipe. Epochs are counted in fractions: the rate changes every step.
 type ScheduleOptions struct {
 	Name       string  `recipe:"name" default:"cosine" oneof:"cosine multistep constant" doc:"how the learning rate falls"`
-	Epochs     int     `recipe:"epochs" default:"1" min:"1" doc:"length of the training"`
-	Warmup     float64 `recipe:"warmup" default:"0" min:"0" doc:"epochs of linear rise from 0 to optim.lr"`
-	MinLR      float64 `recipe:"min_lr" default:"0" min:"0" doc:"where the cosine ends"`
-	Milestones []int   `recipe:"milestones" default:"" doc:"epochs at which multistep multiplies the rate by gamma"`
-	Gamma      float64 `recipe:"gamma" default:"0.1" min:"0" doc:"factor at each milestone"`
+	Epochs     int     `recipe:"epochs" default:"1" min:"1" max:"1000000" doc:"length of the training"`
+	Warmup     float64 `recipe:"warmup" default:"0" min:"0" max:"1000000" doc:"epochs of linear rise from 0 to optim.lr"`
+	MinLR      float64 `recipe:"min_lr" default:"0" min:"0" max:"1000" doc:"where the cosine ends"`
+	Milestones []int   `recipe:"milestones" default:"" min:"0" max:"1000000" doc:"epochs at which multistep multiplies the rate by gamma"`
+	Gamma      float64 `recipe:"gamma" default:"0.1" min:"0" max:"1000" doc:"factor at each milestone"`
 }
 
 // Validate checks what single keys cannot.

@@ -56,6 +56,9 @@ func (f *field) fillSection(node *yaml.Node) error {
 // fillSingles stores the elements of a list, or the one value.
 func (f *field) fillSingles(nodes []*yaml.Node) error {
 	var values []reflect.Value
+	if err := f.checkLength(len(nodes)); err != nil {
+		return at(nodes[0], err)
+	}
 	for i, node := range nodes {
 		if node.Kind != yaml.ScalarNode || isNull(node) || isQuoted(node) && f.elem.Kind() != reflect.String {
 			return at(node, f.rejectOne(i, shape(node)))

@@ -11,7 +11,9 @@
 // An exported field needs the tag recipe, its key, or recipe:"-" to be left alone. A struct is a section. A value is a
 // string, a bool, a number, a list of these, or a type with both MarshalText and UnmarshalText, which is handed a YAML
 // list as one text, "a,b,c". The tags min and max are inclusive, above is not; on a list they and oneof hold for each
-// element. The tag allowed replaces the derived wording of what a value may be. An empty list is always nil.
+// element, and len says how many there may be, 4096 unless set. With oneof:"@" the choices come from the section's method
+// Choices(key string) []string. The tag allowed replaces the derived wording of what a value may be. An empty list is
+// always nil. A number has a lower and an upper bound, or unbounded:"why not"; see [Unbounded].
 //
 // A section, or the root, may have a method Validate() error for what tags cannot say; see [Validate] and [Invalid].
 //
@@ -36,6 +38,9 @@ type Key struct {
 	Default string // as in the tag; empty without one
 	Allowed string // what a value must be: "a number above 0 and at most 10"
 	Doc     string
+
+	// Bounds of a number, or of each in a list, as in the tags min, or above, and max; empty without.
+	Low, High string
 }
 
 // Defaults sets every key of the struct that cfg points to from its default tag, or to zero without one.
@@ -146,7 +151,24 @@ func Keys(cfg any) ([]Key, error) {
 	}
 	var keys []Key
 	for f := range root.values() {
-		keys = append(keys, Key{f.path, f.typeName(), f.fallback, f.allowed, f.doc})
+		keys = append(keys, Key{f.path, f.typeName(), f.fallback, f.allowed, f.doc, f.low, f.high})
 	}
 	return keys, nil
+}
+
+// Unbounded lists the keys of cfg whose numbers lack a lower or an upper bound and do not say why. Who takes values from
+// strangers wants none: what can be written should be what can be built.
+func Unbounded(cfg any) ([]string, error) {
+	root, err := schema(cfg)
+	if err != nil {
+		return nil, err
+	}
+	var open []string
+	for f := range root.values() {
+		low := f.min.IsValid() || f.above.IsValid() || isUint(f.elem)
+		if !f.text && isNumber(f.elem) && !(low && f.max.IsValid()) && f.unbounded == "" {
+			open = append(open, f.path)
+		}
+	}
+	return open, nil
 }

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -31,10 +32,16 @@ type field struct {
 // limits is what the tags allow of a value, or of each element of a list. An invalid bound is absent.
 type limits struct {
 	min, max, above reflect.Value
+	low, high       string // the bounds as they are written
+	unbounded       string // why a number has no bounds; empty where it has to have them
+	most            int    // elements of a list
 	oneof           []string
 	allowed         string // all of it in words, to follow "must be"
 	each            string // the same for one element
 }
+
+// mostElements is the limit of lists that have no tag len.
+const mostElements = 4096
 
 var (
 	keyForm       = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
@@ -120,13 +127,13 @@ func (f *field) limit(tag reflect.StructTag) error {
 		*b.to = bound
 		words = append(words, b.words+" "+text)
 	}
+	f.low, f.high, f.unbounded = tag.Get("min")+tag.Get("above"), tag.Get("max"), tag.Get("unbounded")
 	f.each = strings.TrimSpace(noun(f.elem) + " " + strings.Join(words, " and "))
-	if choices, ok := tag.Lookup("oneof"); ok {
-		if f.text || f.elem.Kind() != reflect.String {
-			return fmt.Errorf("tag oneof does not fit type %s", f.elem)
-		}
-		f.oneof = strings.Fields(choices)
-		f.each = "one of " + strings.Join(f.oneof, ", ")
+	if err := f.choose(tag); err != nil {
+		return err
+	}
+	if err := f.measure(tag); err != nil {
+		return err
 	}
 	switch {
 	case f.text:
@@ -137,6 +144,41 @@ func (f *field) limit(tag reflect.StructTag) error {
 		f.allowed = f.each
 	}
 	f.allowed = cmp.Or(tag.Get("allowed"), f.allowed)
+	return nil
+}
+
+// choose reads the choices: those of the tag, or, for "@", those that the section knows.
+func (f *field) choose(tag reflect.StructTag) error {
+	choices, ok := tag.Lookup("oneof")
+	if !ok {
+		return nil
+	}
+	if f.text || f.elem.Kind() != reflect.String {
+		return fmt.Errorf("tag oneof does not fit type %s", f.elem)
+	}
+	f.oneof = strings.Fields(choices)
+	if choices == "@" {
+		section, ok := f.parent.value.Addr().Interface().(interface{ Choices(key string) []string })
+		if !ok {
+			return fmt.Errorf(`tag oneof:"@" needs a method Choices(key string) []string of %s`, f.parent.value.Type())
+		}
+		f.oneof = section.Choices(f.name)
+	}
+	f.each = "one of " + strings.Join(f.oneof, ", ")
+	return nil
+}
+
+// measure reads how long a list may be.
+func (f *field) measure(tag reflect.StructTag) error {
+	f.most = mostElements
+	text, ok := tag.Lookup("len")
+	if !ok {
+		return nil
+	}
+	var err error
+	if f.most, err = strconv.Atoi(text); err != nil || !f.list || f.most < 1 {
+		return fmt.Errorf("tag len:%q does not fit type %s", text, f.value.Type())
+	}
 	return nil
 }
 

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/locus-learn/locus/internal/fault"
 )
 
 var (
@@ -146,12 +148,24 @@ func (f *field) check() error {
 		_, err := f.marshal(f.value)
 		return err
 	}
+	if f.list {
+		if err := f.checkLength(f.value.Len()); err != nil {
+			return err
+		}
+	}
 	for i, v := range f.singles() {
 		if !f.allow(v) {
 			return f.rejectOne(i, show(format(v)))
 		}
 	}
 	return nil
+}
+
+func (f *field) checkLength(n int) error {
+	if !f.list || n <= f.most {
+		return nil
+	}
+	return fault.New("%s has %d values: must have at most %d", f.path, n, f.most)
 }
 
 // singles yields the elements of a list, or just the value.

@@ -18,10 +18,10 @@ import (
 // Config is a resolved recipe: every key with its value.
 type Config struct {
 	Name      string                `recipe:"name" default:"" doc:"of the run; empty = the recipe's own name"`
-	Seed      uint64                `recipe:"seed" default:"1" doc:"root of all randomness"`
+	Seed      uint64                `recipe:"seed" default:"1" unbounded:"every number is a seed" doc:"root of all randomness"`
 	Device    string                `recipe:"device" default:"cpu" oneof:"cpu" doc:"where tensors live"`
 	Precision string                `recipe:"precision" default:"fp32" oneof:"fp32 bf16" doc:"of activations; weights, statistics and losses are float32"`
-	Threads   int                   `recipe:"threads" default:"0" min:"0" doc:"intra-op threads; 0 = all cores available"`
+	Threads   int                   `recipe:"threads" default:"0" min:"0" max:"1024" doc:"intra-op threads; 0 = all cores available"`
 	Data      data.Options          `recipe:"data"`
 	Model     zoo.Options           `recipe:"model"`
 	Method    method.Options        `recipe:"method"`

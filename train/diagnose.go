@@ -19,8 +19,8 @@ import (
 
 // DiagnoseOptions is the `diagnose` section of a recipe.
 type DiagnoseOptions struct {
-	Every int `recipe:"every" default:"0" min:"0" doc:"steps from one diagnosis to the next, the first step being the first; 0 = none"`
-	Batch int `recipe:"batch" default:"128" min:"2" doc:"held-out images of a diagnosis"`
+	Every int `recipe:"every" default:"0" min:"0" max:"1000000000" doc:"steps from one diagnosis to the next, the first step being the first; 0 = none"`
+	Batch int `recipe:"batch" default:"128" min:"2" max:"65536" doc:"held-out images of a diagnosis"`
 }
 
 func (r *Run) diagnosing() bool { return r.model.Config.Diagnose.Every > 0 }

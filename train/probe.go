@@ -14,12 +14,12 @@ import (
 
 // ProbeOptions is the `probe` section of a recipe: how features that were learned without labels are measured.
 type ProbeOptions struct {
-	Bank        int     `recipe:"bank" default:"50000" min:"0" doc:"self-supervised: training images whose features are the neighbours, and teach the linear probe; 0 for all"`
-	Neighbours  int     `recipe:"neighbours" default:"200" min:"1" doc:"self-supervised: k of the k-NN accuracy at each evaluation"`
-	Temperature float64 `recipe:"temperature" default:"0.07" min:"0.001" doc:"self-supervised: a neighbour's vote is exp(cosine/temperature)"`
-	Epochs      int     `recipe:"epochs" default:"100" min:"0" doc:"self-supervised: of the linear probe at the end, by sgd with momentum 0.9 and weight decay 1e-6, cosine; 0 for no probe"`
-	LR          float64 `recipe:"lr" default:"0.3" min:"0" doc:"self-supervised: learning rate of the linear probe"`
-	Batch       int     `recipe:"batch" default:"256" min:"1" doc:"self-supervised: batch of the linear probe"`
+	Bank        int     `recipe:"bank" default:"50000" min:"0" max:"1000000000" doc:"self-supervised: training images whose features are the neighbours, and teach the linear probe; 0 for all"`
+	Neighbours  int     `recipe:"neighbours" default:"200" min:"1" max:"1000000" doc:"self-supervised: k of the k-NN accuracy at each evaluation"`
+	Temperature float64 `recipe:"temperature" default:"0.07" min:"0.001" max:"1000" doc:"self-supervised: a neighbour's vote is exp(cosine/temperature)"`
+	Epochs      int     `recipe:"epochs" default:"100" min:"0" max:"1000000" doc:"self-supervised: of the linear probe at the end, by sgd with momentum 0.9 and weight decay 1e-6, cosine; 0 for no probe"`
+	LR          float64 `recipe:"lr" default:"0.3" min:"0" max:"1000" doc:"self-supervised: learning rate of the linear probe"`
+	Batch       int     `recipe:"batch" default:"256" min:"1" max:"65536" doc:"self-supervised: batch of the linear probe"`
 }
 
 // linearProbe trains a linear classifier on the frozen features of every module of a run that used no labels. Features are found

@@ -1,9 +1,11 @@
 package zoo
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/nn"
 )
 
@@ -34,5 +36,13 @@ func NewAux(name string, at Cut, init nn.Init) (nn.Layer, error) {
 	if at.Module == at.Modules && !auxes[i].last {
 		return nil, nil
 	}
-	return auxes[i].build(at, init.In(fmt.Sprintf("%s.%d", auxes[i].prefix, at.Module)))
+	init = init.In(fmt.Sprintf("%s.%d", auxes[i].prefix, at.Module))
+	err := rehearse(&init, func(init nn.Init) (nn.Layer, error) { return auxes[i].build(at, init) })
+	if tooLarge, ok := errors.AsType[*nn.TooLarge](err); ok {
+		return nil, fault.New("method.name asks for a %s: %w: fits with a smaller model.width or model.classes", name, tooLarge)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return auxes[i].build(at, init)
 }

@@ -8,6 +8,9 @@ import (
 	"github.com/locus-learn/locus/nn"
 )
 
+// mostETFClasses bounds the time that the frame's axes take, which grows with the square of the classes.
+const mostETFClasses = 2048
+
 // newETFHead builds average pooling to p×p cells and the fixed linear map M, a simplex equiangular tight frame (Eq. 7).
 // K classes need K − 1 dimensions, so p is the smallest with C·p² ≥ K − 1 unless o.Side says otherwise.
 func newETFHead(o HeadOptions, in nn.Shape, classes int, init nn.Init) (nn.Layer, error) {
@@ -26,7 +29,11 @@ func newETFHead(o HeadOptions, in nn.Shape, classes int, init nn.Init) (nn.Layer
 	default:
 		return nil, fault.New("head.name is etf: a simplex of %d classes needs at least %d features, %d×%d cells of %d channels have %d; fits wider nets, larger maps or a larger head.side", classes, classes-1, side, side, in.C, width)
 	}
-	m := &nn.Linear{Weight: init.Given("etf", simplexETF(init, classes, width), int64(classes), int64(width))}
+	if classes > mostETFClasses {
+		return nil, fault.New("head.name is etf: a simplex of %d classes takes hours to make; fits at most %d classes", classes, mostETFClasses)
+	}
+	init.Fits("etf", 2, int64(classes), int64(width))
+	m := &nn.Linear{Weight: init.Given("etf", func() []float64 { return simplexETF(init, classes, width) }, int64(classes), int64(width))}
 	if in.H == 0 {
 		return m, nil
 	}

@@ -2,6 +2,7 @@ package zoo
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -13,14 +14,14 @@ import (
 // HeadOptions is the `head` section of a recipe: the local classifier of every module but the last, which has the
 // network's own.
 type HeadOptions struct {
-	Name   string `recipe:"name" default:"conv" doc:"local head; 'locus list heads' shows them; methods such as dgl bring their own"`
-	Width  int    `recipe:"width" default:"128" min:"0" doc:"channels inside the conv head; 0 = as many as its features have, the light choice"`
+	Name   string `recipe:"name" default:"conv" oneof:"@" doc:"local head; 'locus list heads' shows them; methods such as dgl bring their own"`
+	Width  int    `recipe:"width" default:"128" min:"0" max:"65536" doc:"channels inside the conv head; 0 = as many as its features have, the light choice"`
 	Pool   string `recipe:"pool" default:"mean" oneof:"mean class" doc:"what the tokens head looks at: the mean of the tokens or the class token"`
-	Side   int    `recipe:"side" default:"0" min:"0" doc:"etf: side of the grid of cells that maps are averaged into; 0 = the smallest that gives classes-1 features"`
-	Widths []int  `recipe:"widths" default:"2048,8192,8192,8192" min:"1" doc:"of the projector: its convolution, its linear layers"`
+	Side   int    `recipe:"side" default:"0" min:"0" max:"4096" doc:"etf: side of the grid of cells that maps are averaged into; 0 = the smallest that gives classes-1 features"`
+	Widths []int  `recipe:"widths" default:"2048,8192,8192,8192" min:"1" max:"65536" len:"16" doc:"of the projector: its convolution, its linear layers"`
 
-	Depth    int `recipe:"depth" default:"5" min:"1" doc:"auglocal: blocks in the first module's head"`
-	DepthMin int `recipe:"depth_min" default:"0" min:"0" doc:"auglocal: blocks in the head of the last module but one, linear in between; 0 = (depth + 1)/2"`
+	Depth    int `recipe:"depth" default:"5" min:"1" max:"4096" doc:"auglocal: blocks in the first module's head"`
+	DepthMin int `recipe:"depth_min" default:"0" min:"0" max:"4096" doc:"auglocal: blocks in the head of the last module but one, linear in between; 0 = (depth + 1)/2"`
 }
 
 // Head is an entry in the list of local heads.
@@ -104,7 +105,27 @@ func LookupHead(name string, prescribed bool) (Head, error) {
 
 // New builds the local head of the module in front of a cut. Its parameters are named heads.<k>.….
 func (h Head) New(o HeadOptions, at Cut, init nn.Init) (nn.Layer, error) {
-	return h.Build(o, at, init.In(fmt.Sprintf("heads.%d", at.Module)))
+	init = init.In(fmt.Sprintf("heads.%d", at.Module))
+	err := rehearse(&init, func(init nn.Init) (nn.Layer, error) { return h.Build(o, at, init) })
+	if tooLarge, ok := errors.AsType[*nn.TooLarge](err); ok {
+		return nil, fault.New("head.name is %s: %w: fits with a smaller head.width, head.widths, head.depth or model.classes", h.Name, tooLarge)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return h.Build(o, at, init)
+}
+
+// rehearse tries whether the parameters of a layer fit into init's room, which it gives it if there is none.
+func rehearse(init *nn.Init, build func(nn.Init) (nn.Layer, error)) error {
+	init.Room = cmp.Or(init.Room, Room())
+	return init.Rehearse(func(init nn.Init) ([]*nn.Param, error) {
+		l, err := build(init)
+		if err != nil || l == nil {
+			return nil, err
+		}
+		return l.Params(), nil
+	})
 }
 
 func newLinearHead(_ HeadOptions, in nn.Shape, classes int, init nn.Init) (nn.Layer, error) {

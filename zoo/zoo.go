@@ -3,23 +3,25 @@ package zoo
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/host"
 	"github.com/locus-learn/locus/internal/registry"
 	"github.com/locus-learn/locus/nn"
 )
 
 // Options is the `model` section of a recipe. Zero means the architecture's own value, or the data's.
 type Options struct {
-	Name     string  `recipe:"name" default:"resnet32" doc:"architecture; 'locus list models' shows them"`
-	Classes  int     `recipe:"classes" default:"0" min:"0" doc:"number of classes; 0 = the data set's"`
-	Width    int     `recipe:"width" default:"0" min:"0" doc:"channels of the first stage, of tokens, or units of a hidden layer; 0 = the architecture's"`
-	Depth    int     `recipe:"depth" default:"0" min:"0" doc:"weight layers, or a transformer's blocks; 0 = the architecture's"`
-	Image    int     `recipe:"image" default:"0" min:"0" doc:"side of the input in pixels, where no data set gives it; 0 = the data set's"`
-	Patch    int     `recipe:"patch" default:"0" min:"0" doc:"side of a transformer's patches in pixels; 0 = the architecture's"`
+	Name     string  `recipe:"name" default:"resnet32" oneof:"@" doc:"architecture; 'locus list models' shows them"`
+	Classes  int     `recipe:"classes" default:"0" min:"0" max:"100000" doc:"number of classes; 0 = the data set's"`
+	Width    int     `recipe:"width" default:"0" min:"0" max:"65536" doc:"channels of the first stage, of tokens, or units of a hidden layer; 0 = the architecture's"`
+	Depth    int     `recipe:"depth" default:"0" min:"0" max:"4096" doc:"weight layers, or a transformer's blocks; 0 = the architecture's"`
+	Image    int     `recipe:"image" default:"0" min:"0" max:"4096" doc:"side of the input in pixels, where no data set gives it; 0 = the data set's"`
+	Patch    int     `recipe:"patch" default:"0" min:"0" max:"4096" doc:"side of a transformer's patches in pixels; 0 = the architecture's"`
 	Norm     string  `recipe:"norm" default:"auto" oneof:"auto none batch" doc:"normalisation of a vgg; auto = the architecture's"`
 	Dropout  float64 `recipe:"dropout" default:"-1" min:"-1" max:"0.99" doc:"of a vgg's classifier; -1 = the architecture's"`
 	DropPath float64 `recipe:"drop_path" default:"0" min:"0" max:"0.99" doc:"stochastic depth of a transformer: of its last block, rising in equal steps from 0"`
@@ -164,8 +166,26 @@ func New(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error) {
 	if err = o.fits(); err != nil {
 		return nil, err
 	}
+	init.Room = cmp.Or(init.Room, Room())
+	err = init.Rehearse(func(init nn.Init) ([]*nn.Param, error) {
+		net, err := m.Build(o, in, classes, init)
+		if err != nil {
+			return nil, err
+		}
+		return net.Params(), nil
+	})
+	if tooLarge, ok := errors.AsType[*nn.TooLarge](err); ok {
+		return nil, fault.New("model.name is %s: %w: fits with a smaller model.width, model.depth, model.image or model.classes", o.Name, tooLarge)
+	}
+	if err != nil {
+		return nil, err
+	}
 	return m.Build(o, in, classes, init)
 }
+
+// Room is what the parameters of a network and its heads may take: half of this machine's memory, since gradients take as
+// much again.
+func Room() *nn.Room { return nn.NewRoom(host.Memory() / 2) }
 
 // fits refuses what would be ignored.
 func (o Options) fits() error {

@@ -63,3 +63,38 @@ func TestOptionsTags(t *testing.T) {
 		}
 	}
 }
+
+// Values at the limits of the tags are taken, and those beyond them are not: the tags and Validate agree.
+func TestLimits(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		change  func(o *data.Options)
+		refused bool
+	}{
+		{"batch", func(o *data.Options) { o.Batch = 65536 }, false},
+		{"batch above", func(o *data.Options) { o.Batch = 65537 }, true},
+		{"workers", func(o *data.Options) { o.Workers = 256 }, false},
+		{"workers above", func(o *data.Options) { o.Workers = 257 }, true},
+		{"mixup", func(o *data.Options) { o.Mixup = 0.001 }, false},
+		{"mixup below", func(o *data.Options) { o.Mixup = 1e-320 }, true},
+		{"mixup above", func(o *data.Options) { o.Mixup = 1001 }, true},
+		{"cutmix below", func(o *data.Options) { o.CutMix = 0.0009 }, true},
+		{"operations", func(o *data.Options) { o.RandAugment.Ops = 65 }, true},
+		{"jitter", func(o *data.Options) { o.Jitter.Brightness = 101 }, true},
+		{"erase", func(o *data.Options) {
+			o.Erase = data.EraseOptions{P: 1, Scale: []float64{0.0001, 1}, Ratio: []float64{0.01, 100}}
+		}, false},
+		{"erase ratio", func(o *data.Options) {
+			o.Erase = data.EraseOptions{P: 1, Scale: []float64{0.1, 1}, Ratio: []float64{1e-300, 1e300}}
+		}, true},
+		{"erase scale", func(o *data.Options) {
+			o.Erase = data.EraseOptions{P: 1, Scale: []float64{1e-320, 1}, Ratio: []float64{1, 1}}
+		}, true},
+	} {
+		o := options("mnist")
+		tt.change(&o)
+		if err := o.Validate(); (err != nil) != tt.refused {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
