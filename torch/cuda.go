@@ -102,15 +102,29 @@ func (d Device) Available() error {
 	return nil
 }
 
-// Arithmetic says how a CUDA device computes. It holds for the process.
+// Arithmetic says how CUDA devices compute. It holds for the process: libtorch keeps it so.
 type Arithmetic struct {
 	TF32          bool // convolutions and products of float32 round their factors to 10 bits; otherwise they are IEEE's
 	Deterministic bool // the same bits in every run; otherwise kernels are chosen by how fast they were
 }
 
-// SetArithmetic sets how CUDA devices compute from here on. On the CPU it changes nothing.
+// arithmetic is what was set last.
+var arithmetic Arithmetic
+
+// SetArithmetic sets how CUDA devices compute from here on. On the CPU it changes nothing. Nothing may compute meanwhile.
 func SetArithmetic(a Arithmetic) {
+	arithmetic = a
 	C.lt_set_arithmetic(C.bool(a.TF32), C.bool(a.Deterministic))
+}
+
+// Exactly makes CUDA devices compute float32 as IEEE has it until the returned function is called, for differences that would
+// drown in TF32's rounding. Others that compute meanwhile do so, too.
+func Exactly() (restore func()) {
+	if !arithmetic.TF32 {
+		return func() {}
+	}
+	C.lt_set_arithmetic(false, C.bool(arithmetic.Deterministic))
+	return func() { C.lt_set_arithmetic(C.bool(arithmetic.TF32), C.bool(arithmetic.Deterministic)) }
 }
 
 // Synchronize waits until the device has done all that was asked of it. On the CPU there is nothing to wait for.

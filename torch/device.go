@@ -40,6 +40,15 @@ func ParseDevice(name string) (Device, error) {
 	return CPU, errors.New("must be cpu, cuda or cuda:N with N from 0 to 127")
 }
 
+// UnmarshalText implements [encoding.TextUnmarshaler]: see [ParseDevice].
+func (d *Device) UnmarshalText(text []byte) (err error) {
+	*d, err = ParseDevice(string(text))
+	return err
+}
+
+// MarshalText implements [encoding.TextMarshaler]. The first CUDA device is "cuda:0".
+func (d Device) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
 // IsCUDA reports whether d is a CUDA device.
 func (d Device) IsCUDA() bool { return d > 0 }
 

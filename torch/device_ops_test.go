@@ -2,29 +2,12 @@ package torch_test
 
 import (
 	"math"
-	"os"
+	"strings"
 	"testing"
 
+	"github.com/locus-learn/locus/nn/nntest"
 	"github.com/locus-learn/locus/torch"
 )
-
-// testDevice is the device that tests of operations run on: LOCUS_TEST_DEVICE, or else the CPU. A machine with a card runs
-// them with "cuda".
-func testDevice(t testing.TB) torch.Device {
-	t.Helper()
-	name := os.Getenv("LOCUS_TEST_DEVICE")
-	if name == "" {
-		return torch.CPU
-	}
-	device, err := torch.ParseDevice(name)
-	if err == nil {
-		err = device.Available()
-	}
-	if err != nil {
-		t.Fatalf("LOCUS_TEST_DEVICE is %s: %v", name, err)
-	}
-	return device
-}
 
 // deviceOp is an operation on operands drawn from N(0, 1); those with four dimensions are channels-last.
 type deviceOp struct {
@@ -205,8 +188,7 @@ func (o deviceOp) results(device torch.Device, dtype torch.DType) [][]float64 {
 
 // Every operation and its gradients in float32 on the device are those of the CPU in float64.
 func TestDeviceOperations(t *testing.T) {
-	device := testDevice(t)
-	torch.SetArithmetic(torch.Arithmetic{Deterministic: true})
+	device := nntest.Device(t)
 	for _, o := range deviceOps {
 		t.Run(o.name, func(t *testing.T) {
 			want, got := o.results(torch.CPU, torch.Float64), o.results(device, torch.Float32)
@@ -239,7 +221,7 @@ func relativeDistance(got, want []float64) float64 {
 
 // What decides in Go, too: inner products, norms, counts and finiteness.
 func TestDeviceReadings(t *testing.T) {
-	device := testDevice(t)
+	device := nntest.Device(t)
 	read := func(device torch.Device) (out []float64) {
 		s := torch.NewScopeOn(device, torch.NoGrad)
 		defer s.Close()
@@ -266,7 +248,7 @@ func TestDeviceReadings(t *testing.T) {
 
 // A seed means the same numbers, and pixels the same values, wherever they go.
 func TestDeviceDrawsAndImages(t *testing.T) {
-	device := testDevice(t)
+	device := nntest.Device(t)
 	pixels := make([]byte, 4*5*6*3)
 	for i := range pixels {
 		pixels[i] = byte(i * 7)
@@ -299,7 +281,7 @@ func TestDeviceDrawsAndImages(t *testing.T) {
 
 // What a device counts: bytes that tensors asked for, and the highest they were.
 func TestDeviceMemory(t *testing.T) {
-	device := testDevice(t)
+	device := nntest.Device(t)
 	s := torch.NewScopeOn(device, torch.NoGrad)
 	defer s.Close()
 	device.ResetPeak()
@@ -318,14 +300,14 @@ func TestDeviceMemory(t *testing.T) {
 
 // There is never that much memory; the error says so by its kind and names the size.
 func TestOutOfMemoryOnADevice(t *testing.T) {
-	device := testDevice(t)
+	device := nntest.Device(t)
 	var err error
 	func() {
 		defer torch.Catch(&err)
 		torch.NewScopeOn(device, torch.NoGrad).Full(torch.Float32, 0, 1<<45)
 	}()
 	e, ok := err.(*torch.Error)
-	if !ok || e.Kind != torch.OutOfMemory || e.Asked() != "131072.00 GiB" {
-		t.Errorf("error %v, asked %q", err, e.Asked())
+	if !ok || e.Kind != torch.OutOfMemory || !strings.HasPrefix(e.Shortage().Asked, "131072.00 GiB") {
+		t.Errorf("error %v, asked %q", err, e.Shortage())
 	}
 }

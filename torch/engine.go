@@ -13,7 +13,7 @@ package torch
 
 /*
 #cgo CXXFLAGS: -std=c++20 -O3 -fopenmp-simd -I/usr/include/torch/csrc/api/include
-#cgo LDFLAGS: -ltorch -ltorch_cpu -lc10 -ldl
+#cgo LDFLAGS: -ltorch_cpu -lc10 -ldl
 // Debian's OpenBLAS on libtorch's own OpenMP team, whatever the system's default BLAS is. Another one's threads spin
 // against the team's. An rpath of the older kind holds for what libtorch loads, too.
 #cgo linux,amd64 LDFLAGS: -Wl,--disable-new-dtags -Wl,-rpath,/usr/lib/x86_64-linux-gnu/openblas-openmp

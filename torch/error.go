@@ -7,6 +7,7 @@ package torch
 import "C"
 
 import (
+	"regexp"
 	"strings"
 )
 
@@ -28,19 +29,39 @@ type Error struct {
 
 func (e *Error) Error() string { return "torch: " + e.Op + ": " + e.Text }
 
-// Asked returns the size that could not be had, as libtorch words it ("2.00 GiB"); "" of other errors, and where the
-// message does not say.
-func (e *Error) Asked() string {
-	if e.Kind != OutOfMemory {
+// Shortage says what an [OutOfMemory] error knows of sizes, as libtorch words them ("2.00 GiB"); "" where it does not tell.
+type Shortage struct {
+	Asked string // what could not be had
+	Held  string // what tensors took at that time
+	Free  string // what the device had left
+}
+
+var (
+	askedText = regexp.MustCompile(`Tried to allocate (\d[\d.]* \w+)`)
+	heldText  = regexp.MustCompile(`(\d[\d.]* \w+) is allocated`)
+	freeText  = regexp.MustCompile(`of which (\d[\d.]* \w+) is free`)
+)
+
+// Shortage reads the sizes from the text of an error of kind [OutOfMemory].
+func (e *Error) Shortage() Shortage {
+	first := func(pattern *regexp.Regexp) string {
+		if found := pattern.FindStringSubmatch(e.Text); found != nil {
+			return found[1]
+		}
 		return ""
 	}
-	_, rest, _ := strings.Cut(e.Text, "Tried to allocate ")
-	number, rest, _ := strings.Cut(rest, " ")
-	unit, _, _ := strings.Cut(rest, ".")
-	if number == "" || unit == "" {
-		return ""
+	return Shortage{first(askedText), first(heldText), first(freeText)}
+}
+
+// String lists what is known: "asked for 2.00 GiB, held 60.00 GiB, free 1.10 GiB".
+func (s Shortage) String() string {
+	var parts []string
+	for _, p := range []struct{ what, size string }{{"asked for ", s.Asked}, {"held ", s.Held}, {"free ", s.Free}} {
+		if p.size != "" {
+			parts = append(parts, p.what+p.size)
+		}
 	}
-	return number + " " + unit
+	return strings.Join(parts, ", ")
 }
 
 // Catch recovers an [*Error] panic into *err. Defer it at the border between mathematics and the rest; all other

@@ -31,10 +31,12 @@ std::atomic<int64_t> peak{0};
 // Says how much was asked for. Its text needs no memory of its own.
 struct NoMemory final : std::bad_alloc {
   explicit NoMemory(size_t asked) {
-    std::snprintf(text, sizeof text, "Tried to allocate %.2f GiB", static_cast<double>(asked) / (1 << 30));
+    constexpr double kGiB = 1 << 30;
+    std::snprintf(text, sizeof text, "Tried to allocate %.2f GiB. %.2f GiB is allocated", static_cast<double>(asked) / kGiB,
+                  static_cast<double>(live.load()) / kGiB);
   }
   const char* what() const noexcept override { return text; }
-  char text[64];
+  char text[96];
 };
 
 void count(int64_t bytes) {
