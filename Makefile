@@ -14,6 +14,7 @@ IMAGE     ?= 32
 HEAD      ?= conv
 PRECISION ?= fp32
 PEER_PRECISION ?= $(PRECISION)
+DEVICE    ?= cpu
 ROUNDS    ?= 3
 
 ifneq ($(LIBTORCH),)
@@ -28,7 +29,7 @@ endif
 # Every file that is not a product of running, with its content: what `go generate` must leave as it finds it.
 SNAPSHOT = find . \( -path ./.git -o -path ./bin -o -path ./runs -o -path ./demo \) -prune -o -type f -exec sha256sum {} + | sort -k 2
 
-.PHONY: help setup build demo test test-libtorch2 check race race-fast fuzz golden evidence peers peers-loader
+.PHONY: help setup build demo test test-libtorch2 check race race-fast fuzz golden evidence peers peers-loader gpu
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -81,10 +82,13 @@ golden: ## make the golden values again with the scripts in testdata (PYTHON=/us
 evidence: ## make the documents' tables and pictures again from results/*.csv
 	go run ./results/evidence
 
-peers: build ## steps beside those of PyTorch, in turns (MODEL K BATCH IMAGE HEAD PRECISION PEER_PRECISION ROUNDS PYTHON)
+peers: build ## steps beside those of PyTorch, in turns (MODEL K BATCH IMAGE HEAD PRECISION PEER_PRECISION DEVICE ROUNDS PYTHON)
 	$(PYTHON) -B bench/peers/run.py --model $(MODEL) --modules $(K) --batch $(BATCH) --image $(IMAGE) --head $(HEAD) \
-		--precision $(PRECISION) --peer-precision $(PEER_PRECISION) --rounds $(ROUNDS) \
+		--precision $(PRECISION) --peer-precision $(PEER_PRECISION) --device $(DEVICE) --rounds $(ROUNDS) \
 		--out runs/peers-$(MODEL)-k$(K)-$(PRECISION).json
+
+gpu: setup ## make in .gpu what scripts/gpu/check.sh needs on a machine with a card (LIBTORCH=/path/to/a/CUDA/libtorch)
+	@scripts/gpu/build.sh
 
 peers-loader: setup ## the loader beside torchvision's, in turns, on PHOTOS=folder with train/ and val/ (ROUNDS PYTHON)
 	@test -n "$(PHOTOS)" || { echo "PHOTOS is not set: give an image folder with train/ and val/, as in make $@ PHOTOS=~/imagenette" >&2; exit 1; }

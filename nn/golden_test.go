@@ -28,7 +28,7 @@ func TestLayersAgreeWithPyTorch(t *testing.T) {
 	g := nntest.Open(t, s, "testdata/layers.safetensors")
 	crossEntropy := func(p *nn.Pass, x torch.Tensor) torch.Tensor { return p.CrossEntropy(x, g.Get(t, "labels"), 0) }
 	softmax := func(p *nn.Pass, x torch.Tensor) torch.Tensor { return p.Softmax(x) }
-	i := nn.Init{Seed: 1, Device: torch.CPU}
+	i := nn.Init{Seed: 1, Device: nntest.Device(t)}
 	cases := []nntest.Case{
 		{Name: "conv3x3", Layer: nn.NewConv2d(i, 3, 6, 3, 1)},
 		{Name: "conv3x3s2", Layer: nn.NewConv2d(i, 3, 6, 3, 2)},

@@ -13,7 +13,7 @@ func TestBlocksAndHeadsAgreeWithPyTorch(t *testing.T) {
 	s := torch.NewScope(torch.NoGrad)
 	defer s.Close()
 	g := nntest.Open(t, s, "testdata/blocks.safetensors")
-	init := nn.Init{Seed: 1, Device: torch.CPU}
+	init := nn.Init{Seed: 1, Device: nntest.Device(t)}
 	net, err := zoo.New(zoo.Options{Name: "resnet32", Depth: 8, Width: 4}, nn.Shape{C: 3, H: 8, W: 8}, 10, init)
 	if err != nil {
 		t.Fatal(err)

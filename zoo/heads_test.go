@@ -35,7 +35,7 @@ func TestHeadsAgreeWithPyTorch(t *testing.T) {
 			tol   float64
 		}{{torch.Float64, 1e-10}, {torch.Float32, 1e-4}} {
 			t.Run(fmt.Sprint(tt.name, " ", precision.dtype), func(t *testing.T) {
-				init := nn.Init{Seed: 1, Device: torch.CPU}
+				init := nn.Init{Seed: 1, Device: nntest.Device(t)}
 				head := newHead(t, tt.o, 1, tt.in, 10, init)
 				defer func() { nn.Free(head.Params()) }()
 				input := []int64{tt.batch, int64(tt.in.C), int64(tt.in.H), int64(tt.in.W)}

@@ -15,7 +15,7 @@ import (
 func imageNet(t *testing.T, name string, width, image, classes int) *zoo.Network {
 	t.Helper()
 	net, err := zoo.New(zoo.Options{Name: name, Width: width, Image: image}, nn.Shape{C: 3}, classes,
-		nn.Init{Seed: 1, Device: torch.CPU})
+		nn.Init{Seed: 1, Device: nntest.Device(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

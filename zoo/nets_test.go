@@ -15,7 +15,7 @@ import (
 func build(t testing.TB, o zoo.Options, image, classes int) *zoo.Network {
 	t.Helper()
 	o.Image = image
-	net, err := zoo.New(o, nn.Shape{C: 3}, classes, nn.Init{Seed: 1, Device: torch.CPU})
+	net, err := zoo.New(o, nn.Shape{C: 3}, classes, nn.Init{Seed: 1, Device: nntest.Device(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

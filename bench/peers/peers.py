@@ -2,7 +2,8 @@
 
 One JSON object a line and method, in the fields of `locus bench --json`. activation_bytes is the most that tensors
 take during a step above what stands before it, from the profiler's record of every allocation in a step of its own;
-null where that record cannot be trusted. Works with PyTorch 1.13 and 2.x.
+null where that record cannot be trusted. On a CUDA device it is the bytes that tensors asked the caching allocator for,
+and peak_bytes is all of them, whatever stood before. Works with PyTorch 1.13 and 2.x.
 """
 
 import argparse
@@ -28,15 +29,15 @@ class Module:
     """One gradient-isolated part of the network: body, local head and optimizer."""
 
     def __init__(self, body, head, args):
-        self.body, self.head, self.args = body, head, args
+        self.body, self.head, self.args = body.to(args.device), head.to(args.device), args
         if args.channels_last:
-            self.body, self.head = (m.to(memory_format=torch.channels_last) for m in (body, head))
-        parameters = [*body.parameters(), *head.parameters()]
+            self.body, self.head = (m.to(memory_format=torch.channels_last) for m in (self.body, self.head))
+        parameters = [*self.body.parameters(), *self.head.parameters()]
         self.optimizer = torch.optim.SGD(parameters, lr=1e-3, momentum=0.9, weight_decay=5e-4)
 
     def forward(self, x, y):
         bf16 = self.args.precision == "bf16"
-        with torch.autocast("cpu", torch.bfloat16) if bf16 else contextlib.nullcontext():
+        with torch.autocast(self.args.device.split(":")[0], torch.bfloat16) if bf16 else contextlib.nullcontext():
             features = self.body(x)
             return features, F.cross_entropy(self.head(features).float(), y)
 
@@ -75,21 +76,38 @@ def step(method, modules, x, y):
 
 
 def batch(args):
-    x = torch.randn(args.batch, 3, args.image, args.image)
+    x = torch.randn(args.batch, 3, args.image, args.image, device=args.device)
     if args.channels_last:
         x = x.contiguous(memory_format=torch.channels_last)
-    return x, torch.randint(args.classes, (args.batch,))
+    return x, torch.randint(args.classes, (args.batch,), device=args.device)
+
+
+def synchronize(args):
+    """Waits for the device: what was asked of it may still be under way."""
+    if args.device != "cpu":
+        torch.cuda.synchronize()
 
 
 def seconds(method, modules, args):
     times = []
     for i in range(args.warmup + args.steps):
         x, y = batch(args)
+        synchronize(args)
         began = time.perf_counter()
         step(method, modules, x, y)
+        synchronize(args)
         if i >= args.warmup:
             times.append(time.perf_counter() - began)
     return times
+
+
+def device_peak(work):
+    """The most bytes alive on the device during work(), and those alive before it."""
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_stats()["requested_bytes.all.current"]
+    work()
+    torch.cuda.synchronize()
+    return torch.cuda.memory_stats()["requested_bytes.all.peak"], before
 
 
 def peak(work):
@@ -121,13 +139,19 @@ def measure(method, args):
     parts, cuts = nets.modules(args.model, args.image, k, args.head, args.head_width, args.classes)
     modules = [Module(body, head, args) for body, head in parts]
     times = seconds(method, modules, args)
-    activation = peak(lambda: step(method, modules, *batch(args))) if trustworthy() else None
+    most, activation = None, None
+    if args.device != "cpu":
+        most, before = device_peak(lambda: step(method, modules, *batch(args)))
+        activation = most - before
+    elif trustworthy():
+        activation = peak(lambda: step(method, modules, *batch(args)))
     median = statistics.median(times)
     return {
         "engine": f"pytorch {torch.__version__}", "method": method, "model": args.model, "modules": k, "cuts": cuts,
         "batch": args.batch, "image": args.image, "precision": args.precision, "threads": torch.get_num_threads(),
         "channels_last": args.channels_last, "step_seconds": median, "step_seconds_min": min(times),
         "step_seconds_max": max(times), "images_per_second": args.batch / median, "activation_bytes": activation,
+        "device": args.device, "deterministic": args.deterministic, "peak_bytes": most,
         "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10,
     }
 
@@ -142,7 +166,9 @@ def main():
     p.add_argument("--classes", type=int, default=10)
     p.add_argument("--head", default="conv", choices=nets.HEADS)
     p.add_argument("--head-width", type=int, default=0, help="of the conv head; 0: as its features")
-    p.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
+    p.add_argument("--precision", default="fp32", choices=["fp32", "tf32", "bf16"])
+    p.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
+    p.add_argument("--fastest", dest="deterministic", action="store_false", help="let cuDNN choose kernels by trying")
     p.add_argument("--threads", type=int, default=0, help="0: all cores")
     p.add_argument("--contiguous", dest="channels_last", action="store_false", help="NCHW instead of channels-last")
     p.add_argument("--lam", type=float, default=1.0, help="weight of the reconciliation term")
@@ -150,6 +176,10 @@ def main():
     p.add_argument("--warmup", type=int, default=2)
     args = p.parse_args()
     torch.set_num_threads(args.threads or len(os.sched_getaffinity(0)))
+    if args.device != "cpu":
+        torch.cuda.set_device(torch.device(args.device).index or 0)
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.precision == "tf32"
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = args.deterministic, not args.deterministic
     torch.manual_seed(1)
     for method in args.methods.split(","):
         print(json.dumps(measure(method, args)), flush=True)

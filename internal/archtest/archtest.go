@@ -51,6 +51,7 @@ var testEdges = map[string][]string{
 	"zoo":      {"nn/nntest"},
 	"local":    {"nn/nntest", "zoo", "method"},
 	"method":   {"zoo"},
+	"torch":    {"nn/nntest"},
 	"plan":     {"bench", "train"},
 	"bench":    {"train", "zoo"},
 	testDevice: {"torch"},

@@ -81,7 +81,7 @@ type Net struct {
 // gradient and statistic the norm and one inner product. It returns the worst relative error.
 func (g Golden) CheckNet(t testing.TB, n Net) (worst float64) {
 	t.Helper()
-	s := torch.NewScope(torch.Grad)
+	s := torch.NewScopeOn(Device(t), torch.Grad)
 	defer s.Close()
 	params := n.Layer.Params()
 	for _, p := range params {

@@ -3,7 +3,9 @@
 package nntest
 
 import (
+	"cmp"
 	"math"
+	"os"
 	"strings"
 	"testing"
 
@@ -16,10 +18,26 @@ var dtypes = map[safetensors.DType]torch.DType{
 	safetensors.F32: torch.Float32, safetensors.F64: torch.Float64, safetensors.I64: torch.Int64,
 }
 
+// Device is where layers and goldens are tried: the environment variable LOCUS_TEST_DEVICE names it, and else it is the CPU.
+// A machine with a card runs the same tests with "cuda".
+func Device(t testing.TB) torch.Device {
+	t.Helper()
+	name := cmp.Or(os.Getenv("LOCUS_TEST_DEVICE"), "cpu")
+	device, err := torch.ParseDevice(name)
+	if err == nil {
+		err = device.Available()
+	}
+	if err != nil {
+		t.Fatalf("LOCUS_TEST_DEVICE is %s: %v", name, err)
+	}
+	torch.SetArithmetic(torch.Arithmetic{Deterministic: true})
+	return device
+}
+
 // Golden is the tensors of a file by name.
 type Golden map[string]torch.Tensor
 
-// Open reads the file at path into s, images channels-last as networks get them.
+// Open reads the file at path into s, on [Device], images channels-last as networks get them.
 func Open(t testing.TB, s *torch.Scope, path string) Golden {
 	t.Helper()
 	f, err := safetensors.Open(path)
@@ -27,18 +45,19 @@ func Open(t testing.TB, s *torch.Scope, path string) Golden {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	g := Golden{}
+	g, there := Golden{}, torch.NewScopeOn(Device(t), torch.NoGrad)
+	defer there.Close()
 	for _, name := range f.Names() {
 		data, err := f.Read(name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		info, _ := f.Info(name)
-		v := s.FromBytes(dtypes[info.DType], data, info.Shape...)
+		v := there.FromBytes(dtypes[info.DType], data, info.Shape...)
 		if len(info.Shape) == 4 {
-			v = s.ChannelsLast(v)
+			v = there.ChannelsLast(v)
 		}
-		g[name] = v
+		g[name] = s.Adopt(v)
 	}
 	return g
 }
@@ -74,7 +93,7 @@ const Tolerance = 1e-4
 // Check holds output, gradients and running statistics of a layer to the goldens, for the loss sum(out·probe).
 func (g Golden) Check(t testing.TB, c Case) {
 	t.Helper()
-	s := torch.NewScope(torch.Grad)
+	s := torch.NewScopeOn(Device(t), torch.Grad)
 	defer s.Close()
 	params := c.Layer.Params()
 	g.Load(t, c.Name+"|param|", params)
