@@ -24,23 +24,24 @@ type Options struct {
 
 // Result is one row. Times are seconds.
 type Result struct {
-	Method          string   `json:"method"`
-	Model           string   `json:"model"`
-	Modules         int      `json:"modules"`
-	Pipeline        int      `json:"pipeline,omitempty"` // batches in flight
-	Cuts            []string `json:"cuts"`
-	Batch           int      `json:"batch"`
-	Image           int      `json:"image"`
-	Precision       string   `json:"precision"`
-	Threads         int      `json:"threads"`
-	StepSeconds     float64  `json:"step_seconds"` // median
-	StepSecondsMin  float64  `json:"step_seconds_min"`
-	StepSecondsMax  float64  `json:"step_seconds_max"`
-	ImagesPerSecond float64  `json:"images_per_second"`
-	PeakBytes       int64    `json:"peak_bytes"`       // of live tensors during a step, the batch included
-	RestingBytes    int64    `json:"resting_bytes"`    // from shapes: parameters, buffers, optimizer state
-	ActivationBytes int64    `json:"activation_bytes"` // peak − resting
-	PeakRSS         int64    `json:"-"`                // of the process, so far: it never falls from row to row
+	Method          string       `json:"method"`
+	Model           string       `json:"model"`
+	Modules         int          `json:"modules"`
+	Pipeline        int          `json:"pipeline,omitempty"` // batches in flight
+	Cuts            []string     `json:"cuts"`
+	Batch           int          `json:"batch"`
+	Image           int          `json:"image"`
+	Precision       string       `json:"precision"`
+	Device          torch.Device `json:"device"`
+	Threads         int          `json:"threads"`
+	StepSeconds     float64      `json:"step_seconds"` // median
+	StepSecondsMin  float64      `json:"step_seconds_min"`
+	StepSecondsMax  float64      `json:"step_seconds_max"`
+	ImagesPerSecond float64      `json:"images_per_second"`
+	PeakBytes       int64        `json:"peak_bytes"`       // of live tensors during a step, the batch included
+	RestingBytes    int64        `json:"resting_bytes"`    // from shapes: parameters, buffers, optimizer state
+	ActivationBytes int64        `json:"activation_bytes"` // peak − resting
+	PeakRSS         int64        `json:"-"`                // of the process, so far: it never falls from row to row
 }
 
 // Run measures every method on the same synthetic batch. Methods take turns step by step, so that a drift of the
@@ -112,7 +113,7 @@ func Run(ctx context.Context, spec model.Spec, o Options) ([]Result, error) {
 
 // measureMemory takes two steps with nothing else alive and reads the meter on the second, when all state exists.
 func measureMemory(spec model.Spec, o Options) (Result, error) {
-	before := torch.LiveBytes()
+	before := spec.Device.Memory().Live
 	m, err := model.New(spec)
 	if err != nil {
 		return Result{}, err
@@ -120,7 +121,7 @@ func measureMemory(spec model.Spec, o Options) (Result, error) {
 	defer m.Free()
 	s := &subject{model: m}
 	for range 2 {
-		torch.ResetPeak()
+		spec.Device.ResetPeak()
 		if _, err := s.train(o); err != nil {
 			return Result{}, err
 		}
@@ -128,17 +129,20 @@ func measureMemory(spec model.Spec, o Options) (Result, error) {
 	r := Result{
 		Method: spec.Method.Name, Model: spec.Net.Name, Modules: len(m.Modules()), Pipeline: spec.Method.Pipeline,
 		Cuts: append([]string{}, m.Cuts()...), Batch: o.Batch, Image: spec.Input.Shape.H,
-		Precision: precision(spec.DType), Threads: torch.Threads(),
-		PeakBytes: torch.PeakBytes() - before, RestingBytes: m.RestingBytes(), PeakRSS: peakRSS(),
+		Precision: precision(spec), Device: spec.Device, Threads: torch.Threads(),
+		PeakBytes: spec.Device.Memory().Peak - before, RestingBytes: m.RestingBytes(), PeakRSS: peakRSS(),
 	}
 	r.ActivationBytes = r.PeakBytes - r.RestingBytes
 	return r, nil
 }
 
-// precision is what a recipe calls the type of activations.
-func precision(dtype torch.DType) string {
-	if dtype == torch.BFloat16 {
+// precision is what a recipe calls the type of activations and the arithmetic on them.
+func precision(s model.Spec) string {
+	switch {
+	case s.DType == torch.BFloat16:
 		return "bf16"
+	case s.Arithmetic.TF32:
+		return "tf32"
 	}
 	return "fp32"
 }

@@ -30,12 +30,14 @@ func (s *subject) train(o Options) (float64, error) {
 	for i := range steps {
 		x, y := s.batch(o)
 		if i == 0 || !pipelined {
+			s.model.Device().Synchronize()
 			began = time.Now()
 		}
 		if _, err := s.model.Learner.Step(x, y, local.Tick{Step: s.step, Done: float64(s.step%cycles) / float64(cycles), LR: o.LR / 100}); err != nil {
 			return 0, s.failed(err)
 		}
 		if !pipelined {
+			s.model.Device().Synchronize()
 			took += time.Since(began)
 		}
 		s.step++
@@ -44,6 +46,7 @@ func (s *subject) train(o Options) (float64, error) {
 		return 0, s.failed(err)
 	}
 	if pipelined {
+		s.model.Device().Synchronize()
 		took = time.Since(began)
 	}
 	return took.Seconds() / float64(steps), nil
@@ -55,7 +58,7 @@ func (s *subject) failed(err error) error {
 
 // batch returns random images of a step, twice as many where the method learns from two views of each, and their labels.
 func (s *subject) batch(o Options) (x, y torch.Tensor) {
-	scope := torch.NewScope(torch.NoGrad)
+	scope := torch.NewScopeOn(s.model.Device(), torch.NoGrad)
 	defer scope.Close()
 	in, root, n := s.model.Spec.Input, s.model.Spec.Seed, int64(o.Batch)
 	x = scope.Full(torch.Float32, 0, n*int64(s.model.Views()), int64(in.Shape.C), int64(in.Shape.H), int64(in.Shape.W))

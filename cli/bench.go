@@ -82,7 +82,7 @@ func (f *benchFlags) add(cmd *cobra.Command) {
 	flags.IntVar(&f.modules, "modules", 3, "number `K` of modules (method.modules)")
 	flags.IntVar(&f.batch, "batch", 128, "`N` images in a batch (data.batch)")
 	flags.IntVar(&f.image, "image", 32, "side `S` of the images in pixels (model.image)")
-	flags.StringVar(&f.precision, "precision", "fp32", "`type` of activations: fp32 or bf16")
+	flags.StringVar(&f.precision, "precision", "fp32", "`type` of activations: fp32, tf32 (on a card) or bf16")
 	flags.IntVar(&f.threads, "threads", 0, "`T` threads; 0: all cores")
 	flags.IntVar(&f.o.Steps, "steps", 10, "`N` steps of each method that count")
 	flags.IntVar(&f.o.Warmup, "warmup", 2, "`N` steps of each method before them")

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,7 +28,7 @@ func newDoctor() *cobra.Command {
 		Long:  "Look at the engine, the machine and the data sets. A line is ok, or warns and says what to do.",
 		Args:  takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			found := slices.Concat(examineEngine(torch.Describe()), examineCPU("/proc/cpuinfo"), examineMemory(), examineData())
+			found := slices.Concat(examineEngine(torch.Describe()), examineCUDA(torch.DescribeCUDA()), examineCPU("/proc/cpuinfo"), examineMemory(), examineData())
 			var rows []string
 			for _, f := range found {
 				verdict := "ok"
@@ -53,16 +54,27 @@ func examineEngine(e torch.Engine) []finding {
 	if !e.OneDNN {
 		onednn = finding{"oneDNN", "missing", "convolutions are slow; use a libtorch that was built with it"}
 	}
-	devices := "cpu"
-	if e.CUDA {
-		devices += "; libtorch could use CUDA, Locus does not yet"
-	}
 	return []finding{
 		{"engine", fmt.Sprintf("libtorch %s, vector code for %s", e.Version, e.Capability), ""},
 		blas, onednn,
 		{"threads", fmt.Sprintf("%d on %d cores", e.Threads, runtime.NumCPU()), ""},
-		{"devices", devices, ""},
 	}
+}
+
+// examineCUDA warns only where there is a driver, since a machine need not have a card.
+func examineCUDA(l torch.CUDALibrary) []finding {
+	f := finding{"CUDA", l.Problem, ""}
+	if l.Driver != "" && l.Problem != "" {
+		f.text, f.hint = "NVIDIA's driver "+l.Driver, l.Problem
+	}
+	if l.Problem == "" {
+		f.text = fmt.Sprintf("driver %s, libtorch's CUDA %s, cuDNN %s", cmp.Or(l.Driver, "unknown"), l.Version, cmp.Or(l.CuDNN, "missing"))
+	}
+	found := []finding{f}
+	for _, card := range l.Cards {
+		found = append(found, finding{card.Device.String(), fmt.Sprintf("%s, %.1f GiB", card.Name, float64(card.Bytes)/(1<<30)), ""})
+	}
+	return found
 }
 
 // examineCPU looks for the instructions that decide how fast steps are; it says nothing on a machine that is no x86.

@@ -42,6 +42,7 @@ func (a accuracy) MarshalJSON() ([]byte, error) {
 func newEval() *cobra.Command {
 	var on, data string
 	var asJSON bool
+	var sets []string
 	cmd := &cobra.Command{
 		Use:   "eval RUN|CHECKPOINT",
 		Short: "Measure the accuracy of every head of a trained network",
@@ -53,7 +54,7 @@ func newEval() *cobra.Command {
 			if err := oneOf("on", on, string(train.Test), string(train.Validation)); err != nil {
 				return err
 			}
-			e, err := evaluate(cmd, args[0], train.Split(on), data)
+			e, err := evaluate(cmd, args[0], train.Split(on), data, sets)
 			if err != nil {
 				return err
 			}
@@ -65,14 +66,15 @@ func newEval() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&on, "on", string(train.Test), "`part` of the data: test or validation")
 	addData(cmd, &data)
+	addDevice(cmd, &sets)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	must(cmd.RegisterFlagCompletionFunc("on", cobra.FixedCompletions(
 		[]cobra.Completion{string(train.Test), string(train.Validation)}, cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }
 
-func evaluate(cmd *cobra.Command, path string, on train.Split, data string) (evaluation, error) {
-	t, err := train.Open(path)
+func evaluate(cmd *cobra.Command, path string, on train.Split, data string, sets []string) (evaluation, error) {
+	t, err := train.Open(path, sets...)
 	if err != nil {
 		return evaluation{}, err
 	}

@@ -86,10 +86,10 @@ func explain(err error) error {
 	}
 	e, ok := errors.AsType[*torch.Error](err)
 	switch {
-	case !ok:
+	case !ok, fault.Is(err):
 		return err
-	case strings.Contains(e.Text, "not enough memory"), strings.Contains(e.Text, "alloc"):
-		return fault.New("not enough memory (in %s): a smaller batch, image or model.width needs less", e.Op)
+	case e.Kind == torch.OutOfMemory:
+		return train.OutOfMemory(e)
 	}
 	return internal(e.Error())
 }

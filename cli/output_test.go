@@ -180,7 +180,10 @@ func TestPanicsAndEngineErrorsReachNobodyRaw(t *testing.T) {
 	}{
 		{errors.New("index out of range"), 1, "please report"},
 		{&torch.Error{Op: "conv2d", Text: "expected 4 dims"}, 1, "please report"},
-		{&torch.Error{Op: "full", Text: "DefaultCPUAllocator: not enough memory"}, 2, "smaller batch"},
+		{&torch.Error{Op: "full", Text: "not enough memory"}, 1, "please report"}, // it is the kind that counts, not the words
+		{&torch.Error{Op: "full", Kind: torch.OutOfMemory}, 2, "not enough memory (in full): a smaller data.batch"},
+		{&torch.Error{Op: "conv2d", Kind: torch.OutOfMemory, Text: "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79.10 GiB of which 1.25 GiB is free. Of the allocated memory 60.00 GiB is allocated by PyTorch, and 3.00 GiB is reserved by PyTorch but unallocated."},
+			2, "(asked for 20.00 GiB, held 60.00 GiB, free 1.25 GiB)"},
 	} {
 		var w bytes.Buffer
 		code := report(&w, panicked(c.p, &w))

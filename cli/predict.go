@@ -26,6 +26,7 @@ type predictFlags struct {
 	confidence float64
 	top        int
 	asJSON     bool
+	sets       []string
 }
 
 func newPredict() *cobra.Command {
@@ -46,7 +47,7 @@ The last head answers or, with --confidence, the first one that is sure enough: 
 			if f.top < 1 {
 				return fault.New("--top is %d: must be at least 1", f.top)
 			}
-			t, err := train.Open(args[0])
+			t, err := train.Open(args[0], f.sets...)
 			if err != nil {
 				return err
 			}
@@ -56,6 +57,7 @@ The last head answers or, with --confidence, the first one that is sure enough: 
 	}
 	cmd.Flags().Float64Var(&f.confidence, "confidence", 0, "the first head whose best class has probability `P` answers; 0: the last head")
 	cmd.Flags().IntVar(&f.top, "top", 3, "print the `N` most probable classes")
+	addDevice(cmd, &f.sets)
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
 	return cmd
 }

@@ -57,6 +57,16 @@ func progress(cmd *cobra.Command) record.Sink {
 func addSet(cmd *cobra.Command, to *[]string) {
 	cmd.Flags().StringArrayVar(to, "set", nil, "override a key of the recipe by `key=value`, such as optim.lr=0.05; may be repeated")
 	must(cmd.RegisterFlagCompletionFunc("set", completeKeys))
+	addDevice(cmd, to)
+}
+
+// addDevice adds a flag that stands for the recipe's key of that name.
+func addDevice(cmd *cobra.Command, sets *[]string) {
+	cmd.Flags().Func("device", "`D` to compute on: cpu, cuda (the first card) or cuda:N (default the recipe's)", func(name string) error {
+		*sets = append(*sets, "device="+name)
+		return nil
+	})
+	must(cmd.RegisterFlagCompletionFunc("device", cobra.FixedCompletions([]string{"cpu", "cuda", "cuda:1"}, cobra.ShellCompDirectiveNoFileComp)))
 }
 
 func addData(cmd *cobra.Command, to *string) {

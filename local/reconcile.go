@@ -137,6 +137,7 @@ func (t *Reconcile) double(w *Work, into []torch.Tensor) (Gradients, Agreement) 
 // the change of the ordinary gradient along v at the input. The second pass replays the ReLU gates of the first: a
 // double backward, too, differentiates the network with its activation pattern fixed.
 func (t *Reconcile) directional(w *Work, into []torch.Tensor) (Gradients, Agreement) {
+	defer torch.Exactly()()
 	gates := &nn.Gates{}
 	defer gates.Free()
 	w.widen()

@@ -3,7 +3,11 @@ package model
 import (
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/torch"
 )
+
+// Device is where the model lives.
+func (m *Model) Device() torch.Device { return m.Init.Device }
 
 // Views is the number of views of each sample in training: 2 for rules that learn without labels, whose heads give no
 // answers.

@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"runtime"
 
+	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/method"
 	"github.com/locus-learn/locus/nn"
@@ -25,12 +26,13 @@ type Spec struct {
 	Head   zoo.HeadOptions `recipe:"head"`
 	Optim  optim.Options   `recipe:"optim"` // of every module
 
-	Input     Input        `recipe:"-"`
-	DType     torch.DType  `recipe:"-"` // of the activations
-	Device    torch.Device `recipe:"-"`
-	Seed      uint64       `recipe:"-"` // root of the parameters' values and of what layers draw in training
-	Threads   int          `recipe:"-"` // that an operation may use; 0: all cores
-	Inference bool         `recipe:"-"` // no optimizers are made, and no pipeline
+	Input      Input            `recipe:"-"`
+	DType      torch.DType      `recipe:"-"` // of the activations
+	Device     torch.Device     `recipe:"-"`
+	Arithmetic torch.Arithmetic `recipe:"-"` // of CUDA devices, for the whole process
+	Seed       uint64           `recipe:"-"` // root of the parameters' values and of what layers draw in training
+	Threads    int              `recipe:"-"` // that an operation may use; 0: all cores
+	Inference  bool             `recipe:"-"` // no optimizers are made, and no pipeline
 }
 
 // Input is what a network must know of the samples that it gets.
@@ -43,7 +45,7 @@ type Input struct {
 // Defaults returns the spec that a recipe has before any of its keys is set, for float32 on the CPU and seed 1. The input
 // is left to the caller.
 func Defaults() Spec {
-	s := Spec{DType: torch.Float32, Device: torch.CPU, Seed: 1}
+	s := Spec{DType: torch.Float32, Device: torch.CPU, Arithmetic: torch.Arithmetic{Deterministic: true}, Seed: 1}
 	if err := recipe.Defaults(&s); err != nil {
 		panic(err) // a default of ours that cannot be read
 	}
@@ -66,6 +68,10 @@ func New(s Spec) (*Model, error) {
 func (s Spec) Parts() (p Parts, err error) {
 	threads := cmp.Or(s.Threads, runtime.GOMAXPROCS(0))
 	torch.SetThreads(threads)
+	if err := s.Device.Available(); err != nil {
+		return p, fault.New("device is %v: %v; device=cpu does without, 'locus doctor' shows what there is", s.Device, err)
+	}
+	torch.SetArithmetic(s.Arithmetic)
 	m, options, err := method.Lookup(s.Method)
 	if err != nil {
 		return p, err
@@ -82,6 +88,9 @@ func (s Spec) Parts() (p Parts, err error) {
 
 		LastHead: m.LastHead, Embeds: head.Embeds, MirrorsNet: head.Mirrors,
 		Pixels: local.Pixels{Mean: s.Input.Mean, Std: s.Input.Std}, Threads: threads, Spec: &s,
+	}
+	if s.Arithmetic.TF32 && options.Pipeline > 0 {
+		return p, fault.New("precision is tf32: must be fp32 or bf16 with method.pipeline; modules that compute at the same time share the arithmetic")
 	}
 	p.Rule, p.Schedule = m.Compose(options)
 	p.Rule.Seed = s.Seed

@@ -4,6 +4,8 @@
 # it installs with apt-get.
 # LIBTORCH=/path (an unpacked zip of pytorch.org, or the torch folder of a Python package) stands in for the libtorch
 # of the distribution.
+#
+#   scripts/setup.sh --cuda FOLDER     puts a libtorch with CUDA into a new folder, with pip, and says how to build with it
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,6 +28,21 @@ check_libtorch() {
     for file in include/ATen/ATen.h lib/libtorch_cpu.so lib/libc10.so; do
         [ -e "$LIBTORCH/$file" ] || fail "LIBTORCH is $LIBTORCH: must be a folder with $file (an unpacked zip of pytorch.org, or the torch folder of a Python package)"
     done
+}
+
+# cuda FOLDER fetches PyTorch's wheel for Linux, which has libtorch with CUDA, and NVIDIA's libraries.
+cuda() {
+    local folder=$1
+    [ -n "$folder" ] || fail "--cuda needs a folder, as in scripts/setup.sh --cuda ~/libtorch-cuda"
+    [ ! -e "$folder" ] || fail "$folder is there already: give a new folder, or build with what it has: make build LIBTORCH=$folder/torch"
+    [ "$(uname -sm)" = "Linux x86_64" ] || fail "PyTorch's wheels have CUDA for Linux on x86-64, this is $(uname -sm): get a libtorch from https://pytorch.org/get-started/locally/"
+    python3 -m pip --version >/dev/null 2>&1 || fail "pip is not installed: apt-get install python3-pip, or unpack a libtorch with CUDA from https://pytorch.org/get-started/locally/ and build with LIBTORCH=its folder"
+    echo "setup: fetching PyTorch with CUDA into $folder (about 3 GB to fetch, 6 GB on disk)"
+    python3 -m pip install --quiet --target "$folder" "torch>=2.9" || fail "pip could not install torch: see above; nothing else was changed"
+    LIBTORCH=$folder/torch
+    check_libtorch
+    [ -e "$LIBTORCH/lib/libtorch_cuda.so" ] || fail "the torch that pip found for this machine is for the CPU only: get a libtorch with CUDA from https://pytorch.org/get-started/locally/"
+    echo "setup: now make build LIBTORCH=$LIBTORCH, then bin/locus doctor"
 }
 
 installed() {
@@ -63,6 +80,10 @@ check_without_apt() {
         "then run again with LIBTORCH=/path/to/libtorch; for the quickstart put Fashion-MNIST's four .gz files where LOCUS_DATA points"
 }
 
+if [ "${1:-}" = --cuda ]; then
+    cuda "${2:-}"
+    exit 0
+fi
 check_go
 [ -z "${LIBTORCH:-}" ] || check_libtorch
 missing=()

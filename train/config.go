@@ -19,8 +19,9 @@ import (
 type Config struct {
 	Name      string                `recipe:"name" default:"" doc:"of the run; empty = the recipe's own name"`
 	Seed      uint64                `recipe:"seed" default:"1" unbounded:"every number is a seed" doc:"root of all randomness"`
-	Device    string                `recipe:"device" default:"cpu" oneof:"cpu" doc:"where tensors live"`
-	Precision string                `recipe:"precision" default:"fp32" oneof:"fp32 bf16" doc:"of activations; weights, statistics and losses are float32"`
+	Device    torch.Device          `recipe:"device" default:"cpu" doc:"where tensors live: cpu, cuda or cuda:N"`
+	Precision string                `recipe:"precision" default:"fp32" oneof:"fp32 tf32 bf16" doc:"of activations; weights, statistics and losses are float32. tf32 is float32 whose products on a card round their factors"`
+	Repeats   bool                  `recipe:"deterministic" default:"true" doc:"a card gives the same bits in every run; false: it chooses its kernels by trying"`
 	Threads   int                   `recipe:"threads" default:"0" min:"0" max:"1024" doc:"intra-op threads; 0 = all cores available"`
 	Data      data.Options          `recipe:"data"`
 	Model     zoo.Options           `recipe:"model"`
@@ -106,7 +107,8 @@ func (c Config) dtype() torch.DType {
 func (c Config) Spec(in model.Input) model.Spec {
 	return model.Spec{
 		Net: c.Model, Method: c.Method, Head: c.Head, Optim: c.Optim,
-		Input: in, DType: c.dtype(), Device: torch.CPU, Seed: c.Seed, Threads: c.Threads,
+		Input: in, DType: c.dtype(), Device: c.Device, Seed: c.Seed, Threads: c.Threads,
+		Arithmetic: torch.Arithmetic{TF32: c.Precision == "tf32", Deterministic: c.Repeats},
 	}
 }
 

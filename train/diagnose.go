@@ -33,29 +33,29 @@ func (r *Run) diagnosed(ctx context.Context, x, y torch.Tensor, at local.Tick, b
 		batch.Free()
 		return err
 	}
-	paused, resting := time.Now(), torch.LiveBytes()
+	paused, resting := time.Now(), r.model.Device().Memory().Live
 	probe, err := r.probe(ctx, batch, at)
 	if err != nil {
 		batch.Free()
 		return err
 	}
 	defer probe.Free()
-	extra := torch.LiveBytes() - resting
+	extra := r.model.Device().Memory().Live - resting
 	began = began.Add(time.Since(paused))
-	torch.ResetPeak()
+	r.model.Device().ResetPeak()
 	left, err := r.model.Learner.Step(x, y, at)
 	if err == nil {
 		var rest []local.Outcome
 		rest, err = r.model.Learner.Drain()
 		left = append(left, rest...)
 	}
-	r.peak = max(r.peak, torch.PeakBytes()-extra)
+	r.peak = max(r.peak, r.model.Device().Memory().Peak-extra)
 	paused = time.Now()
 	if err == nil {
 		err = probe.After()
 	}
 	probe.Free()
-	torch.ResetPeak()
+	r.model.Device().ResetPeak()
 	if err := cmp.Or(r.report(left, began.Add(time.Since(paused))), err); err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (r *Run) held(ctx context.Context) (local.Signal, error) {
 	if err != nil {
 		return local.Signal{}, err
 	}
-	x, y := toTensors(b, r.info.Mean, r.info.Std, r.model.DType)
+	x, y := toTensors(r.model, b, r.info.Mean, r.info.Std)
 	return local.Signal{X: x, Y: y}, nil
 }
 

@@ -29,7 +29,7 @@ func Evaluate(ctx context.Context, m *Model, images data.Samples, mean, std []fl
 			return nil, err
 		}
 		seen += batch.N
-		scores, err := m.Learner.Evaluate(toTensors(batch, mean, std, m.DType))
+		scores, err := m.Learner.Evaluate(toTensors(m, batch, mean, std))
 		if err != nil {
 			return nil, err
 		}

@@ -37,7 +37,7 @@ func (m *Model) features(ctx context.Context, images data.Samples, mean, std []f
 		if err != nil {
 			return f, err
 		}
-		x, y := toTensors(batch, mean, std, m.DType)
+		x, y := toTensors(m, batch, mean, std)
 		y.Free()
 		each, err := local.Features(m.Learner.Modules(), x, m.DType)
 		if err != nil {

@@ -49,7 +49,7 @@ func (r *Run) Train(ctx context.Context) (record.Summary, error) {
 
 // epoch trains on what is left of the current epoch. The last batches may still be in the network when it returns.
 func (r *Run) epoch(ctx context.Context, loader data.Batches, saved *time.Time) error {
-	torch.ResetPeak()
+	r.model.Device().ResetPeak()
 	for step := r.at.Step; step < r.at.Total; step++ {
 		began := time.Now()
 		batch, err := loader.Next(ctx)
@@ -97,6 +97,7 @@ func (r *Run) drain() error {
 // the last checkpoint as it is.
 func (r *Run) stopped(cause error) (record.Summary, error) {
 	var diverged *local.Diverged
+	var engine *torch.Error
 	switch {
 	case errors.Is(cause, context.Canceled):
 		if err := r.save(); err != nil {
@@ -118,6 +119,10 @@ func (r *Run) stopped(cause error) (record.Summary, error) {
 		s, err := r.finish(diverged.Error())
 		cause = fault.New("%w; %s keeps the last good checkpoint; a lower optim.lr, now %g, is the usual cure",
 			cause, filepath.Join(r.dir, lastFile), r.model.Config.Optim.LR)
+		return s, errors.Join(err, cause)
+	case errors.As(cause, &engine) && engine.Kind == torch.OutOfMemory:
+		s, err := r.finish(engine.Error())
+		cause = fault.New("%w; %s keeps the last checkpoint, from which --resume goes on", OutOfMemory(engine), filepath.Join(r.dir, lastFile))
 		return s, errors.Join(err, cause)
 	}
 	return record.Summary{}, cause
@@ -141,7 +146,7 @@ func (r *Run) loader() data.Batches {
 
 // tensors moves a batch to the device. Where images were mixed, the targets are soft: [N, classes].
 func (r *Run) tensors(b data.Batch) (x, y torch.Tensor) {
-	x, y = toTensors(b, r.info.Mean, r.info.Std, r.model.DType)
+	x, y = toTensors(r.model, b, r.info.Mean, r.info.Std)
 	if len(b.Partners) == 0 {
 		return x, y
 	}
@@ -153,13 +158,13 @@ func (r *Run) tensors(b data.Batch) (x, y torch.Tensor) {
 		row[b.Labels[i]] += float32(b.Weight)
 		row[b.Partners[i]] += float32(1 - b.Weight)
 	}
-	return x, torch.NewScope(torch.NoGrad).FromFloats(soft, int64(b.N), int64(classes)).Keep()
+	return x, torch.NewScopeOn(r.model.Device(), torch.NoGrad).FromFloats(soft, int64(b.N), int64(classes)).Keep()
 }
 
 // toTensors returns samples [N, …], or [2N, …] with a second view of each behind the first ones, and labels [N]. Bytes are
 // images, which are normalised; floats come as they are, and integers as int64.
-func toTensors(b data.Batch, mean, std []float64, dtype torch.DType) (x, y torch.Tensor) {
-	s := torch.NewScope(torch.NoGrad)
+func toTensors(m *Model, b data.Batch, mean, std []float64) (x, y torch.Tensor) {
+	s, dtype := torch.NewScopeOn(m.Device(), torch.NoGrad), m.DType
 	defer s.Close()
 	n, shape := b.N, b.Shape
 	v := b.Values

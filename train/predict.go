@@ -37,7 +37,7 @@ func (t *Trained) Predict(path string, confidence float64) (Prediction, error) {
 	if err != nil {
 		return Prediction{}, err
 	}
-	s := torch.NewScope(torch.NoGrad)
+	s := torch.NewScopeOn(t.Device(), torch.NoGrad)
 	defer s.Close()
 	x := s.FromImages(t.Config.dtype(), pixels, 1, in.H, in.W, in.C, float32s(t.set.Mean), float32s(t.set.Std)).Keep()
 	module, probabilities, err := local.Predict(t.Learner.Modules(), x, t.Config.dtype(), confidence)

@@ -28,7 +28,7 @@ func (r *Run) begin() error {
 // report takes the batches that have left the network in the time since began, which they share with the calls that
 // no batch left in.
 func (r *Run) report(left []local.Outcome, began time.Time) error {
-	r.peak = max(r.peak, torch.PeakBytes())
+	r.peak = max(r.peak, r.model.Device().Memory().Peak)
 	r.spent += time.Since(began).Seconds()
 	if len(left) == 0 {
 		return nil

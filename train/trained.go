@@ -13,6 +13,7 @@ import (
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/recipe"
 	"github.com/locus-learn/locus/safetensors"
+	"github.com/locus-learn/locus/torch"
 )
 
 // Trained is a model read back from a checkpoint, for inference.
@@ -23,9 +24,10 @@ type Trained struct {
 	set     dataset
 }
 
-// Open reads a checkpoint: a safetensors file of ours, or a run folder, which stands for its last one. The caller
-// frees the model.
-func Open(path string) (*Trained, error) {
+// Open reads a checkpoint: a safetensors file of ours, or a run folder, which stands for its last one. Assignments key=value
+// override keys of its recipe. The model is on the recipe's device; on the CPU where this machine does not have that one,
+// unless an assignment names it. The caller frees the model.
+func Open(path string, sets ...string) (*Trained, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		path = filepath.Join(path, lastFile)
 	}
@@ -51,6 +53,14 @@ func Open(path string) (*Trained, error) {
 	c, _, err := resolve(recipe.Source{Path: path, Doc: []byte(meta[metaRecipe])}, nil)
 	if err != nil {
 		return nil, err
+	}
+	if c.Device.Available() != nil {
+		c.Device = torch.CPU
+	}
+	for _, s := range sets {
+		if err := recipe.Set(&c, s); err != nil {
+			return nil, err
+		}
 	}
 	if t.Model, err = NewModel(c, model.Input{Shape: input, Classes: len(t.Classes)}, true); err != nil {
 		return nil, err
