@@ -32,7 +32,7 @@ type Result struct {
 	Batch           int          `json:"batch"`
 	Image           int          `json:"image"`
 	Precision       string       `json:"precision"`
-	Device          torch.Device `json:"device"`
+	Device          torch.Device `json:"device,omitzero"` // nothing on the CPU
 	Threads         int          `json:"threads"`
 	StepSeconds     float64      `json:"step_seconds"` // median
 	StepSecondsMin  float64      `json:"step_seconds_min"`

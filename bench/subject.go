@@ -56,13 +56,32 @@ func (s *subject) failed(err error) error {
 	return fmt.Errorf("bench: %s: %w", s.model.Spec.Method.Name, err)
 }
 
+// repeats is how often a device sees the same random images in a batch: they are drawn on the CPU, which would take longer
+// than many a step.
+const repeats = 16
+
+// images returns n random images, which the scope owns.
+func (s *subject) images(scope *torch.Scope, n int64, from uint64) torch.Tensor {
+	in, drawn := s.model.Spec.Input.Shape, n
+	if s.model.Device() != torch.CPU && n%repeats == 0 {
+		drawn /= repeats
+	}
+	c, h, w := int64(in.C), int64(in.H), int64(in.W)
+	x := scope.Full(torch.Float32, 0, drawn, c, h, w)
+	x.Normal(0, 1, from)
+	if drawn == n {
+		return x
+	}
+	all := scope.Expand(scope.Reshape(x, 1, drawn, c, h, w), n/drawn, drawn, c, h, w)
+	return scope.ChannelsLast(scope.Reshape(all, n, c, h, w))
+}
+
 // batch returns random images of a step, twice as many where the method learns from two views of each, and their labels.
 func (s *subject) batch(o Options) (x, y torch.Tensor) {
 	scope := torch.NewScopeOn(s.model.Device(), torch.NoGrad)
 	defer scope.Close()
 	in, root, n := s.model.Spec.Input, s.model.Spec.Seed, int64(o.Batch)
-	x = scope.Full(torch.Float32, 0, n*int64(s.model.Views()), int64(in.Shape.C), int64(in.Shape.H), int64(in.Shape.W))
-	x.Normal(0, 1, seed.Derive(root, "bench/images", uint64(s.step)))
+	x = s.images(scope, n*int64(s.model.Views()), seed.Derive(root, "bench/images", uint64(s.step)))
 	if s.model.DType != torch.Float32 {
 		x = scope.Cast(x, s.model.DType)
 	}

@@ -102,7 +102,7 @@ func newPass(s *torch.Scope, dtype torch.DType, k kind, views int, forward func(
 	}
 	p.Gates = &nn.Gates{}
 	if k.gates == replay {
-		quiet := torch.NewScope(torch.NoGrad)
+		quiet := torch.NewScopeOn(s.Device(), torch.NoGrad)
 		defer quiet.Close()
 		q := *p
 		q.Scope = quiet
@@ -115,7 +115,7 @@ func newPass(s *torch.Scope, dtype torch.DType, k kind, views int, forward func(
 
 // measureBlock measures a block on n samples.
 func (p *Planner) measureBlock(b *block, n int, k kind) cost {
-	s := torch.NewScope(torch.Grad)
+	s := torch.NewScopeOn(p.spec.Device, torch.Grad)
 	defer s.Close()
 	dtype := p.dtype(k)
 	in := func(s *torch.Scope) torch.Tensor { return random(s, dtype, n, b.in, b.first) }
@@ -124,7 +124,7 @@ func (p *Planner) measureBlock(b *block, n int, k kind) cost {
 	c := random(s, dtype, n, b.Out, false)
 	at := stage(s, pass, in(s), b.behind, k)
 
-	began, before := clock(), meter()
+	began, before := p.clock(), p.meter()
 	y := b.Layer.Forward(pass, at.x)
 	out := cost{forward: before.peak()}
 	product := s.Mul(y, c)
@@ -147,31 +147,31 @@ func (p *Planner) measureBlock(b *block, n int, k kind) cost {
 	if k.ends && len(wrt) > 0 {
 		wrt = append(wrt, y)
 	}
-	before = meter()
+	before = p.meter()
 	grads := s.Grad(total, wrt, torch.GradOptions{})
 	out.backward = before.peak()
-	out.seconds = clock() - began
+	out.seconds = p.clock() - began
 	for _, g := range grads {
 		g.Free()
 	}
-	out.gates = gatesOf(pass, k)
+	out.gates = p.gatesOf(pass, k)
 	return out
 }
 
 // gatesOf frees the choices that a pass has recorded and returns their bytes.
-func gatesOf(pass *nn.Pass, k kind) float64 {
+func (p *Planner) gatesOf(pass *nn.Pass, k kind) float64 {
 	if k.gates != record {
 		return 0
 	}
-	before := torch.LiveBytes()
+	before := p.spec.Device.Memory().Live
 	pass.Gates.Free()
-	return float64(before - torch.LiveBytes())
+	return float64(before - p.spec.Device.Memory().Live)
 }
 
 // measureTail measures the objective behind a module on n samples, with all their views: head, loss, and what the
 // objective has besides.
 func (p *Planner) measureTail(t *tail, n int, k kind) cost {
-	s := torch.NewScope(torch.Grad)
+	s := torch.NewScopeOn(p.spec.Device, torch.Grad)
 	defer s.Close()
 	dtype := p.dtype(k)
 	signal, rows := local.Signal{Y: s.FromInts(make([]int64, n))}, n*p.views()
@@ -185,64 +185,69 @@ func (p *Planner) measureTail(t *tail, n int, k kind) cost {
 	defer pass.Gates.Free()
 	at := stage(s, pass, random(s, dtype, rows, t.in, false), false, kind{})
 
-	began, before := clock(), meter()
+	began, before := p.clock(), p.meter()
 	loss := p.parts.Rule.Objective.Loss(pass, t.module, at.x, signal)
 	out := cost{forward: before.peak(), own: before.grown()}
-	before = meter()
+	before = p.meter()
 	grads := s.Grad(loss, append(append([]torch.Tensor{}, t.module.Theta()...), at.leaf), torch.GradOptions{})
 	out.backward = before.peak()
-	out.seconds = clock() - began
+	out.seconds = p.clock() - began
 	for _, g := range grads {
 		g.Free()
 	}
-	out.gates = gatesOf(pass, k)
+	out.gates = p.gatesOf(pass, k)
 	return out
 }
 
 // keeps finds out what becomes of a block's in- and output, and how many bytes it holds for backward in all, on n samples.
-func keeps(b *block, n int, dtype torch.DType) (h held, bytes int64) {
-	s := torch.NewScope(torch.Grad)
+func (p *Planner) keeps(b *block, n int, dtype torch.DType) (h held, bytes int64) {
+	live := func() int64 { return p.spec.Device.Memory().Live }
+	s := torch.NewScopeOn(p.spec.Device, torch.Grad)
 	defer s.Close()
 	pass := newPass(s, dtype, kind{}, 1, nil)
 	c := random(s, dtype, n, b.Out, false)
 	at := stage(s, pass, random(s, dtype, n, b.in, b.first), b.behind, kind{})
 	user := s.Alias(at.x)
 	size := user.Bytes()
-	empty := torch.LiveBytes() - size
+	empty := live() - size
 	y := b.Layer.Forward(pass, at.x)
 	h.remakable = y.Remakable()
 	product := s.Mul(y, c)
 	s.Sum(product) // so that the graph outlives y
 	product.Free()
-	with := torch.LiveBytes()
+	with := live()
 	y.Free()
-	h.keepsOut = with-torch.LiveBytes() < c.Bytes()
-	with = torch.LiveBytes()
+	h.keepsOut = with-live() < c.Bytes()
+	with = live()
 	user.Free()
-	h.keepsIn = with-torch.LiveBytes() < size
-	return h, torch.LiveBytes() - empty
+	h.keepsIn = with-live() < size
+	return h, live() - empty
 }
 
 var start = time.Now()
 
-// clock returns seconds of which only differences mean something: the process's own where one thread computes, which
-// others on a busy machine do not lengthen, and else those of the wall.
-func clock() float64 {
+// clock returns seconds of which only differences mean something: the process's own where one thread of the CPU computes,
+// which others on a busy machine do not lengthen, and else those of the wall.
+func (p *Planner) clock() float64 {
+	p.spec.Device.Synchronize()
 	var used syscall.Rusage
-	if torch.Threads() > 1 || syscall.Getrusage(syscall.RUSAGE_SELF, &used) != nil {
+	if p.spec.Device != torch.CPU || torch.Threads() > 1 || syscall.Getrusage(syscall.RUSAGE_SELF, &used) != nil {
 		return time.Since(start).Seconds()
 	}
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano()).Seconds()
 }
 
-// mark is a place that live bytes are compared with.
-type mark int64
-
-// meter lets the peak start again.
-func meter() mark {
-	torch.ResetPeak()
-	return mark(torch.LiveBytes())
+// mark is a place that live bytes of a device are compared with.
+type mark struct {
+	device torch.Device
+	live   int64
 }
 
-func (m mark) peak() float64  { return float64(torch.PeakBytes() - int64(m)) }
-func (m mark) grown() float64 { return float64(torch.LiveBytes() - int64(m)) }
+// meter lets the peak start again.
+func (p *Planner) meter() mark {
+	p.spec.Device.ResetPeak()
+	return mark{p.spec.Device, p.spec.Device.Memory().Live}
+}
+
+func (m mark) peak() float64  { return float64(m.device.Memory().Peak - m.live) }
+func (m mark) grown() float64 { return float64(m.device.Memory().Live - m.live) }

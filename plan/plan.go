@@ -175,7 +175,7 @@ func (p *Planner) prepare() {
 		} else {
 			b.rest = p.resting(nb.Layer.Params())
 			var bytes int64
-			b.held, bytes = keeps(b, 2, p.spec.DType)
+			b.held, bytes = p.keeps(b, 2, p.spec.DType)
 			b.sample = bytes / 2
 			known[sign] = b
 		}

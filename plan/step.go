@@ -160,16 +160,16 @@ func (p *Planner) measureShare(m span, n int) cost {
 	module := p.module(m)
 	module.Refresh(func(params []*nn.Param) optim.Optimizer { return optim.New(p.spec.Optim, params) })
 	defer module.Optim.Free()
-	before := meter()
-	s := torch.NewScope(torch.NoGrad)
+	before := p.meter()
+	s := torch.NewScopeOn(p.spec.Device, torch.NoGrad)
 	defer s.Close()
 	dtype, shape := p.spec.DType, p.blocks[m.from].in
 	signal := local.Signal{
 		X: random(s, dtype, n, shape, false).Keep(), Y: s.FromInts(make([]int64, n)).Keep(), Delta: random(s, dtype, n, shape, false).Keep(),
 	}
-	began := clock()
+	began := p.clock()
 	next, _ := p.parts.Rule.Train(module, signal, dtype, local.Tick{})
-	c := cost{forward: before.peak(), seconds: clock() - began}
+	c := cost{forward: before.peak(), seconds: p.clock() - began}
 	next.Free()
 	return c
 }

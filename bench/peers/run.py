@@ -79,7 +79,7 @@ def ratios(ours, theirs, name):
 def report(results):
     first = results[0]
     a, b = first["ours"][0], first["theirs"][0]
-    print(f"{a['model']}, batch {a['batch']} of {a['image']}×{a['image']}, {a['threads']} threads, {a['device']}, "
+    print(f"{a['model']}, batch {a['batch']} of {a['image']}×{a['image']}, {a['threads']} threads, {a.get('device', 'cpu')}, "
           f"{len(first['ours'])} rounds; {b['engine']} in {b['precision']} ÷ ours in {a['precision']}")
     print(f"{'method':<10} {'K':>3}  {'seconds a step':<25} {'activation bytes':<25} {'resident bytes':<25}")
     for r in results:

@@ -2,7 +2,7 @@
 # Checks and measures on a card, most telling first, in at most 8 minutes. build.sh has put it into the folder .gpu with all that
 # it needs:
 #
-#   bash .gpu/check.sh [PART...]     all parts, or those named
+#   bash .gpu/check.sh [PART...]     all parts, or `machine` and those named
 #
 # After each part its result is added to results.jsonl in the folder $OUT (else .gpu/results), and all output to output.tgz.
 # scripts/gpu/report.py makes figures of results.jsonl.
@@ -31,7 +31,7 @@ part() {
     local limit=$1 name=$2 at=$SECONDS left=$((began + 475 - SECONDS)) code
     shift 2
     limit=$((limit < left ? limit : left))
-    [ ${#wanted[@]} = 0 ] || [[ " ${wanted[*]} " == *" $name "* ]] || return 0
+    [ ${#wanted[@]} = 0 ] || [[ " machine ${wanted[*]} " == *" $name "* ]] || return 0
     if [ "$limit" -lt 5 ]; then
         echo "== $name: no time left"
         return 0
