@@ -8,36 +8,12 @@ type Conv2d struct {
 	Stride, Padding int
 }
 
-// NewConv2d returns a k×k convolution without bias, padded to keep the size at stride 1, He-normal by fan-out.
-func NewConv2d(i Init, in, out, k, stride int) *Conv2d {
-	return &Conv2d{
-		Weight: i.heNormal("weight", out*k*k, int64(out), int64(in), int64(k), int64(k)),
-		Stride: stride, Padding: k / 2,
-	}
-}
-
-// NewPatches returns the convolution with bias that embeds patches of side k, which do not overlap; PyTorch's default
-// initialisation.
-func NewPatches(i Init, in, out, k int) *Conv2d {
-	l := NewConvDefault(i, in, out, k, 0, true)
-	l.Stride = k
-	return l
-}
-
-// NewConvDefault returns a k×k convolution of stride 1 with PyTorch's default initialisation.
-func NewConvDefault(i Init, in, out, k, padding int, bias bool) *Conv2d {
-	weight := i.uniform("weight", in*k*k, int64(out), int64(in), int64(k), int64(k))
-	l := &Conv2d{Weight: weight, Stride: 1, Padding: padding}
-	if bias {
-		l.Bias = i.uniform("bias", in*k*k, int64(out))
-	}
-	return l
-}
-
-// WithBias adds a bias of zeros, under the place that i gives the convolution.
-func (l *Conv2d) WithBias(i Init) *Conv2d {
-	l.Bias = i.Bias(int(l.Weight.Value.Shape()[0]))
-	return l
+// NewConv2d returns a k×k convolution. Without options it is padded to keep the size at stride 1, has no bias, and starts
+// by [HeNormal].
+func NewConv2d(i Init, in, out, k, stride int, options ...Option) *Conv2d {
+	m := maker{padding: k / 2}.with(append([]Option{HeNormal()}, options...))
+	weight, bias := m.make(i, in*k*k, out*k*k, out, int64(out), int64(in), int64(k), int64(k))
+	return &Conv2d{Weight: weight, Bias: bias, Stride: stride, Padding: m.padding}
 }
 
 // Forward implements [Layer]; x is [N, in, H, W].
@@ -56,22 +32,11 @@ func (*Conv2d) Tangents() bool { return true }
 // Linear is x Wᵀ + b: weight [out, in], bias [out] or none.
 type Linear struct{ Weight, Bias *Param }
 
-// NewLinear returns a linear layer with PyTorch's default initialisation.
-func NewLinear(i Init, in, out int) *Linear {
-	return &Linear{
-		Weight: i.uniform("weight", in, int64(out), int64(in)),
-		Bias:   i.uniform("bias", in, int64(out)),
-	}
-}
-
-// NewNormalLinear returns a linear layer as transformers start: weight N(0, std²), bias 0.
-func NewNormalLinear(i Init, in, out int, std float64) *Linear {
-	return &Linear{Weight: i.Normal("weight", std, int64(out), int64(in)), Bias: i.Bias(out)}
-}
-
-// NewUnbiasedLinear returns a linear layer without bias whose weight is PyTorch's default.
-func NewUnbiasedLinear(i Init, in, out int) *Linear {
-	return &Linear{Weight: i.uniform("weight", in, int64(out), int64(in))}
+// NewLinear returns a linear layer. Without options it has a bias and starts by [Uniform].
+func NewLinear(i Init, in, out int, options ...Option) *Linear {
+	m := maker{bias: true}.with(append([]Option{Uniform()}, options...))
+	weight, bias := m.make(i, in, out, out, int64(out), int64(in))
+	return &Linear{Weight: weight, Bias: bias}
 }
 
 // Forward implements [Layer]; x is [N, …, in].

@@ -15,8 +15,8 @@ type MLP struct{ First, Second *Linear }
 // NewMLP returns an MLP whose layers have the names that the net gives them.
 func NewMLP(i Init, first, second string, width, hidden int) *MLP {
 	return &MLP{
-		NewNormalLinear(i.In(first), width, hidden, transformerStd),
-		NewNormalLinear(i.In(second), hidden, width, transformerStd),
+		NewLinear(i.In(first), width, hidden, Normal(transformerStd)),
+		NewLinear(i.In(second), hidden, width, Normal(transformerStd)),
 	}
 }
 
@@ -72,8 +72,8 @@ type Attention struct {
 // NewAttention returns attention whose layers are named qkv and proj.
 func NewAttention(i Init, width, heads int) *Attention {
 	return &Attention{
-		NewNormalLinear(i.In("qkv"), width, 3*width, transformerStd),
-		NewNormalLinear(i.In("proj"), width, width, transformerStd), heads,
+		NewLinear(i.In("qkv"), width, 3*width, Normal(transformerStd)),
+		NewLinear(i.In("proj"), width, width, Normal(transformerStd)), heads,
 	}
 }
 

@@ -33,12 +33,12 @@ func units() map[string]struct {
 	linear := nn.NewLinear(unitInit.In("linear"), 3*6*6, 5)
 	return map[string]c{
 		"conv":           {&nn.Unit{Weigh: nn.NewConv2d(unitInit.In("a"), 3, 4, 3, 1), Act: nn.ReLU{}}, []int64{2, 3, 6, 6}},
-		"conv stride 2":  {&nn.Unit{Weigh: nn.NewConv2d(unitInit.In("b"), 3, 4, 3, 2).WithBias(unitInit.In("b")), Act: nn.Tanh{}}, []int64{2, 3, 7, 7}},
-		"conv and pool":  {&nn.Unit{Weigh: nn.NewConvDefault(unitInit.In("c"), 3, 4, 5, 2, true), Act: nn.Tanh{}, Pool: pool(2, 2, 0)}, []int64{2, 3, 6, 6}},
+		"conv stride 2":  {&nn.Unit{Weigh: nn.NewConv2d(unitInit.In("b"), 3, 4, 3, 2, nn.Bias(true)), Act: nn.Tanh{}}, []int64{2, 3, 7, 7}},
+		"conv and pool":  {&nn.Unit{Weigh: nn.NewConv2d(unitInit.In("c"), 3, 4, 5, 1, nn.Bias(true), nn.Uniform()), Act: nn.Tanh{}, Pool: pool(2, 2, 0)}, []int64{2, 3, 6, 6}},
 		"pools overlap":  {&nn.Unit{Weigh: nn.NewConv2d(unitInit.In("d"), 3, 4, 3, 1), Act: nn.ReLU{}, Pool: pool(3, 2, 1)}, []int64{2, 3, 6, 6}},
 		"large pool":     {&nn.Unit{Weigh: nn.NewConv2d(unitInit.In("e"), 3, 4, 3, 1), Act: nn.ReLU{}, Pool: pool(17, 2, 0)}, []int64{2, 3, 18, 18}},
 		"flat linear":    {&nn.Unit{Flat: true, Weigh: linear, Act: nn.Tanh{}}, []int64{2, 3, 6, 6}},
-		"linear, vector": {&nn.Unit{Weigh: nn.NewUnbiasedLinear(unitInit.In("f"), 7, 5), Act: nn.ReLU{}}, []int64{2, 7}},
+		"linear, vector": {&nn.Unit{Weigh: nn.NewLinear(unitInit.In("f"), 7, 5, nn.Bias(false)), Act: nn.ReLU{}}, []int64{2, 7}},
 	}
 }
 

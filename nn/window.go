@@ -141,8 +141,7 @@ type PatchMerging struct {
 
 // NewPatchMerging returns the merging of maps of width channels.
 func NewPatchMerging(i Init, width int) *PatchMerging {
-	reduction := i.In("reduction").Normal("weight", transformerStd, int64(2*width), int64(4*width))
-	return &PatchMerging{&Linear{Weight: reduction}, NewLayerNorm(i.In("norm"), 4*width, 1e-5)}
+	return &PatchMerging{NewLinear(i.In("reduction"), 4*width, 2*width, Normal(transformerStd), Bias(false)), NewLayerNorm(i.In("norm"), 4*width, 1e-5)}
 }
 
 // Forward implements [Layer].

@@ -21,7 +21,7 @@ func newDecoder(at Cut, init nn.Init) (nn.Layer, error) {
 		return append(features,
 			nn.Upsample{H: image.H, W: image.W},
 			nn.NewConvNormReLU(init, "conv1", "bn1", out.C, 12, 3, 1),
-			nn.NewConv2d(init.In("conv2"), 12, image.C, 3, 1).WithBias(init.In("conv2")),
+			nn.NewConv2d(init.In("conv2"), 12, image.C, 3, 1, nn.Bias(true)),
 		), nil
 	}
 	return append(features,
@@ -31,6 +31,6 @@ func newDecoder(at Cut, init nn.Init) (nn.Layer, error) {
 		nn.Upsample{H: sideAfter(image.H, 2), W: sideAfter(image.W, 2)},
 		nn.NewConvNormReLU(init, "conv3", "bn3", 32, 12, 3, 1),
 		nn.Upsample{H: image.H, W: image.W},
-		nn.NewConv2d(init.In("conv4"), 12, image.C, 3, 1).WithBias(init.In("conv4")),
+		nn.NewConv2d(init.In("conv4"), 12, image.C, 3, 1, nn.Bias(true)),
 	), nil
 }

@@ -197,7 +197,7 @@ func newProjector(o HeadOptions, in nn.Shape, _ int, init nn.Init) (nn.Layer, er
 	}
 	head := nn.Sequential{nn.NewConvNormReLU(init, "conv", "bn", in.C, o.Widths[0], 1, 1), nn.AvgPool{Side: 1}, nn.Flatten{}}
 	for i, out := range o.Widths[1:] {
-		fc := nn.NewUnbiasedLinear(init.In(fmt.Sprint("fc", i+1)), o.Widths[i], out)
+		fc := nn.NewLinear(init.In(fmt.Sprint("fc", i+1)), o.Widths[i], out, nn.Bias(false))
 		if i == len(o.Widths)-2 {
 			return append(head, fc), nil
 		}

@@ -36,7 +36,7 @@ func newSwin(heads int) func(Options, nn.Shape, int, nn.Init) (*Network, error) 
 			net.Blocks = append(net.Blocks, nn.Block{Name: "features." + name, Layer: l, Out: at})
 		}
 		i := features.In("0")
-		add("0", nn.Sequential{nn.NewPatches(i.In("0"), in.C, o.Width, patch), &mapNorm{nn.NewLayerNorm(i.In("2"), o.Width, swinEps)}})
+		add("0", nn.Sequential{nn.NewConv2d(i.In("0"), in.C, o.Width, patch, patch, patches...), &mapNorm{nn.NewLayerNorm(i.In("2"), o.Width, swinEps)}})
 		var ends []string
 		blocks := 0
 		for stage, n := range [4]int{2, 2, o.Depth - 6, 2} {
@@ -56,7 +56,7 @@ func newSwin(heads int) func(Options, nn.Shape, int, nn.Init) (*Network, error) 
 		}
 		net.Classifier = nn.Sequential{
 			&mapNorm{nn.NewLayerNorm(init.In("norm"), at.C, swinEps)}, nn.AvgPool{Side: 1}, nn.Flatten{},
-			nn.NewNormalLinear(init.In("head"), at.C, classes, 0.02),
+			nn.NewLinear(init.In("head"), at.C, classes, nn.Normal(0.02)),
 		}
 		net.Cuts = map[int][]string{4: ends[:3]} // by resolution
 		return net, nil

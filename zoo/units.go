@@ -32,7 +32,7 @@ func newPlainConvs(o Options, in nn.Shape, classes int, init nn.Init) (*Network,
 		}
 		name := fmt.Sprintf("conv%d", k+1)
 		width := o.Width << stage
-		conv := nn.NewConv2d(init.In(name), at.C, width, 3, stride).WithBias(init.In(name))
+		conv := nn.NewConv2d(init.In(name), at.C, width, 3, stride, nn.Bias(true))
 		at = nn.Shape{C: width, H: sideAfter(at.H, stride), W: sideAfter(at.W, stride)}
 		net.Blocks = append(net.Blocks, nn.Block{Name: name, Layer: &nn.Unit{Weigh: conv, Act: nn.ReLU{}, Shape: at}, Out: at})
 	}
@@ -44,7 +44,7 @@ func newPlainConvs(o Options, in nn.Shape, classes int, init nn.Init) (*Network,
 // notation: 32 channels of 5×5, padded by 2, tanh, a 2×2 max pool, a hidden layer of w units, tanh. PyTorch's default
 // initialisation.
 func newDRTPNet(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error) {
-	conv, err := pooledConv(o, 3, in, nn.NewConvDefault(init.In("conv1"), in.C, 32, 5, 2, true), nn.Tanh{})
+	conv, err := pooledConv(o, 3, in, nn.NewConv2d(init.In("conv1"), in.C, 32, 5, 1, nn.Bias(true), nn.Uniform()), nn.Tanh{})
 	if err != nil {
 		return nil, err
 	}
@@ -61,14 +61,14 @@ func newDRTPNet(o Options, in nn.Shape, classes int, init nn.Init) (*Network, er
 // newPEPITANet builds PEPITA's convolutional net for CIFAR: w channels of 5×5, unpadded, ReLU, a 2×2 max pool, and a
 // linear classifier, both without bias, uniform in ±1/√fan-in. Its published code has no dropout in this net.
 func newPEPITANet(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error) {
-	conv, err := pooledConv(o, 2, in, nn.NewConvDefault(init.In("conv1"), in.C, o.Width, 5, 0, false), nn.ReLU{})
+	conv, err := pooledConv(o, 2, in, nn.NewConv2d(init.In("conv1"), in.C, o.Width, 5, 1, nn.Padding(0), nn.Uniform()), nn.ReLU{})
 	if err != nil {
 		return nil, err
 	}
 	out := conv.Out
 	return &Network{
 		Name: o.Name, Input: in, Classes: classes, Blocks: []nn.Block{conv},
-		Classifier: nn.Sequential{nn.Flatten{}, nn.NewUnbiasedLinear(init.In("fc"), out.C*out.H*out.W, classes)},
+		Classifier: nn.Sequential{nn.Flatten{}, nn.NewLinear(init.In("fc"), out.C*out.H*out.W, classes, nn.Bias(false))},
 	}, nil
 }
 

@@ -34,9 +34,9 @@ func newVGG(norm string) func(Options, nn.Shape, int, nn.Init) (*Network, error)
 		i := init.In("classifier")
 		net.Classifier = nn.Sequential{
 			nn.AvgPool{Side: 7}, nn.Flatten{},
-			nn.NewNormalLinear(i.In("0"), 49*at.C, hidden, 0.01), nn.ReLU{}, nn.Dropout{Rate: drop},
-			nn.NewNormalLinear(i.In("3"), hidden, hidden, 0.01), nn.ReLU{}, nn.Dropout{Rate: drop},
-			nn.NewNormalLinear(i.In("6"), hidden, classes, 0.01),
+			nn.NewLinear(i.In("0"), 49*at.C, hidden, nn.Normal(0.01)), nn.ReLU{}, nn.Dropout{Rate: drop},
+			nn.NewLinear(i.In("3"), hidden, hidden, nn.Normal(0.01)), nn.ReLU{}, nn.Dropout{Rate: drop},
+			nn.NewLinear(i.In("6"), hidden, classes, nn.Normal(0.01)),
 		}
 		return net, nil
 	}
@@ -108,10 +108,7 @@ func vggBody(o Options, stages [5]int, in nn.Shape, classes int, init nn.Init, c
 // layer returns a 3×3 convolution at a place of the list, with normalisation or not, and its ReLU.
 func (c vggConv) layer(i nn.Init, place, in, out int) nn.Sequential {
 	name := fmt.Sprint(place)
-	conv := nn.NewConv2d(i.In(name), in, out, 3, 1)
-	if c.bias {
-		conv.WithBias(i.In(name))
-	}
+	conv := nn.NewConv2d(i.In(name), in, out, 3, 1, nn.Bias(c.bias))
 	if !c.norm {
 		return nn.Sequential{conv, nn.ReLU{}}
 	}

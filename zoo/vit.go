@@ -9,6 +9,9 @@ import (
 	"github.com/locus-learn/locus/torch"
 )
 
+// patches are how a transformer embeds patches, which do not overlap.
+var patches = []nn.Option{nn.Padding(0), nn.Bias(true), nn.Uniform()}
+
 const vitEps = 1e-6 // of timm's layer normalisations
 
 // newViT builds timm's vision transformer: patches embedded by a convolution, a class token in front, position
@@ -40,7 +43,7 @@ func newViT(heads int) func(Options, nn.Shape, int, nn.Init) (*Network, error) {
 		}
 		net.Classifier = nn.Sequential{
 			nn.ClassToken{}, nn.NewLayerNorm(init.In("norm"), o.Width, vitEps),
-			nn.NewNormalLinear(init.In("head"), o.Width, classes, 0.02),
+			nn.NewLinear(init.In("head"), o.Width, classes, nn.Normal(0.02)),
 		}
 		return net, nil
 	}
@@ -64,7 +67,7 @@ func newVitEmbedding(i nn.Init, in int, at nn.Shape, patch int) *vitEmbedding {
 	return &vitEmbedding{
 		token:    i.Embedding("cls_token", 1e-6, 1, 1, int64(at.C)),
 		position: i.Embedding("pos_embed", 0.02, 1, int64(at.Tokens), int64(at.C)),
-		patches:  nn.NewPatches(i.In("patch_embed").In("proj"), in, at.C, patch),
+		patches:  nn.NewConv2d(i.In("patch_embed").In("proj"), in, at.C, patch, patch, patches...),
 	}
 }
 
