@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/torch"
 	"github.com/locus-learn/locus/train"
 )
@@ -68,7 +69,7 @@ func report(w io.Writer, err error) int {
 		return 0
 	}
 	if !errors.Is(err, errReported) {
-		fmt.Fprintln(w, "locus:", strings.Join(strings.Fields(err.Error()), " "))
+		fmt.Fprintln(w, "locus:", show.Line(strings.Join(strings.Fields(err.Error()), " ")))
 	}
 	switch {
 	case errors.Is(err, errInterrupted), errors.Is(err, train.ErrInterrupted):

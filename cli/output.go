@@ -14,6 +14,8 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/locus-learn/locus/internal/show"
 )
 
 func isTerminal(w io.Writer) bool {
@@ -23,14 +25,18 @@ func isTerminal(w io.Writer) bool {
 
 // warn returns a function that prints warnings of a command.
 func warn(cmd *cobra.Command) func(string) {
-	return func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), "warning:", text) }
+	return func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), "warning:", show.Line(text)) }
 }
 
 // printColumns aligns rows whose cells are separated by tabs.
 func printColumns(w io.Writer, rows []string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
-		fmt.Fprintln(t, row)
+		cells := strings.Split(row, "\t")
+		for i := range cells {
+			cells[i] = show.Line(cells[i])
+		}
+		fmt.Fprintln(t, strings.Join(cells, "\t"))
 	}
 	return t.Flush()
 }
@@ -49,7 +55,14 @@ func printTable(w io.Writer, header table.Row, rows []table.Row, right int) erro
 	}
 	t.SetColumnConfigs(columns)
 	t.AppendHeader(header)
-	t.AppendRows(rows)
+	for _, row := range rows {
+		for i, cell := range row {
+			if text, ok := cell.(string); ok {
+				row[i] = show.Line(text)
+			}
+		}
+		t.AppendRow(row)
+	}
 	_, err := fmt.Fprintln(w, t.Render())
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/train"
 )
 
@@ -100,9 +101,9 @@ func (f predictFlags) print(cmd *cobra.Command, results []prediction) error {
 	}
 	var rows []string
 	for _, r := range results {
-		row := []string{r.Image}
+		row := []string{show.Name(r.Image)}
 		for _, c := range r.Classes {
-			row = append(row, fmt.Sprintf("%s %.1f %%", c.Class, 100*c.Probability))
+			row = append(row, fmt.Sprintf("%s %.1f %%", show.Name(c.Class), 100*c.Probability))
 		}
 		rows = append(rows, strings.Join(append(row, fmt.Sprintf("module %d", r.Module)), "\t"))
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/recipe"
@@ -109,7 +110,7 @@ func (t *Trained) Evaluate(ctx context.Context, part Split, dir string, notice f
 	}
 	for i, class := range info.Classes {
 		if info.Own && class != t.Classes[i] {
-			return Evaluation{}, fault.New("class %d of %s is %s: %s was trained with %s", i, info.Dir, class, t.Path, t.Classes[i])
+			return Evaluation{}, fault.New("class %d of %s is %s: %s was trained with %s", i, info.Dir, show.Name(class), t.Path, show.Name(t.Classes[i]))
 		}
 	}
 	images := set.Part(data.Test)

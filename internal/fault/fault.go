@@ -6,6 +6,8 @@ package fault
 import (
 	"errors"
 	"fmt"
+
+	"github.com/locus-learn/locus/internal/show"
 )
 
 // Fault is an error that the user can mend. Its text is one line that names the thing, the value and what is allowed.
@@ -19,10 +21,11 @@ func (f *Fault) Error() string { return f.text }
 // Unwrap returns the error that was wrapped with %w, or nil.
 func (f *Fault) Unwrap() error { return f.cause }
 
-// New formats a fault as fmt.Errorf does; %w keeps the cause reachable for errors.Is.
+// New formats a fault as fmt.Errorf does; %w keeps the cause reachable for errors.Is. The text stays one line:
+// control characters, such as those of file names, are escaped.
 func New(format string, args ...any) *Fault {
 	err := fmt.Errorf(format, args...)
-	return &Fault{text: err.Error(), cause: errors.Unwrap(err)}
+	return &Fault{text: show.Line(err.Error()), cause: errors.Unwrap(err)}
 }
 
 // Is reports whether a fault stands anywhere in err's chain.
