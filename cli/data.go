@@ -11,6 +11,7 @@ import (
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/show"
 )
 
 func newData() *cobra.Command {
@@ -97,12 +98,15 @@ func printReport(w io.Writer, r data.Report) error {
 	if err := printColumns(w, files); err != nil {
 		return err
 	}
+	for _, line := range r.Notes {
+		fmt.Fprintln(w, show.Line(line))
+	}
 	for _, line := range r.Unreadable {
-		fmt.Fprintln(w, "broken: "+line)
+		fmt.Fprintln(w, "broken: "+show.Line(line))
 	}
 	var rows []table.Row
 	for label, class := range r.Classes {
-		rows = append(rows, table.Row{label, class, r.Train.PerClass[label], r.Test.PerClass[label]})
+		rows = append(rows, table.Row{label, show.Name(class), r.Train.PerClass[label], r.Test.PerClass[label]})
 	}
 	return printTable(w, table.Row{"label", "class", "training", "test"}, rows, 3)
 }

@@ -26,6 +26,7 @@ type Report struct {
 	Files       []File
 	Train, Test PartReport
 	Problem     error    // with the file of class names; nil if there is none
+	Notes       []string // lines for the user, such as which files were passed over
 	Unreadable  []string // images in files that cannot be decoded, each with the reason, in the order of the set
 }
 

@@ -18,7 +18,7 @@ func (s *spec) checkPhotos(ctx context.Context, dir string) (data.Report, error)
 	if err := s.openPhotos(set, data.Options{Set: s.name}); err != nil {
 		return data.Report{}, err
 	}
-	r := data.Report{Name: s.name, Dir: dir, Classes: set.info.Classes, Status: data.Complete}
+	r := data.Report{Name: s.name, Dir: dir, Classes: set.info.Classes, Notes: set.info.Notes, Status: data.Complete}
 	for _, p := range []struct {
 		part   *data.PartReport
 		images Images

@@ -14,6 +14,8 @@ import (
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/show"
+	"github.com/locus-learn/locus/internal/sniff"
 )
 
 // shareDirs is where distributions put what programs share.
@@ -90,6 +92,11 @@ func (s *spec) mustLocate(dirs []string) (dir, root string, err error) {
 		return dir, root, nil
 	}
 	if s.scan != nil {
+		for _, root := range roots {
+			if hint := s.hint(root); hint != "" {
+				return "", "", fault.New("%s: %w in %s: %s", s.name, fs.ErrNotExist, show.Name(root), hint)
+			}
+		}
 		return "", "", fault.New("%s: %s: %w in %q: name the folder with --data or data.dir", s.name, s.layout, fs.ErrNotExist, roots)
 	}
 	return "", "", fault.New("%s: %s: %w in %s, nor in their folders %s; to get it: %s", s.name, s.files()[0],
@@ -114,9 +121,12 @@ func (s *spec) decodeFile(dir, name string, decode func(io.Reader) error) error 
 	if err != nil {
 		return fault.New("%s: %w; to get it: %s", s.name, err, s.get)
 	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // to open a pipe can take for ever
+		return fault.New("%s: is no regular file", show.Name(path))
+	}
 	f, err := os.Open(path)
 	if err != nil {
-		return fault.New("%s: %w", path, cause(err))
+		return fault.New("%s: %w", show.Name(path), cause(err))
 	}
 	defer f.Close()
 	r, err := unzip(f)
@@ -124,7 +134,12 @@ func (s *spec) decodeFile(dir, name string, decode func(io.Reader) error) error 
 		err = decode(r)
 	}
 	if err != nil {
-		return fault.New("%s: %w", path, err)
+		start := make([]byte, sniff.Enough)
+		n, _ := f.ReadAt(start, 0)
+		if what := sniff.What(start[:n]); what != "" && !strings.Contains(what, "gzip") {
+			err = fault.New("%s", what)
+		}
+		return fault.New("%s: %w", show.Name(path), err)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/picture"
+	"github.com/locus-learn/locus/internal/show"
 )
 
 // Names of the parts of an image set on disk: folders, or how the names of shards start.
@@ -32,31 +34,86 @@ func holdsFolders(dir string) bool {
 	return true
 }
 
-// scanFolder lists dir/CLASS/*: the images, in no order, and a count of 0 for a class without any.
+// scanFolder lists dir/CLASS/…: the images, in no order, and a count of 0 for a class without any. Folders below a class are
+// taken, too, and links are followed.
 func scanFolder(dir string) (p *photos, perClass map[string]int, err error) {
 	p = &photos{dir: dir}
 	perClass = map[string]int{}
-	classes, err := os.ReadDir(dir)
+	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, nil, fault.New("%s: %w", dir, cause(err))
+		return nil, nil, fault.New("%s: %w", show.Name(dir), cause(err))
 	}
-	for _, class := range classes {
-		if strings.HasPrefix(class.Name(), ".") || !isDir(dir, class) {
-			continue
-		}
-		entries, err := os.ReadDir(filepath.Join(dir, class.Name()))
-		if err != nil {
-			return nil, nil, fault.New("%s: %w", filepath.Join(dir, class.Name()), cause(err))
-		}
-		perClass[class.Name()] = 0
-		for _, e := range entries {
-			if isImage(e.Name()) && !e.IsDir() {
-				p.files = append(p.files, file{name: class.Name() + "/" + e.Name(), shard: standalone})
-				perClass[class.Name()]++
+	for _, e := range entries {
+		switch {
+		case isDir(dir, e) && !strings.HasPrefix(e.Name(), "."):
+			perClass[e.Name()] = 0
+			if err := p.walk(e.Name(), nil); err != nil {
+				return nil, nil, err
 			}
+		case !isDir(dir, e):
+			p.wants(e.Name()) // it is not: it counts as passed over
 		}
+	}
+	for _, f := range p.files {
+		perClass[classOf(f.name)]++
 	}
 	return p, perClass, nil
+}
+
+// walk adds the images of a folder, named within p.dir with slashes, and of the folders below it. above are the folders on the
+// way to it.
+func (p *photos) walk(name string, above []fs.FileInfo) error {
+	dir := filepath.Join(p.dir, filepath.FromSlash(name))
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fault.New("%s: %w", show.Name(dir), cause(err))
+	}
+	if slices.ContainsFunc(above, func(a fs.FileInfo) bool { return os.SameFile(a, info) }) {
+		p.passed.add(name, loop)
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fault.New("%s: %w", show.Name(dir), cause(err))
+	}
+	for _, e := range entries {
+		inside := name + "/" + e.Name()
+		switch {
+		case isDir(dir, e):
+			if strings.HasPrefix(e.Name(), ".") {
+				continue
+			}
+			if err := p.walk(inside, append(above, info)); err != nil {
+				return err
+			}
+		case p.wants(inside):
+			p.files = append(p.files, file{name: inside, shard: standalone})
+		}
+	}
+	return nil
+}
+
+// wants reports whether a file of that name is an image of a class, and counts it as passed over if not. What is hidden and has
+// no image's name, such as .DS_Store, does not count.
+func (p *photos) wants(name string) bool {
+	base := path.Base(name)
+	switch {
+	case isImage(name) && strings.Contains(name, "/"):
+		return true
+	case isImage(name):
+		p.passed.add(name, noClass)
+	case isImage(strings.TrimLeft(base, "._")):
+		p.passed.add(name, hidden)
+	case !strings.HasPrefix(base, "."):
+		p.passed.add(name, noImage)
+	}
+	return false
+}
+
+// classOf returns the class in a name CLASS/….
+func classOf(name string) string {
+	class, _, _ := strings.Cut(name, "/")
+	return class
 }
 
 // isDir follows links: large sets are often put together from them.
@@ -69,7 +126,7 @@ func isDir(dir string, e fs.DirEntry) bool {
 }
 
 // openPhotos fills in a set whose parts s.scan lists. Classes are numbered in the order of their names, those of
-// the training images; images stand in the order of class and name, so that a folder and a tar of it give the same batches.
+// the training images; images stand in the order of their whole names CLASS/…, byte by byte, so that a folder and a tar of it give the same batches.
 func (s *spec) openPhotos(set *source, o data.Options) error {
 	dir := set.info.Dir
 	train, perClass, err := s.scan(dir, trainPart)
@@ -77,30 +134,50 @@ func (s *spec) openPhotos(set *source, o data.Options) error {
 		return err
 	}
 	set.info.Classes = slices.Sorted(maps.Keys(perClass))
-	if n := len(set.info.Classes); n < 1 || n > mostClasses {
-		return fault.New("%s: has training images of %d classes: must be 1 to %d; it must hold %s", dir, n, mostClasses, s.layout)
-	}
-	for _, class := range set.info.Classes {
-		if perClass[class] == 0 {
-			return fault.New("%s: class %s has no training images: must have names that end in %s", dir, class, strings.Join(imageSuffixes, ", "))
-		}
+	if err := s.checkClasses(dir, set.info.Classes, perClass); err != nil {
+		return err
 	}
 	val, perClass, err := s.scan(dir, valPart)
 	if err != nil {
 		return err
 	}
 	if len(val.files) == 0 {
-		return fault.New("%s: has no images in %s: must hold %s", dir, valPart, s.layout)
+		return fault.New("%s: has no images in %s: must hold %s", show.Name(dir), valPart, s.layout)
 	}
 	for _, class := range slices.Sorted(maps.Keys(perClass)) {
 		if _, ok := slices.BinarySearch(set.info.Classes, class); !ok {
-			return fault.New("%s: class %s of %s is not one of the %d classes of %s", dir, class, valPart, len(set.info.Classes), trainPart)
+			return fault.New("%s: class %s of %s is not one of the %d classes of %s", show.Name(dir), show.Name(class), valPart,
+				len(set.info.Classes), trainPart)
+		}
+	}
+	train.passed.join(val.passed)
+	for _, line := range []string{train.passed.line(), missing(set.info.Classes, perClass)} {
+		if line != "" {
+			set.info.Notes = append(set.info.Notes, line)
 		}
 	}
 	shape := data.Shape{C: 3, H: side(o), W: side(o)}
 	set.train, set.test = train.images(set.info.Classes, shape, o), val.images(set.info.Classes, shape, o)
 	if slices.ContainsFunc(slices.Concat(train.files, val.files), func(f file) bool { return isJPEG(f.name) }) {
 		return picture.JPEG()
+	}
+	return nil
+}
+
+// checkClasses wants images of each class, and that the classes are not parts: a folder train inside of train.
+func (s *spec) checkClasses(dir string, classes []string, perClass map[string]int) error {
+	if n := len(classes); n < 1 || n > mostClasses {
+		return fault.New("%s: has training images of %d classes: must be 1 to %d; it must hold %s", show.Name(dir), n, mostClasses, s.layout)
+	}
+	if only := classes[0]; len(classes) == 1 && (only == trainPart || only == valPart) {
+		return fault.New("%s: its %s holds nothing but %s, which would be the only class: move what is inside one level up",
+			show.Name(dir), trainPart, only)
+	}
+	for _, class := range classes {
+		if perClass[class] == 0 {
+			return fault.New("%s: class %s has no training images: must have names that end in %s", show.Name(dir), show.Name(class),
+				strings.Join(imageSuffixes, ", "))
+		}
 	}
 	return nil
 }
@@ -116,8 +193,7 @@ func (p *photos) images(classes []string, shape data.Shape, o data.Options) Imag
 	p.set, p.resize = o.Set, shorter(o)
 	m := Images{Shape: shape, photos: p, Labels: make([]uint16, len(p.files))}
 	for i, f := range p.files {
-		class, _, _ := strings.Cut(f.name, "/")
-		label, _ := slices.BinarySearch(classes, class)
+		label, _ := slices.BinarySearch(classes, classOf(f.name))
 		m.Labels[i] = uint16(label)
 	}
 	return m

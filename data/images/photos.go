@@ -10,22 +10,24 @@ import (
 	"strings"
 
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/show"
 )
 
 // photos is images in files, each a file of its own or a part of a tar shard. All that is kept of an image between two
 // batches is where it is.
 type photos struct {
 	set    string // folder or tar
-	dir    string // of CLASS/NAME, or of the shards
+	dir    string // of CLASS/…, or of the shards
 	shards []string
 	files  []file
 	resize int          // the shorter side before evaluation's centred crop
+	passed passed       // files of the part that are none of files
 	broken *brokenCount // nil where nobody counts
 }
 
 // file is where one image is.
 type file struct {
-	name   string // CLASS/NAME, with slashes
+	name   string // CLASS/…/NAME, with slashes
 	shard  int    // of photos.shards; standalone for a file of its own
 	offset int64  // in the shard
 	size   int64
@@ -55,9 +57,9 @@ func (p *photos) with(files []file) *photos {
 func (p *photos) title(i int) string {
 	f := p.files[i]
 	if f.shard == standalone {
-		return filepath.Join(p.dir, filepath.FromSlash(f.name))
+		return show.Name(filepath.Join(p.dir, filepath.FromSlash(f.name)))
 	}
-	return filepath.Join(p.dir, p.shards[f.shard]) + ": " + f.name
+	return show.Name(filepath.Join(p.dir, p.shards[f.shard])) + ": " + show.Name(f.name)
 }
 
 // read returns the bytes of image i, in buf's memory if that is enough. Errors are faults that go on after its title.

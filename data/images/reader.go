@@ -4,6 +4,8 @@ import (
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/picture"
+	"github.com/locus-learn/locus/internal/show"
+	"github.com/locus-learn/locus/internal/sniff"
 )
 
 // reader reads, decodes and scales the images of one goroutine. The zero value is ready; close frees it.
@@ -21,7 +23,11 @@ func (l *reader) load(p *photos, i int) (w, h int, err error) {
 	if l.file, err = p.read(i, l.file); err != nil {
 		return 0, 0, err
 	}
-	l.header, err = picture.Inspect(l.file)
+	if l.header, err = picture.Inspect(l.file); err != nil {
+		if what := sniff.What(l.file); what != "" && !picture.Known(l.file) {
+			err = fault.New("%s", what)
+		}
+	}
 	return l.header.W, l.header.H, err
 }
 
@@ -65,7 +71,7 @@ func Read(o data.Options, path string, shape data.Shape) ([]byte, error) {
 		err = l.centre(colours, w, h, shorterFor(o, shape), true)
 	}
 	if err != nil {
-		return nil, fault.New("%s %w", path, err)
+		return nil, fault.New("%s %w", show.Name(path), err)
 	}
 	if shape.C == 1 {
 		return colours.Luma(), nil

@@ -2,6 +2,7 @@ package images
 
 import (
 	"archive/tar"
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -11,19 +12,29 @@ import (
 	"strings"
 
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/show"
+	"github.com/locus-learn/locus/internal/sniff"
 )
 
-// findShards returns the names of the tar files in dir that start with part, in order.
-func findShards(dir, part string) []string {
+// findShards returns the names of the tar files in dir that start with part, in order, and of those that are compressed.
+func findShards(dir, part string) (names, packed []string) {
 	entries, _ := os.ReadDir(dir) // a folder that cannot be read holds none
-	var names []string
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), part) && strings.HasSuffix(e.Name(), ".tar") && isRegular(dir, e.Name()) {
-			names = append(names, e.Name())
+		name := e.Name()
+		if !strings.HasPrefix(name, part) || !isRegular(dir, name) {
+			continue
+		}
+		switch {
+		case strings.HasSuffix(name, ".tar"):
+			names = append(names, name)
+		case slices.ContainsFunc(packedSuffixes, func(suffix string) bool { return strings.HasSuffix(name, suffix) }):
+			packed = append(packed, name)
 		}
 	}
-	return slices.Sorted(slices.Values(names))
+	return names, packed // as sorted as os.ReadDir
 }
+
+var packedSuffixes = []string{".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tar.lz4"}
 
 func isRegular(dir, name string) bool {
 	info, err := os.Stat(filepath.Join(dir, name))
@@ -32,41 +43,100 @@ func isRegular(dir, name string) bool {
 
 // holdsShards reports whether dir has a shard of each part.
 func holdsShards(dir string) bool {
-	return len(findShards(dir, trainPart)) > 0 && len(findShards(dir, valPart)) > 0
+	train, _ := findShards(dir, trainPart)
+	val, _ := findShards(dir, valPart)
+	return len(train) > 0 && len(val) > 0
 }
 
 // scanShards lists the images of all shards of a part. Only headers are read; nothing is unpacked, here or later.
 func scanShards(dir, part string) (p *photos, perClass map[string]int, err error) {
-	p = &photos{dir: dir, shards: findShards(dir, part)}
-	perClass = map[string]int{}
+	names, packed := findShards(dir, part)
+	p = &photos{dir: dir, shards: names}
+	for _, name := range packed {
+		p.passed.add(name, compressed)
+	}
+	known := map[string][]shardIndex{}
 	for i, name := range p.shards {
-		if err := p.scanShard(i); err != nil {
-			return nil, nil, fault.New("%s: %w", filepath.Join(dir, name), err)
+		if err := p.scanShard(i, known); err != nil {
+			return nil, nil, fault.New("%s: %w", show.Name(filepath.Join(dir, name)), err)
 		}
 	}
+	perClass = map[string]int{}
 	for _, f := range p.files {
-		perClass[path.Dir(f.name)]++
+		perClass[classOf(f.name)]++
 	}
 	return p, perClass, nil
 }
 
-func (p *photos) scanShard(i int) error {
-	r, err := os.Open(filepath.Join(p.dir, p.shards[i]))
+// shardIndex is the images of a shard.
+type shardIndex struct {
+	path  string
+	files []file
+}
+
+// scanShard adds the images of shard i, unless it repeats one of known, which are by their first image.
+func (p *photos) scanShard(i int, known map[string][]shardIndex) error {
+	path := filepath.Join(p.dir, p.shards[i])
+	r, err := os.Open(path)
 	if err != nil {
 		return fault.New("cannot be opened: %w", cause(err))
 	}
 	defer r.Close()
-	files, err := indexTar(r)
+	if info, err := r.Stat(); err == nil && info.Size() == 0 {
+		p.passed.add(p.shards[i], emptyShard)
+		return nil
+	}
+	files, err := indexTar(r, p.wants)
+	if err != nil {
+		start := make([]byte, sniff.Enough)
+		n, _ := r.ReadAt(start, 0)
+		if what := sniff.What(start[:n]); what != "" && !strings.Contains(what, "tar archive") {
+			return fault.New("%s; shards are uncompressed tar files", what)
+		}
+		return err
+	}
+	if len(files) == 0 {
+		p.passed.add(p.shards[i], noImages)
+		return nil
+	}
+	for _, other := range known[files[0].name] {
+		if slices.Equal(files, other.files) && sameImages(path, other.path, files) {
+			p.passed.add(p.shards[i], twice)
+			return nil
+		}
+	}
+	known[files[0].name] = append(known[files[0].name], shardIndex{path, files})
 	for _, f := range files {
 		f.shard = i
 		p.files = append(p.files, f)
 	}
-	return err
+	return nil
 }
 
-// indexTar lists the images in an uncompressed tar file with entries CLASS/NAME. Entries that leave the archive, links,
+// sameImages reports whether the first, the middle and the last image of two shards with the same index are the same.
+func sameImages(a, b string, files []file) bool {
+	for _, f := range []file{files[0], files[len(files)/2], files[len(files)-1]} {
+		one, errOne := readPart(a, f)
+		two, errTwo := readPart(b, f)
+		if errOne != nil || errTwo != nil || !bytes.Equal(one, two) {
+			return false
+		}
+	}
+	return true
+}
+
+func readPart(path string, f file) ([]byte, error) {
+	r, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(io.NewSectionReader(r, f.offset, min(f.size, maxFile)))
+}
+
+// indexTar lists the files in an uncompressed tar file that wants takes by their names CLASS/…. Entries that leave the archive, links,
 // devices and sparse files are refused, whether they are images or not.
-func indexTar(r io.ReadSeeker) (files []file, err error) {
+func indexTar(r io.ReadSeeker, wants func(name string) bool) (files []file, err error) {
 	archive := tar.NewReader(r)
 	for {
 		h, err := archive.Next()
@@ -80,7 +150,7 @@ func indexTar(r io.ReadSeeker) (files []file, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if !keep {
+		if !keep || !wants(name) {
 			continue
 		}
 		offset, err := r.Seek(0, io.SeekCurrent) // the reader takes whole blocks, so it is where the contents start
@@ -91,7 +161,7 @@ func indexTar(r io.ReadSeeker) (files []file, err error) {
 	}
 }
 
-// checkEntry says whether an entry is an image to keep, under which name; a fault if the archive is not to be trusted.
+// checkEntry says whether an entry is a file, under which name; a fault if the archive is not to be trusted.
 func checkEntry(h *tar.Header) (name string, keep bool, err error) {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		return "", false, nil
@@ -109,10 +179,6 @@ func checkEntry(h *tar.Header) (name string, keep bool, err error) {
 		return "", false, nil
 	case h.Typeflag != tar.TypeReg || sparse:
 		return "", false, fault.New("entry %q is a link, a device or sparse: must be a plain file", h.Name)
-	case !isImage(name):
-		return "", false, nil
-	case strings.Count(name, "/") != 1:
-		return "", false, fault.New("entry %q: must be CLASS/NAME, with one folder", h.Name)
 	}
 	return name, true, nil
 }

@@ -44,6 +44,16 @@ func (h Header) stored() (w, ht int) {
 	return h.W, h.H
 }
 
+// Known reports whether a file begins as one of a format that can be decoded.
+func Known(file []byte) bool {
+	for _, start := range []string{"\xff\xd8\xff", "\x89PNG", "GIF8"} {
+		if bytes.HasPrefix(file, []byte(start)) {
+			return true
+		}
+	}
+	return len(file) >= 12 && string(file[:4]) == "RIFF" && string(file[8:12]) == "WEBP"
+}
+
 // Inspect reads the header of an image file. Its errors are faults that go on after the file's name.
 func Inspect(file []byte) (Header, error) {
 	var h Header
