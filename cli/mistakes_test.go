@@ -48,6 +48,13 @@ func remove(t *testing.T, path string) {
 	}
 }
 
+func TestMissingDevicesGetOneLine(t *testing.T) {
+	refuse(t, []string{"--device", "gpu", "cpu", "cuda:N"}, "verify", "--device", "gpu")
+	refuse(t, []string{"--device", "cuda:127", "doctor"}, "verify", "--device", "cuda:127")
+	refuse(t, []string{"device", "cuda:127", "device=cpu"}, "bench", "--device", "cuda:127", "--steps", "1")
+	refuse(t, []string{"device", "cuda:127", "device=cpu"}, "plan", "--device", "cuda:127", "--model", "mlp")
+}
+
 func TestMistakesInRecipesGetOneLine(t *testing.T) {
 	b := newWorkbench(t)
 	for _, c := range []struct{ set, want string }{

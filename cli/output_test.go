@@ -134,6 +134,22 @@ func TestDoctorHasAHintForEveryWarning(t *testing.T) {
 			t.Errorf("%v brings no warning with %q", engine, want)
 		}
 	}
+	for _, c := range []struct {
+		library    torch.CUDALibrary
+		text, hint string
+	}{
+		{torch.CUDALibrary{Problem: "no driver"}, "no driver", ""},
+		{torch.CUDALibrary{Problem: "for the CPU only", Driver: "580.1"}, "driver 580.1", "for the CPU only"},
+		{torch.CUDALibrary{Driver: "580.1", Version: "13.0", CuDNN: "9.19.0"}, "driver 580.1, libtorch's CUDA 13.0, cuDNN 9.19.0", ""},
+	} {
+		if got := examineCUDA(c.library)[0]; !strings.Contains(got.text, c.text) || got.hint != c.hint {
+			t.Errorf("%+v: %+v, want %q and hint %q", c.library, got, c.text, c.hint)
+		}
+	}
+	card := torch.Card{Device: torch.CUDA(1), Name: "a card", Bytes: 80 << 30}
+	if got := examineCUDA(torch.CUDALibrary{Cards: []torch.Card{card}}); len(got) != 2 || got[1].topic != "cuda:1" || got[1].text != "a card, 80.0 GiB" {
+		t.Errorf("a card is described as %+v", got)
+	}
 	cpuinfo := filepath.Join(t.TempDir(), "cpuinfo")
 	for flags, want := range map[string]string{"fpu sse2": "avx2", "avx2 avx512f": "bf16", "avx2 avx512f avx512_bf16": ""} {
 		write(t, cpuinfo, []byte("processor: 0\nflags\t\t: "+flags+"\n"))

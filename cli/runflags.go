@@ -66,6 +66,10 @@ func addDevice(cmd *cobra.Command, sets *[]string) {
 		*sets = append(*sets, "device="+name)
 		return nil
 	})
+	completeDevices(cmd)
+}
+
+func completeDevices(cmd *cobra.Command) {
 	must(cmd.RegisterFlagCompletionFunc("device", cobra.FixedCompletions([]string{"cpu", "cuda", "cuda:1"}, cobra.ShellCompDirectiveNoFileComp)))
 }
 

@@ -9,8 +9,10 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/method/methodtest"
 	"github.com/locus-learn/locus/theory"
+	"github.com/locus-learn/locus/torch"
 )
 
 // verification is one thing that verify can do, asked for by a flag of its name.
@@ -29,20 +31,29 @@ var verifications = []verification{
 func newVerify() *cobra.Command {
 	var seed uint64
 	var asJSON bool
+	var device string
 	asked := make([]bool, len(verifications))
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Check what is claimed, on this machine",
 		Long: `Check what is claimed, on this machine. Each claim gets a line: what it says, what was measured, and whether it holds.
-A method's claim that does not hold ends with exit code 1. docs/theory.md explains the lines of --theory.`,
-		Example: "  locus verify\n  locus verify --theory --seed 2 --json",
+A method's claim that does not hold ends with exit code 1. docs/theory.md explains the lines of --theory. With --device,
+steps of every method on that device, and of further networks, heads and optimizers, are compared with the CPU's.`,
+		Example: "  locus verify\n  locus verify --theory --seed 2 --json\n  locus verify --device cuda",
 		Args:    takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !slices.Contains(asked, true) {
+			if !slices.Contains(asked, true) && device == "" {
 				asked[0] = true
 			}
 			results := map[string]any{}
 			var failed error
+			if device != "" {
+				result, err := verifyDevice(cmd, device, seed, asJSON)
+				if result == nil {
+					return err
+				}
+				results["device"], failed = result, err
+			}
 			for i, v := range verifications {
 				if !asked[i] {
 					continue
@@ -64,6 +75,8 @@ A method's claim that does not hold ends with exit code 1. docs/theory.md explai
 	for i, v := range verifications {
 		cmd.Flags().BoolVar(&asked[i], v.name, false, v.doc)
 	}
+	cmd.Flags().StringVar(&device, "device", "", "`D` to compare with the CPU: cuda (the first card) or cuda:N")
+	completeDevices(cmd)
 	cmd.Flags().Uint64Var(&seed, "seed", 1, "`seed` of what is drawn at random")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -75,10 +88,37 @@ func verifyClaims(cmd *cobra.Command, seed uint64, quiet bool) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return tryAll(cmd, subjects, methodtest.Run, quiet)
+}
+
+// verifyDevice compares a device with the CPU.
+func verifyDevice(cmd *cobra.Command, name string, seed uint64, quiet bool) (any, error) {
+	d, err := torch.ParseDevice(name)
+	if err == nil {
+		err = d.Available()
+	}
+	if err != nil {
+		return nil, fault.New("--device is %s: %v; 'locus doctor' shows what there is", name, err)
+	}
+	torch.SetArithmetic(torch.Arithmetic{Deterministic: true})
+	subjects, err := methodtest.Subjects(seed)
+	if err != nil {
+		return nil, err
+	}
+	variants, err := methodtest.Variants(seed)
+	if err != nil {
+		return nil, err
+	}
+	compare := func(s methodtest.Subject, report func(methodtest.Finding)) { methodtest.Compare(s, d, report) }
+	return tryAll(cmd, append(subjects, variants...), compare, quiet)
+}
+
+// tryAll prints what is found of each subject, and returns it with an error for the first failure.
+func tryAll(cmd *cobra.Command, subjects []methodtest.Subject, try func(methodtest.Subject, func(methodtest.Finding)), quiet bool) (any, error) {
 	var findings []methodtest.Finding
 	var failed error
 	for _, s := range subjects {
-		methodtest.Run(s, func(f methodtest.Finding) {
+		try(s, func(f methodtest.Finding) {
 			findings = append(findings, f)
 			if f.Failed() && failed == nil {
 				failed = fmt.Errorf("%s does not pass %s: %s", f.Method, f.Check, f.Failure)

@@ -143,6 +143,12 @@ func Run(s Subject, report func(Finding)) {
 	}
 }
 
+// Compare tries the check "device" alone on a subject: whether it ends on d at the CPU's weights.
+func Compare(s Subject, d torch.Device, report func(Finding)) {
+	s.only = "device"
+	Run(s.On(d), report)
+}
+
 // attempt runs a check; what the engine refuses is a failure of the method.
 func attempt(run func(*Subject) (string, error), s *Subject) (note string, err error) {
 	defer torch.Catch(&err)

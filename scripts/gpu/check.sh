@@ -89,7 +89,7 @@ part 30 machine machine
 part 60 operations tests torch 'Device'
 part 40 layers tests nn 'AgreeWithPyTorch'
 part 40 nets tests zoo 'Agree'
-part 80 methods tests train 'TestDevice'
+part 80 methods "$locus" verify --device cuda
 part 40 repeat repeat
 part 60 resnet32-k3 peers resnet32-k3 --methods bp,layerwise,sgr --modules 3 --rounds 2 --steps 20 --warmup 5
 part 90 resnet50-bf16 peers resnet50-bf16 "${r50[@]}" --methods bp,layerwise,sgr --precision bf16 --rounds 1 --steps 6

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Turns what check.sh has measured into the project's files of figures: gpu-steps.csv, gpu-checks.csv, gpu-training.csv.
 
-report.py FOLDER [RESULTS]: FOLDER has results.jsonl, RESULTS is where the files go (else results). `make evidence` then
-puts the tables into docs/gpu.md. A part that did not finish, or failed, is a row of gpu-checks.csv and has no figures.
+report.py FOLDER [RESULTS]: FOLDER has results.jsonl, RESULTS is where the files go (else results). The README there and
+docs/gpu.md ask for the tables from then on, and `make evidence` puts them in. A part that did not finish, or failed, is a row
+of gpu-checks.csv and has no figures.
 """
 
 import csv
@@ -75,15 +76,45 @@ def training(parts, card, commit):
         }
 
 
+# What asks for a table: see results/evidence.
+TABLES = {
+    "steps": ("Steps beside PyTorch's on the same card, in turns", [
+        ("net", "{model}, {precision}, batch {batch} of {image}²"), ("method", "{method}"), ("K", "{modules}"),
+        ("engine", "{engine}"), ("ms a step", "{step_ms} ({low}–{high})"), ("peak, MiB", "{peak_mib}"),
+        ("PyTorch ÷ ours", "{ratio}"), ("machine", "{machine}"), ("commit", "{commit}")]),
+    "checks": ("Checks on a card", [
+        ("part", "{part}"), ("outcome", "{outcome}"), ("passed", "{passed}"), ("failed", "{failed}"),
+        ("worst relative error", "{worst_error}"), ("seconds", "{seconds}"), ("machine", "{machine}"),
+        ("commit", "{commit}")]),
+    "training": ("Trainings on a card", [
+        ("recipe", "{recipe}"), ("epochs", "{epochs}"), ("test accuracy, %", "{test_acc}"), ("seconds", "{seconds}"),
+        ("ms a step", "{step_ms}"), ("peak, MiB", "{peak_mib}"), ("machine", "{machine}"), ("commit", "{commit}")]),
+}
+
+
+def ask(document, name):
+    """Lets a document ask for a table, unless it does already."""
+    title, columns = TABLES[name]
+    mark = f"<!-- table: gpu-{name}.csv\n"
+    with open(document) as f:
+        text = f.read()
+    if mark in text:
+        return
+    lines = "".join(f'- "{key}": "{value}"\n' for key, value in columns)
+    with open(document, "w") as f:
+        f.write(f"{text.rstrip()}\n\n### {title}\n\n{mark}columns:\n{lines}-->\n")
+
+
 def write(path, rows):
     rows = list(rows)
     if not rows:
-        return
+        return False
     with open(path, "w", newline="") as f:
         w = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
         w.writeheader()
         w.writerows(rows)
     print(path, len(rows), "rows")
+    return True
 
 
 def main():
@@ -93,7 +124,9 @@ def main():
     parts = read(sys.argv[1])
     card, commit = machine(parts["machine"])
     for name, rows in (("steps", steps), ("checks", checks), ("training", training)):
-        write(os.path.join(results, f"gpu-{name}.csv"), rows(parts, card, commit))
+        if write(os.path.join(results, f"gpu-{name}.csv"), rows(parts, card, commit)):
+            for document in (os.path.join(results, "README.md"), os.path.join(results, "..", "docs", "gpu.md")):
+                ask(document, name)
 
 
 if __name__ == "__main__":
