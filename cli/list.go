@@ -10,6 +10,7 @@ import (
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/method"
+	"github.com/locus-learn/locus/optim"
 	"github.com/locus-learn/locus/recipe"
 	"github.com/locus-learn/locus/train"
 	"github.com/locus-learn/locus/zoo"
@@ -20,7 +21,7 @@ var lists = []struct {
 	name string
 	rows func() ([]string, error)
 }{
-	{"methods", listMethods}, {"models", listModels}, {"heads", listHeads},
+	{"methods", listMethods}, {"models", listModels}, {"heads", listHeads}, {"optimizers", listOptimizers},
 	{"recipes", listRecipes}, {"data", listSets}, {"keys", listKeys},
 }
 
@@ -81,6 +82,13 @@ func listModels() (rows []string, err error) {
 func listHeads() (rows []string, err error) {
 	for _, h := range zoo.Heads() {
 		rows = append(rows, h.Name+"\t"+h.Doc)
+	}
+	return rows, nil
+}
+
+func listOptimizers() (rows []string, err error) {
+	for _, k := range optim.Kinds() {
+		rows = append(rows, k.Name+"\t"+k.Doc)
 	}
 	return rows, nil
 }

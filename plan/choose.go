@@ -5,6 +5,7 @@ import (
 
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/method"
+	"github.com/locus-learn/locus/torch"
 )
 
 // Goal is what cuts are chosen for.
@@ -24,7 +25,7 @@ type stepKey struct {
 // Ends returns the number of blocks in front of each module's end for the K modules that meet the goal best at a batch
 // size: the largest module is as small as can be and, among such cuts, the modules are most alike.
 func (p *Planner) Ends(modules, batch int, goal Goal) (ends []int, err error) {
-	defer catch(&err)
+	defer torch.Catch(&err)
 	if !p.Divides() {
 		modules = 1
 	}
@@ -102,7 +103,7 @@ func partition(n, K int, cost func(span) float64, join func(a, b float64) float6
 
 // Predict returns what a step takes with the network cut in front of ends, at any batch size.
 func (p *Planner) Predict(ends []int, batch int) (r Prediction, err error) {
-	defer catch(&err)
+	defer torch.Catch(&err)
 	r = Prediction{Batch: batch, Cuts: p.Names(ends)}
 	from := 0
 	for i, end := range ends {

@@ -108,7 +108,7 @@ func (r Prediction) Seconds() (sum float64) {
 // New builds the network of a spec, with weights of its own, to measure on. It returns a fault for what cannot be
 // predicted. The caller frees the planner.
 func New(spec model.Spec, o Options) (planner *Planner, err error) {
-	defer catch(&err)
+	defer torch.Catch(&err)
 	o.Timings = max(1, o.Timings)
 	spec.Seed, spec.Inference = 1, true
 	p := &Planner{o: o, lines: map[piece]line{}, tails: map[tailKey]*tail{}}
@@ -124,17 +124,6 @@ func New(spec model.Spec, o Options) (planner *Planner, err error) {
 	p.spec = *p.parts.Spec
 	p.prepare()
 	return p, nil
-}
-
-// catch turns a panic of libtorch, of memory that is not there for instance, into an error.
-func catch(err *error) {
-	switch p := recover().(type) {
-	case nil:
-	case *torch.Error:
-		*err = p
-	default:
-		panic(p)
-	}
 }
 
 // fits refuses methods whose steps are not laid out as [Planner.step] has it.
