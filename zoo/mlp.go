@@ -13,7 +13,7 @@ func newMLP(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error)
 		return nil, fault.New("model.depth is %d: mlp needs at least 1 hidden layer", o.Depth)
 	}
 	net := &Network{Name: o.Name, Input: in, Classes: classes}
-	units := in.C * in.H * in.W
+	units := in.C * max(in.H, 1) * max(in.W, 1) // a vector has no rows and columns
 	for k := 1; k <= o.Depth; k++ {
 		name := fmt.Sprintf("fc%d", k)
 		unit := linearUnit(init.In(name), units, o.Width, nn.ReLU{})
