@@ -75,7 +75,7 @@ func TestPhotographs(t *testing.T) {
 	if out := succeed(t, "predict", run, filepath.Join(dir, "val", "night", "0.png")); !strings.Contains(out, "day") || !strings.Contains(out, "night") {
 		t.Errorf("got\n%s", out)
 	}
-	refuse(t, []string{"train*.tar", "CLASS/NAME", dir}, "data", "check", "tar", "--data", dir)
+	refuse(t, []string{"tar: file does not exist", "set data.set=folder", dir}, "data", "check", "tar", "--data", dir)
 	refuse(t, []string{"crop.scale", "two values"}, append(args, "--set", "data.crop.scale=0.5", "--force")...)
 	refuse(t, []string{"resize is 16"}, append(args, "--set", "data.resize=16", "--force")...)
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/registry"
 )
 
 // points are n vectors of two floats, whose class is their position modulo 3.
@@ -100,7 +101,8 @@ func (t Table) floats() []float32 { return make([]float32, len(t.Ints)) }
 
 // An own set by its name: divided and limited as the recipe asks, checked, and its keys heeded or refused.
 func TestRegister(t *testing.T) {
-	defer func(old []Entry) { entries = old }(entries)
+	defer func(old *registry.Registry[Entry]) { entries = old }(entries)
+	entries = registry.New("set", func(e Entry) string { return e.Name })
 	Register(Entry{Name: "points", Doc: "points on a line", Open: func(Options, []string) (Source, error) {
 		return FromFloats(Shape{C: 2}, points(100), points(20))
 	}})
@@ -135,7 +137,7 @@ func TestRegister(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	for name, e := range map[string]Entry{
-		"taken": {Name: "points", Open: entries[0].Open}, "no name": {Open: entries[0].Open}, "no Open": {Name: "x"},
+		"taken": {Name: "points", Open: Sets()[0].Open}, "no name": {Open: Sets()[0].Open}, "no Open": {Name: "x"},
 	} {
 		func() {
 			defer func() {

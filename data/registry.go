@@ -2,10 +2,8 @@ package data
 
 import (
 	"context"
-	"slices"
-	"strings"
 
-	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/registry"
 )
 
 // EnvDir names the environment variable that lists folders with sets, separated as in $PATH.
@@ -13,7 +11,7 @@ const EnvDir = "LOCUS_DATA"
 
 // Entry is a set that a recipe's data.set can name.
 type Entry struct {
-	Name string // in lower case, without spaces
+	Name string // lower-case letters, digits, '-', '_' and '.'
 	Doc  string // a line for lists
 
 	// Open opens the whole set; package data divides and limits it as o asks. It looks for files in dirs (what --data names), in
@@ -46,37 +44,23 @@ type Home struct {
 	Check func(ctx context.Context, dirs []string) (Report, error)
 }
 
-var entries []Entry
+var entries = registry.New("set", func(e Entry) string { return e.Name })
 
-// Register makes a set known by its name, for all of the process. Call it from an init function or before anything is opened:
-// it is not for several goroutines. It panics on an entry without a name or Open, and on a name that is taken.
+// Register makes a set known by its name, for all of the process. Call it before anything is opened, such as from an init
+// function. It panics on an entry without Open, on a name that is taken, and on one that is not lower-case letters, digits,
+// '-', '_' and '.'.
 func Register(e Entry) {
-	if e.Name == "" || strings.ContainsAny(e.Name, " \t\n,") || e.Open == nil {
-		panic("data: Register: an entry needs a name of one word, and Open")
+	if e.Open == nil {
+		panic("data: Register: set " + e.Name + " has no Open")
 	}
-	if slices.ContainsFunc(entries, func(other Entry) bool { return other.Name == e.Name }) {
-		panic("data: Register: there is a set " + e.Name + " already")
-	}
-	entries = append(entries, e)
+	entries.Add(e)
 }
 
 // Sets returns what is registered, in that order.
-func Sets() []Entry { return slices.Clone(entries) }
+func Sets() []Entry { return entries.All() }
 
 // Names returns the names of what is registered, in that order.
-func Names() []string {
-	names := make([]string, len(entries))
-	for i, e := range entries {
-		names[i] = e.Name
-	}
-	return names
-}
+func Names() []string { return entries.Names() }
 
 // Lookup returns the set of a name, or a fault that lists those there are.
-func Lookup(name string) (Entry, error) {
-	i := slices.IndexFunc(entries, func(e Entry) bool { return e.Name == name })
-	if i < 0 {
-		return Entry{}, fault.New("set is %q: must be one of %s", name, strings.Join(Names(), ", "))
-	}
-	return entries[i], nil
-}
+func Lookup(name string) (Entry, error) { return entries.Lookup(name) }
