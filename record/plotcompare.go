@@ -7,6 +7,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/show"
 )
 
 // Series is one of the runs that PlotCompare puts side by side.
@@ -32,7 +33,7 @@ func PlotCompare(path string, runs []Series) error {
 			return fault.New("nothing to plot: run %q has no steps and no epochs", run.Name)
 		}
 		epochs = max(epochs, len(run.accuracy()))
-		legend.Add(run.Name, &plotter.Line{LineStyle: distinct(i)})
+		legend.Add(show.Name(run.Name), &plotter.Line{LineStyle: distinct(i)})
 	}
 	var panels []*panel
 	if p := glance(runs); p != nil {
@@ -120,7 +121,7 @@ func memoryBars(runs []Series) Bars {
 	chart := Bars{Title: "Memory", Axis: "peak of live tensors (MiB)", Parts: MemoryParts}
 	for _, run := range runs {
 		peak, rest := run.memory()
-		chart.Bars = append(chart.Bars, MemoryBar(run.Name, rest, peak))
+		chart.Bars = append(chart.Bars, MemoryBar(show.Name(run.Name), rest, peak))
 	}
 	return chart
 }

@@ -12,6 +12,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/show"
 )
 
 // PlotDiagnosis draws what was diagnosed in a run into dir/plots/diagnosis.svg, a panel a quantity and a line a module.
@@ -61,7 +62,7 @@ func PlotFigures(dir string, runs []Series) error {
 	}
 	legend := newLegend()
 	for i, run := range runs {
-		legend.Add(run.Name, &plotter.Line{LineStyle: distinct(i)})
+		legend.Add(show.Name(run.Name), &plotter.Line{LineStyle: distinct(i)})
 	}
 	for _, f := range []struct {
 		name    string

@@ -8,6 +8,8 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/locus-learn/locus/internal/show"
 )
 
 // leastSpan is how many per cent an axis of accuracies shows at least: on less, noise looks like a difference.
@@ -25,7 +27,7 @@ func glance(runs []Series) *panel {
 			continue
 		}
 		t := tag{x: float64(peak) / (1 << 20), y: accuracy[len(accuracy)-1].Y, style: distinct(i)}
-		t.text = fmt.Sprintf("%s: %s %%, %s MiB", run.Name, percent(t.y, 1), mebibytes(peak))
+		t.text = fmt.Sprintf("%s: %s %%, %s MiB", show.Name(run.Name), percent(t.y, 1), mebibytes(peak))
 		points = append(points, t)
 	}
 	if len(points) == 0 {

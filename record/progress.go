@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+
+	"github.com/locus-learn/locus/internal/show"
 )
 
 // Progress is the sink that people watch. On a terminal it draws a live bar; elsewhere it prints a line about every tenth of the
@@ -36,7 +38,7 @@ func (p *Progress) Start(s Start) error {
 	if s.First > 0 {
 		from = fmt.Sprintf(", resumed after step %d", s.First)
 	}
-	fmt.Fprintf(p.w, "%s: method %s, %d steps, %d an epoch%s\n", s.Name, s.Method, s.Steps, s.StepsPerEpoch, from)
+	fmt.Fprintf(p.w, "%s: method %s, %d steps, %d an epoch%s\n", show.Name(s.Name), s.Method, s.Steps, s.StepsPerEpoch, from)
 	if p.terminal {
 		p.bar = progressbar.NewOptions(max(s.Steps, 1), // 0 would be an error, -1 a spinner
 			progressbar.OptionSetWriter(p.w),

@@ -9,6 +9,8 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/locus-learn/locus/internal/show"
 )
 
 // Table compares finished runs, a row each, in their order.
@@ -116,7 +118,7 @@ func (t Table) label(s Summary) string {
 	label := s.Method
 	for _, other := range t {
 		if other.Method == s.Method && other.Name != s.Name {
-			label = s.Name
+			label = show.Name(s.Name)
 		}
 	}
 	if s.Subset {
