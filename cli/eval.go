@@ -22,10 +22,13 @@ type evaluation struct {
 }
 
 type moduleResult struct {
-	Module int      `json:"module"`
-	Blocks []string `json:"blocks"`
-	Top1   accuracy `json:"top1"`
-	Top5   accuracy `json:"top5"`
+	Module int                 `json:"module"`
+	Blocks []string            `json:"blocks"`
+	Top1   accuracy            `json:"top1"`
+	Top5   accuracy            `json:"top5"`
+	Scores map[string]accuracy `json:"scores,omitempty"` // what else the method measures heads by; no per cents
+
+	others []train.Named // the same, in order
 }
 
 // accuracy is in percent; NaN, of a head that gives no answer, is null in JSON.
@@ -85,7 +88,17 @@ func evaluate(cmd *cobra.Command, path string, on train.Split, data string, sets
 	}
 	e := evaluation{Checkpoint: t.Path, Set: got.Set, On: on, Subset: got.Subset, Images: got.Images}
 	for i, m := range t.Learner.Modules() {
-		e.Modules = append(e.Modules, moduleResult{m.Index, m.Blocks, accuracy(got.Heads[i].Top1), accuracy(got.Heads[i].Top5)})
+		head := got.Heads[i]
+		r := moduleResult{
+			Module: m.Index, Blocks: m.Blocks, Top1: accuracy(head.Top1), Top5: accuracy(head.Top5), others: head.Others,
+		}
+		for _, o := range head.Others {
+			if r.Scores == nil {
+				r.Scores = map[string]accuracy{}
+			}
+			r.Scores[o.Name] = accuracy(o.Value)
+		}
+		e.Modules = append(e.Modules, r)
 	}
 	return e, nil
 }
@@ -93,13 +106,21 @@ func evaluate(cmd *cobra.Command, path string, on train.Split, data string, sets
 func (e evaluation) print(cmd *cobra.Command) error {
 	w := cmd.OutOrStdout()
 	fmt.Fprintf(w, "%s on %d %s images of %s\n", e.Checkpoint, e.Images, e.On, e.Set)
+	header := table.Row{"module", "blocks", "top-1, %", "top-5, %"}
+	for _, o := range e.Modules[0].others {
+		header = append(header, o.Name)
+	}
 	var rows []table.Row
 	for _, m := range e.Modules {
 		blocks := m.Blocks[0]
 		if n := len(m.Blocks); n > 1 {
 			blocks += " … " + m.Blocks[n-1]
 		}
-		rows = append(rows, table.Row{m.Module, blocks, percent(float64(m.Top1)), percent(float64(m.Top5))})
+		row := table.Row{m.Module, blocks, percent(float64(m.Top1)), percent(float64(m.Top5))}
+		for _, o := range m.others {
+			row = append(row, percent(o.Value))
+		}
+		rows = append(rows, row)
 	}
-	return printTable(w, table.Row{"module", "blocks", "top-1, %", "top-5, %"}, rows, 3)
+	return printTable(w, header, rows, 3)
 }

@@ -71,6 +71,9 @@ schedule: {epochs: 3}
 		t.Fatal(err)
 	}
 	output(t, "train", recipe, "--out", out)
+	if got := output(t, "eval", out); !strings.Contains(got, "sureness") {
+		t.Errorf("eval does not say what heads are measured by:\n%s", got)
+	}
 	metrics, err := os.ReadFile(filepath.Join(out, "metrics.jsonl"))
 	if err != nil {
 		t.Fatal(err)
