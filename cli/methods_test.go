@@ -40,7 +40,7 @@ func TestCompareMethods(t *testing.T) {
 	if out := succeed(t, "eval", run, "--data", b.data, "--json"); strings.Count(out, "null") != 4 {
 		t.Errorf("want two heads without accuracies in\n%s", out)
 	}
-	refuse(t, []string{"method.name", `"gredy"`, "greedy"}, "compare", "--methods", "bp,gredy", b.recipe, "--data", b.data)
+	refuse(t, []string{"method.name is gredy", "greedy"}, "compare", "--methods", "bp,gredy", b.recipe, "--data", b.data)
 	refuse(t, []string{"dgl", "feature maps", "resnet32"}, b.train("x", "--set", "method.name=dgl", "--set", "model.name=mlp", "--set", "model.depth=3")...)
 	refuse(t, []string{"infopro", "feature maps", "resnet32"}, b.train("x", "--set", "method.name=infopro", "--set", "model.name=mlp", "--set", "model.depth=3")...)
 	refuse(t, []string{"head.name", "contrast"}, b.train("x", "--set", "head.name=contrast")...)

@@ -68,7 +68,7 @@ func TestDivergingPipelineKeepsTheCheckpoint(t *testing.T) {
 	b := newWorkbench(t)
 	tensors := torch.LiveTensors()
 	s := newSpy()
-	_, err := b.run(t, t.Context(), "run", s, false, "optim.lr=1e30", "method.pipeline=5")
+	_, err := b.run(t, t.Context(), "run", s, false, "optim.lr=1000", "method.pipeline=5")
 	if err == nil || !strings.Contains(err.Error(), "keeps the last good checkpoint") {
 		t.Errorf("error %v, want one that tells of the checkpoint", err)
 	}
