@@ -7,7 +7,6 @@ package model
 
 import (
 	"cmp"
-	"runtime"
 
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/local"
@@ -66,8 +65,7 @@ func New(s Spec) (*Model, error) {
 
 // Parts resolves the names and builds the uncut network, which the caller owns until it is given to [Of].
 func (s Spec) Parts() (p Parts, err error) {
-	threads := cmp.Or(s.Threads, runtime.GOMAXPROCS(0))
-	torch.SetThreads(threads)
+	threads := torch.SetThreads(s.Threads)
 	if err := s.Device.Available(); err != nil {
 		return p, fault.New("device is %v: %v; device=cpu does without, 'locus doctor' shows what there is", s.Device, err)
 	}

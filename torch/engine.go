@@ -40,6 +40,7 @@ func init() {
 type Engine struct {
 	Version    string // of libtorch, as its headers give it
 	BLAS       string // OpenBLAS with its build line, MKL, or "reference BLAS", which is slow
+	Kernel     string // the processor that OpenBLAS's matrix products are written for, such as Haswell; "" of another BLAS
 	OneDNN     bool   // convolution kernels at the machine's limit
 	Capability string // vector instructions that libtorch's own kernels use
 	CUDA       bool   // libtorch's half for CUDA is loaded: see [DescribeCUDA]
@@ -51,6 +52,7 @@ func Describe() Engine {
 	return Engine{
 		Version:    C.GoString(C.lt_version()),
 		BLAS:       strings.TrimSpace(takeString(C.lt_blas())),
+		Kernel:     kernel(),
 		OneDNN:     bool(C.lt_has_onednn()),
 		Capability: C.GoString(C.lt_cpu_capability()),
 		CUDA:       noCUDA == "",
@@ -62,13 +64,18 @@ func (e Engine) String() string {
 	return fmt.Sprintf("libtorch %s, %s, %d threads", e.Version, e.Capability, e.Threads)
 }
 
-// SetThreads sets the number of intra-op threads of the process; 0 means all cores available to it, control groups
-// included. (Debian's libtorch starts with one.)
-func SetThreads(n int) {
-	if n <= 0 {
-		n = runtime.GOMAXPROCS(0)
-	}
+// SetThreads sets the number of intra-op threads of the process and returns it. 0 means as many as OMP_NUM_THREADS says, or
+// all cores available to it, control groups included. (Debian's libtorch starts with one.) It is less than n where
+// OMP_THREAD_LIMIT or a limit on the number of processes allows fewer: a team that does not come together would be waited
+// for without end.
+func SetThreads(n int) int {
+	n = bounded(n)
 	C.lt_set_threads(C.int(n))
+	if came := Muster(n); came < n {
+		n = max(1, came)
+		C.lt_set_threads(C.int(n))
+	}
+	return n
 }
 
 // SetBLASThreads sets the number of threads of a matrix product alone. OpenBLAS has one number for the process and lets
@@ -82,6 +89,7 @@ func Threads() int { return int(C.lt_threads()) }
 // Pin fixes the calling goroutine to its thread until the returned function is called.
 func Pin() (unpin func()) {
 	runtime.LockOSThread()
+	steady()
 	return runtime.UnlockOSThread
 }
 
@@ -92,7 +100,7 @@ func Pin() (unpin func()) {
 // former after libtorch has once set it to the process's number. libgomp also keeps the team itself for the thread that
 // leads it. So the thread must not serve other goroutines later: it ends, and its team with it, when the goroutine does.
 func PinTeam(n int) {
-	runtime.LockOSThread()
+	Pin()
 	C.lt_set_own_threads(C.int(n))
 }
 
