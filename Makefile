@@ -3,6 +3,7 @@
 
 DEMO_STEPS ?= 400
 FUZZTIME   ?= 10s
+KILLS      ?= 1000
 PYTHON     ?= /usr/bin/python3
 RACE_PKGS  ?= ./...
 
@@ -29,7 +30,7 @@ endif
 # Every file that is not a product of running, with its content: what `go generate` must leave as it finds it.
 SNAPSHOT = find . \( -path ./.git -o -path ./bin -o -path ./runs -o -path ./demo \) -prune -o -type f -exec sha256sum {} + | sort -k 2
 
-.PHONY: help setup build demo test test-libtorch2 check race race-fast fuzz golden evidence peers peers-loader gpu
+.PHONY: help setup build demo test test-libtorch2 check race race-fast fuzz torture golden evidence peers peers-loader gpu
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -42,7 +43,7 @@ build: setup ## build bin/locus
 	go build -o bin/locus ./cmd/locus
 
 demo: build ## train Fashion-MNIST three ways, side by side (DEMO_STEPS=400)
-	bin/locus compare fashion-bp fashion-layerwise fashion-sgr --steps $(DEMO_STEPS) --out demo
+	bin/locus compare fashion-bp fashion-layerwise fashion-sgr --steps $(DEMO_STEPS) --out demo --force
 
 test: setup ## run all tests, those of the examples' module, too
 	go test -timeout 15m ./...
@@ -72,6 +73,11 @@ fuzz: setup ## run every fuzz target for FUZZTIME=10s
 		echo "$$package $$target"; \
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package </dev/null || exit 1; \
 	done
+
+torture: setup ## kill, fail and cut the power of runs, KILLS=1000 in all; goes on where it was (hours)
+	@mkdir -p runs
+	LOCUS_TORTURE=$(KILLS) LOCUS_TORTURE_LOG=$(abspath runs/torture.jsonl) \
+		go test -count 1 -timeout 0 -v -run 'Torture|OutlastLossOfPower|UnderFaults' ./cmd/locus
 
 golden: ## make the golden values again with the scripts in testdata (PYTHON=/usr/bin/python3)
 	@find . -path '*/testdata/*.py' | sort | while read -r script; do \

@@ -41,8 +41,11 @@ images and number of steps, which greedy shares out among its modules. A head wi
 				return err
 			}
 			if f.out == "" {
-				f.out = train.DefaultOut("compare", time.Now())
+				if f.out, err = train.NewOut("compare", time.Now()); err != nil {
+					return err
+				}
 			}
+			outliveReaders()
 			sink := func() record.Sink { return progress(cmd) }
 			o := f.options(cmd)
 			o.Budget = len(methods) > 0

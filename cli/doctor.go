@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/data/images"
+	"github.com/locus-learn/locus/internal/host"
 	"github.com/locus-learn/locus/torch"
 )
 
@@ -22,13 +22,22 @@ import (
 type finding struct{ topic, text, hint string }
 
 func newDoctor() *cobra.Command {
-	return &cobra.Command{
+	var environment bool
+	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Look at the engine, the machine and the data sets",
 		Long:  "Look at the engine, the machine and the data sets. A line is ok, or warns and says what to do.",
 		Args:  takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			found := slices.Concat(examineEngine(torch.Describe()), examineCUDA(torch.DescribeCUDA()), examineCPU("/proc/cpuinfo"), examineMemory(), examineData())
+			if environment {
+				if core := os.Getenv(host.CoreType); core != "" {
+					fmt.Fprintf(cmd.OutOrStdout(), "%s=%s\n", host.CoreType, core)
+				}
+				return nil
+			}
+			engine := torch.Describe()
+			found := slices.Concat(examineEngine(engine), examineKernel(engine.Kernel, host.Processor()),
+				examineCUDA(torch.DescribeCUDA()), examineCPU("/proc/cpuinfo"), examineMemory(), examineData())
 			var rows []string
 			for _, f := range found {
 				verdict := "ok"
@@ -40,6 +49,8 @@ func newDoctor() *cobra.Command {
 			return printColumns(cmd.OutOrStdout(), rows)
 		},
 	}
+	cmd.Flags().BoolVar(&environment, "environment", false, "only print what the engine is started with, for other programs that use it")
+	return cmd
 }
 
 func examineEngine(e torch.Engine) []finding {
@@ -57,7 +68,7 @@ func examineEngine(e torch.Engine) []finding {
 	return []finding{
 		{"engine", fmt.Sprintf("libtorch %s, vector code for %s", e.Version, e.Capability), ""},
 		blas, onednn,
-		{"threads", fmt.Sprintf("%d on %d cores", e.Threads, runtime.NumCPU()), ""},
+		examineTeam(e.Threads),
 	}
 }
 

@@ -19,6 +19,7 @@ func TestMain(m *testing.M) {
 		os.Exit(Main(os.Args[1:]))
 	}
 	os.Unsetenv("LOCUS_DATA")
+	patience = 0
 	os.Exit(m.Run())
 }
 

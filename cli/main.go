@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -24,9 +23,8 @@ import (
 
 // Main runs the command with the arguments behind its name and returns the exit code.
 func Main(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // so that a second Ctrl-C ends the process at once
-	return run(ctx, args, os.Stdout, os.Stderr)
+	favour()
+	return run(attend(), args, os.Stdout, os.Stderr)
 }
 
 var (
@@ -65,7 +63,7 @@ func internal(text string) error {
 // report prints an error on one line and returns the exit code that it stands for.
 func report(w io.Writer, err error) int {
 	err = explain(err)
-	if err == nil {
+	if err == nil || errors.Is(err, syscall.EPIPE) { // what nobody reads any more
 		return 0
 	}
 	if !errors.Is(err, errReported) {

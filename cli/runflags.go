@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"github.com/locus-learn/locus/internal/fault"
@@ -45,8 +47,12 @@ func (f *runFlags) check(cmd *cobra.Command) error {
 func (f *runFlags) options(cmd *cobra.Command) train.Options {
 	return train.Options{
 		Data: f.data, Out: f.out, Resume: f.resume, Force: f.force, Steps: f.steps, Notice: warn(cmd),
+		Save: saveAsked(cmd.Context()), Patience: patience,
 	}
 }
+
+// patience is how long the last checkpoint of a run is tried again where it cannot be written.
+var patience = 30 * time.Second
 
 // progress returns a sink that reports on standard error.
 func progress(cmd *cobra.Command) record.Sink {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -24,7 +25,8 @@ func newTrain() *cobra.Command {
 		Short: "Train a network as a recipe says",
 		Long: `Train a network as a recipe says: an embedded one ('locus list recipes'), a YAML file, or the quickstart.
 
-The first Ctrl-C finishes the step, saves and says how to go on; the second ends the program at once.`,
+The first Ctrl-C finishes the step, saves and says how to go on; the second ends the program at once. SIGTERM does the
+same. SIGUSR1 saves, and the run goes on.`,
 		Example: `  locus train
   locus train cifar10-resnet32-sgr-k3 --set schedule.epochs=10 --set optim.lr=0.05
   locus train mine.yaml --data ~/datasets --out runs/mine
@@ -42,12 +44,19 @@ The first Ctrl-C finishes the step, saves and says how to go on; the second ends
 			if err != nil {
 				return err
 			}
-			if f.out == "" {
-				f.out = train.DefaultOut(c.Name, time.Now())
+			own := f.out == ""
+			if own {
+				if f.out, err = train.NewOut(c.Name, time.Now()); err != nil {
+					return err
+				}
 			}
 			o := f.options(cmd)
 			o.Init = init
-			return trainOne(cmd, c, o)
+			err = trainOne(cmd, c, o)
+			if err != nil && own {
+				os.Remove(f.out) // only where the run left nothing in it
+			}
+			return err
 		},
 	}
 	f.add(cmd, "runs/NAME-TIME")
@@ -74,10 +83,12 @@ func (f *runFlags) config(args []string) (train.Config, error) {
 
 func trainOne(cmd *cobra.Command, c train.Config, o train.Options) error {
 	o.Sink = progress(cmd)
+	outliveReaders()
 	r, err := train.FromRecipe(c, o)
 	if err != nil {
 		return err
 	}
+	warnOfThreads(c.Threads, o.Notice)
 	s, err := r.Train(cmd.Context())
 	if closing := r.Close(); err == nil {
 		err = closing

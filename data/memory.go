@@ -2,6 +2,10 @@ package data
 
 import (
 	"cmp"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"hash/fnv"
 	"slices"
 	"strconv"
 
@@ -184,4 +188,15 @@ func (c *copier) Fill(b *Batch, order []int, i int) (told func() error, err erro
 		b.Second = c.from.rows(second, positions)
 	}
 	return nil, nil
+}
+
+// Fingerprint implements [Identified]: of labels and values.
+func (s stored) Fingerprint() string {
+	h := fnv.New64a()
+	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli)) // values are many, and this is at the speed of memory
+	for _, values := range []any{s.table.Labels, s.table.Bytes, s.table.Floats, s.table.Ints} {
+		binary.Write(sum, binary.LittleEndian, values)
+		fmt.Fprintf(h, "%d ", sum.Sum32())
+	}
+	return fmt.Sprintf("%016x", h.Sum64())
 }

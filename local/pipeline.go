@@ -3,6 +3,7 @@ package local
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"runtime/pprof"
 	"strconv"
 	"sync"
@@ -83,7 +84,7 @@ func (p *Pipeline) work(i, threads int, in <-chan batch, out chan<- batch) {
 	for b := range in {
 		wait := time.Since(idle)
 		if failed = cmp.Or(failed, b.err); failed == nil {
-			b.signal, b.Stats[i], failed = p.chain.advance(i, b.signal, b.Tick)
+			b.signal, b.Stats[i], failed = p.advance(i, b)
 			b.Stats[i].Wait = wait
 		} else {
 			b.signal.Free()
@@ -93,6 +94,17 @@ func (p *Pipeline) work(i, threads int, in <-chan batch, out chan<- batch) {
 		idle = time.Now()
 		out <- b
 	}
+}
+
+// advance is the chain's. A panic in it becomes an error: in a worker nobody else could catch it, and it would end the
+// process with everything since the last checkpoint.
+func (p *Pipeline) advance(i int, b batch) (out Signal, stats Stats, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("internal error in module %d at step %d: %v", i+1, b.Tick.Step, v)
+		}
+	}()
+	return p.chain.advance(i, b.signal, b.Tick)
 }
 
 // Step implements [Learner]. It waits while as many batches are in flight as may be.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -183,5 +184,27 @@ func TestPipelineWantsModules(t *testing.T) {
 	}
 	if _, _, err := method.Lookup(method.Options{Name: "sgr", Modules: 1, Cuts: []string{"layer1.0"}, Pipeline: 2}); err != nil {
 		t.Error(err) // cuts win over modules
+	}
+}
+
+// mistaken is a schedule with a bug.
+type mistaken struct{ steps }
+
+func (mistaken) Phase(k, _ int, done float64) local.Phase {
+	if k == 2 && done > 0.2 {
+		panic("a bug")
+	}
+	return local.Trains
+}
+
+// A worker's panic would end the process, with all that was trained since the last checkpoint.
+func TestPipelineTurnsAPanicIntoAnError(t *testing.T) {
+	oneThread(t)
+	c := chain(t, resnet, sgr("directional"), torch.Float32)
+	c.Schedule = mistaken{}
+	p := pipeline(t, c, 2, 3)
+	_, err := feed(p, 0, 10, nil)
+	if err == nil || !strings.Contains(err.Error(), "module 2") || !strings.Contains(err.Error(), "a bug") {
+		t.Errorf("error %v, want module 2 and its panic", err)
 	}
 }

@@ -8,54 +8,66 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 
+	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
 )
 
 // JSONL is the sink of metrics.jsonl: one JSON object a line, whose key "event" is "step", "epoch" or "diagnosis". NaN and the infinities are
 // written as null.
-type JSONL struct{ file appender }
+type JSONL struct {
+	file         appender
+	last, broken int // of what was there when it was opened
+}
 
 // OpenJSONL opens the record at path. A negative resumeStep starts it afresh and replaces what was there. Any other continues
 // it from a checkpoint taken after resumeStep steps: lines of later steps, which the resumed run will write again, are dropped,
-// and so is a last line torn by a crash. Write an epoch's line before its checkpoint, or a crash between them loses the line.
+// and so are lines that a crash has torn. Write an epoch's line before its checkpoint, or a crash between them loses the line.
 func OpenJSONL(path string, resumeStep int) (*JSONL, error) {
 	var kept []byte
+	var last, broken int
 	if resumeStep >= 0 {
 		var err error
-		if kept, err = linesUpTo(path, resumeStep); err != nil {
+		if kept, last, broken, err = linesUpTo(path, resumeStep); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}
 	if err := replaceFile(path, kept); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	f, err := disk.Append(path, false)
 	if err != nil {
 		return nil, fault.New("cannot write %s: %w", path, err)
 	}
-	return &JSONL{appender{f: f}}, nil
+	return &JSONL{file: appender{path: path, f: f}, last: last, broken: broken}, nil
 }
 
-func linesUpTo(path string, step int) ([]byte, error) {
-	f, err := os.Open(path)
+func linesUpTo(path string, step int) (kept []byte, last, broken int, err error) {
+	f, err := disk.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // the metrics were deleted or never written; the checkpoint alone is enough to go on
+		return nil, 0, 0, nil // the metrics were deleted or never written; the checkpoint alone is enough to go on
 	}
 	if err != nil {
-		return nil, err
+		return nil, 0, 0, err
 	}
 	defer f.Close()
-	var kept bytes.Buffer
-	err = scan(f, func(line []byte, e event) {
-		if e.at() <= step {
-			kept.Write(line)
-			kept.WriteByte('\n')
+	broken, err = scan(f, func(line []byte, e event) {
+		if e.at() > step {
+			return
+		}
+		kept = append(append(kept, line...), '\n')
+		if epoch, ok := e.(*Epoch); ok {
+			last = epoch.Step
 		}
 	})
-	return kept.Bytes(), err
+	return kept, last, broken, err
 }
+
+// LastEpoch returns the step of the last epoch's line that the record had when it was opened, 0 without one.
+func (j *JSONL) LastEpoch() int { return j.last }
+
+// Broken returns how many lines could not be read when the record was opened, and were dropped.
+func (j *JSONL) Broken() int { return j.broken }
 
 // Start writes nothing: the recipe and env.json already tell what the run is.
 func (j *JSONL) Start(Start) error { return nil }
@@ -68,6 +80,9 @@ func (j *JSONL) Epoch(e Epoch) error { return j.write("epoch", e) }
 
 // Diagnosis appends one line.
 func (j *JSONL) Diagnosis(d Diagnosis) error { return j.write("diagnosis", d) }
+
+// Sync makes the lines so far outlast a loss of power.
+func (j *JSONL) Sync() error { return j.file.sync() }
 
 // Close flushes the lines to the disk and closes the file.
 func (j *JSONL) Close() error { return j.file.close() }
@@ -85,13 +100,13 @@ type Log struct {
 	Steps     []Step
 	Epochs    []Epoch
 	Diagnoses []Diagnosis
+	Broken    int // lines that could not be read
 }
 
-// ReadJSONL reads a metrics.jsonl; null numbers are read as NaN. A last line without its newline is dropped if it is broken,
-// as a killed run leaves it; any other broken line is a fault that names its number.
-func ReadJSONL(r io.Reader) (Log, error) {
-	var log Log
-	err := scan(r, func(_ []byte, e event) {
+// ReadJSONL reads a metrics.jsonl; null numbers are read as NaN. Lines that cannot be read, as a killed run or a loss of
+// power leaves them, are counted and passed over; a last one without its newline is not counted.
+func ReadJSONL(r io.Reader) (log Log, err error) {
+	log.Broken, err = scan(r, func(_ []byte, e event) {
 		switch e := e.(type) {
 		case *Step:
 			log.Steps = append(log.Steps, *e)
@@ -111,16 +126,16 @@ func (s *Step) at() int      { return s.Step }
 func (e *Epoch) at() int     { return e.Step }
 func (d *Diagnosis) at() int { return d.Step }
 
-// scan calls each for every line of r, its newline cut off.
-func scan(r io.Reader, each func(line []byte, e event)) error {
+// scan calls each for every line of r, its newline cut off, and counts those that cannot be read.
+func scan(r io.Reader, each func(line []byte, e event)) (broken int, err error) {
 	in := bufio.NewReader(r)
-	for number := 1; ; number++ {
+	for {
 		line, end := in.ReadBytes('\n')
 		if end != nil && end != io.EOF {
-			return end
+			return broken, end
 		}
 		if end == io.EOF && len(line) == 0 {
-			return nil
+			return broken, nil
 		}
 		line = bytes.TrimSuffix(line, []byte("\n"))
 		e, err := parseEvent(line)
@@ -128,7 +143,7 @@ func scan(r io.Reader, each func(line []byte, e event)) error {
 		case err == nil:
 			each(line, e)
 		case end == nil:
-			return fault.New("metrics line %d is broken: %w", number, err)
+			broken++
 		}
 	}
 }
@@ -154,18 +169,34 @@ func parseEvent(line []byte) (event, error) {
 	return e, decode(line, e)
 }
 
-// appender adds whole records to a file, unbuffered so that a killed run loses at most the record being written. Once a write
-// has failed it takes no more: nothing may follow a torn record.
+// appender adds whole records to a file, unbuffered so that a killed run loses at most the record being written. What cannot
+// be written, because the disk is full, is kept and written in front of the next record.
 type appender struct {
-	f   *os.File
-	err error
+	path    string
+	f       disk.File
+	pending []byte
 }
 
 func (a *appender) append(b []byte) error {
-	if a.err == nil {
-		_, a.err = a.f.Write(b)
-	}
-	return a.err
+	a.pending = append(a.pending, b...)
+	return a.flush()
 }
 
-func (a *appender) close() error { return cmp.Or(a.err, a.f.Sync(), a.f.Close()) }
+func (a *appender) flush() error {
+	n, err := a.f.Write(a.pending)
+	a.pending = a.pending[n:]
+	if err == nil {
+		return nil
+	}
+	cause, _ := disk.Cause(err)
+	return fault.New("%s cannot be written: %w", a.path, cause)
+}
+
+func (a *appender) sync() error {
+	if err := a.flush(); err != nil {
+		return err
+	}
+	return a.f.Sync()
+}
+
+func (a *appender) close() error { return cmp.Or(a.sync(), a.f.Close()) }

@@ -3,7 +3,6 @@ package record
 import (
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 
 	"gonum.org/v1/plot"
@@ -11,6 +10,7 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/show"
 )
@@ -57,7 +57,7 @@ func PlotDiagnosis(dir string, diagnoses []Diagnosis) error {
 // neighbours with the test accuracy beside it (Fig. 2); shift.svg, ΔL of modules (Fig. 3); and curves.svg, loss and
 // accuracy in training and test (Fig. 4). A picture that some of it was not measured for is left out.
 func PlotFigures(dir string, runs []Series) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := disk.MkdirAll(dir); err != nil {
 		return fault.New("cannot write the plots: %w", err)
 	}
 	legend := newLegend()

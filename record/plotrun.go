@@ -5,13 +5,13 @@ import (
 	"image/color"
 	"maps"
 	"math"
-	"os"
 	"path/filepath"
 
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
 )
 
@@ -22,7 +22,7 @@ const legendEntries = 10 // so many modules fit into a legend; of more, some in 
 // well the gradients of neighbours agree. A picture without data is left out; if that leaves none, PlotRun returns a fault.
 func PlotRun(dir string, epochs []Epoch, steps []Step) error {
 	dir = filepath.Join(dir, "plots")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := disk.MkdirAll(dir); err != nil {
 		return fault.New("cannot write the plots: %w", err)
 	}
 	drawn := 0

@@ -90,8 +90,8 @@ type Diagnosis struct {
 
 // Sink takes the events of one run, in order and from one goroutine. The events stay the caller's; a sink copies what it keeps.
 //
-// An error means that the record is no longer complete, for example because the disk is full: stop training. A sink that has
-// failed keeps failing, so that the error reaches Close even when it was ignored before.
+// An error means that the event is not written yet, for example because the disk is full. The sink keeps it and writes it in
+// front of the next one; Close returns an error if something is missing at the end. So training can go on.
 type Sink interface {
 	Start(Start) error
 	Step(Step) error

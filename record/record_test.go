@@ -112,10 +112,11 @@ func TestAFullDiskSurfaces(t *testing.T) {
 		if err != nil {
 			t.Skip(err)
 		}
-		return appender{f: f}
+		return appender{path: "/dev/full", f: f}
 	}
-	for name, sink := range map[string]Sink{"jsonl": &JSONL{full()}, "tensorboard": &TensorBoard{full()}} {
+	for name, sink := range map[string]Sink{"jsonl": &JSONL{file: full()}, "tensorboard": &TensorBoard{full()}} {
 		t.Run(name, func(t *testing.T) {
+			// Each is kept, so that all of them are missing at the end.
 			for _, err := range []error{sink.Step(Step{}), sink.Epoch(Epoch{}), sink.Diagnosis(Diagnosis{}), sink.Close()} {
 				if err == nil || !strings.Contains(err.Error(), "no space left") {
 					t.Errorf("error = %v, want no space left", err)

@@ -4,8 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/google/renameio/v2"
-
+	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
 )
 
@@ -54,8 +53,9 @@ func WriteJSON(path string, v any) error {
 }
 
 func replaceFile(path string, content []byte) error {
-	if err := renameio.WriteFile(path, content, 0o644); err != nil {
-		return fault.New("cannot write %s: %w", path, err)
+	if err := disk.WriteFile(path, content); err != nil {
+		cause, _ := disk.Cause(err)
+		return fault.New("cannot write %s: %w", path, cause)
 	}
 	return nil
 }

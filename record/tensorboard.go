@@ -14,12 +14,16 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
 )
 
 // TensorBoard is the sink of an event file that TensorBoard shows. Modules count from 1 in its tags, as in "module_2/accuracy";
 // what Epoch and Step both measure has "epoch_" in the tag of the epoch.
 type TensorBoard struct{ file appender }
+
+// Name returns the name of the event file in its folder.
+func (t *TensorBoard) Name() string { return filepath.Base(t.file.path) }
 
 // OpenTensorBoard starts a new event file events.out.tfevents.<unix seconds>.<host> in dir, which must exist. A resumed run
 // adds a file; TensorBoard joins them and drops the points that the earlier run wrote after the checkpoint.
@@ -30,10 +34,10 @@ func OpenTensorBoard(dir string) (*TensorBoard, error) {
 	}
 	for seconds := time.Now().Unix(); ; seconds++ {
 		path := filepath.Join(dir, fmt.Sprintf("events.out.tfevents.%010d.%s", seconds, host))
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+		f, err := disk.Append(path, true)
 		switch {
 		case err == nil:
-			t := &TensorBoard{appender{f: f}}
+			t := &TensorBoard{appender{path: path, f: f}}
 			if err := t.event(0, fieldFileVersion, []byte("brain.Event:2")); err != nil {
 				return nil, cmp.Or(err, t.Close())
 			}
@@ -63,7 +67,7 @@ const (
 // Start tells TensorBoard, if the run is resumed, to forget the points after the checkpoint.
 func (t *TensorBoard) Start(s Start) error {
 	if s.First == 0 {
-		return t.file.err
+		return nil
 	}
 	log := protowire.AppendTag(nil, fieldStatus, protowire.VarintType)
 	return t.event(s.First+1, fieldSessionLog, protowire.AppendVarint(log, statusStart))
@@ -126,6 +130,9 @@ func (t *TensorBoard) Diagnosis(d Diagnosis) error {
 	}
 	return t.event(d.Step, fieldSummary, v)
 }
+
+// Sync makes the events so far outlast a loss of power.
+func (t *TensorBoard) Sync() error { return t.file.sync() }
 
 // Close flushes the events to the disk and closes the file.
 func (t *TensorBoard) Close() error { return t.file.close() }

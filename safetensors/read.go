@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 
+	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
 )
 
@@ -27,7 +27,7 @@ type File struct {
 //
 // A file that is missing, cut short or against the format is a fault that names path and what is wrong with it.
 func Open(path string) (*File, error) {
-	f, err := os.Open(path)
+	f, err := disk.Open(path)
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
@@ -47,7 +47,7 @@ func Open(path string) (*File, error) {
 
 // unreadable turns what was found wrong with a file into a fault that names the file once.
 func unreadable(path string, err error) error {
-	if cause, ok := systemError(err); ok {
+	if cause, ok := disk.Cause(err); ok {
 		err = cause
 	}
 	return fault.New("%s cannot be read: %w", path, err)

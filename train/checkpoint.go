@@ -2,13 +2,16 @@ package train
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/runfolder"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/optim"
 	"github.com/locus-learn/locus/recipe"
@@ -33,6 +36,7 @@ const (
 	metaState   = "locus.state"   // file name of the state
 	metaDataset = "locus.dataset" // name, subset or not, mean and std, JSON
 	metaRun     = "locus.run"     // progress, JSON, in the state file
+	metaStep    = "locus.step"    // of the averages
 )
 
 // dataset is what a model must remember of the set it was trained on.
@@ -53,10 +57,13 @@ type progress struct {
 	Sums      sums    // of this epoch
 	Seconds   float64 // of training, so far
 	Best      float64 // validation accuracy
+	Data      data.Fingerprint
 }
 
-// save writes the checkpoint of a run: the state first, then the weights that name it, then the old state goes.
-func (r *Run) save() error {
+// write writes the checkpoint of a run: the metrics so far first, which it must not be ahead of, then the state, then the
+// weights that name it, then old states go.
+func (r *Run) write() error {
+	r.logged(errors.Join(r.log.Sync(), r.board.Sync()))
 	state := fmt.Sprintf("state-%d.safetensors", r.at.Step)
 	position, err := json.Marshal(r.at)
 	if err != nil {
@@ -68,8 +75,7 @@ func (r *Run) save() error {
 			tensors = append(tensors, stored(s.Name, s.Value))
 		}
 	}
-	meta := map[string]string{metaRun: string(position)}
-	if err := safetensors.Write(filepath.Join(r.dir, state), tensors, meta); err != nil {
+	if err := r.put(state, tensors, map[string]string{metaRun: string(position)}); err != nil {
 		return err
 	}
 	if err := r.saveWeights(lastFile, state); err != nil {
@@ -78,7 +84,19 @@ func (r *Run) save() error {
 	if err := r.saveAverages(); err != nil {
 		return err
 	}
-	return removeOldStates(r.dir, state)
+	return removeOldStates(r.folder, state)
+}
+
+// put writes a safetensors file of the run.
+func (r *Run) put(name string, tensors []safetensors.Tensor, meta map[string]string) error {
+	if err := r.folder.Claim(name); err != nil {
+		return err
+	}
+	err := safetensors.Write(r.folder.Path(name), tensors, meta)
+	if fault.Is(err) {
+		return r.folder.Failed(name, errors.Unwrap(err))
+	}
+	return err
 }
 
 // saveAverages writes the averages of the weights where the optimizers keep any.
@@ -122,7 +140,10 @@ func (r *Run) saveWeights(name, state string) error {
 		}
 		meta[key] = string(text)
 	}
-	return safetensors.Write(filepath.Join(r.dir, name), weights(r.model.Params()), meta)
+	if name == emaFile {
+		meta[metaStep] = strconv.Itoa(r.at.Step)
+	}
+	return r.put(name, weights(r.model.Params()), meta)
 }
 
 func weights(params []*nn.Param) []safetensors.Tensor {
@@ -145,19 +166,10 @@ var dtypes = map[torch.DType]safetensors.DType{
 	torch.Float32: "F32", torch.Float64: "F64", torch.BFloat16: "BF16", torch.Int64: "I64", torch.Uint8: "U8", torch.Bool: "BOOL",
 }
 
-func removeOldStates(dir, keep string) error {
-	old, err := filepath.Glob(filepath.Join(dir, "state-*.safetensors"))
-	if err != nil {
-		return err
-	}
-	for _, path := range old {
-		if filepath.Base(path) != keep {
-			if err := os.Remove(path); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+// removeOldStates removes all states but the one that the weights name.
+func removeOldStates(f *runfolder.Folder, keep string) error {
+	old := f.Files("state-*.safetensors")
+	return f.Remove(slices.DeleteFunc(old, func(name string) bool { return name == keep })...)
 }
 
 // fetch copies tensor name of file f over t, whose shape it must have; the type is converted.
@@ -182,6 +194,10 @@ func fetch(f *safetensors.File, path, name string, t torch.Tensor) error {
 	if err != nil {
 		return err
 	}
+	if i := notFinite(info.DType, bytes); i >= 0 {
+		return fault.New("%s: tensor %s is not finite at element %d: these weights are from a run that diverged; use an earlier checkpoint",
+			path, name, i)
+	}
 	s := torch.NewScope(torch.NoGrad)
 	defer s.Close()
 	t.Copy(s.FromBytes(dtype, bytes, info.Shape...))
@@ -190,7 +206,7 @@ func fetch(f *safetensors.File, path, name string, t torch.Tensor) error {
 
 // restore continues from the checkpoint in r.dir.
 func (r *Run) restore() error {
-	path := filepath.Join(r.dir, lastFile)
+	path := r.folder.Path(lastFile)
 	f, err := safetensors.Open(path)
 	if err != nil {
 		return err
@@ -201,7 +217,7 @@ func (r *Run) restore() error {
 			return err
 		}
 	}
-	state := filepath.Join(r.dir, filepath.Base(f.Metadata()[metaState]))
+	state := r.folder.Path(filepath.Base(f.Metadata()[metaState]))
 	s, err := safetensors.Open(state)
 	if err != nil {
 		return err
@@ -217,7 +233,26 @@ func (r *Run) restore() error {
 	if err := json.Unmarshal([]byte(s.Metadata()[metaRun]), &r.at); err != nil {
 		return fault.New("%s: its position cannot be read: %w", state, err)
 	}
-	return removeOldStates(r.dir, filepath.Base(state)) // a run may have been killed before it came to that
+	if err := r.renewAverages(); err != nil {
+		return err
+	}
+	return removeOldStates(r.folder, filepath.Base(state)) // a run may have been killed before it came to that
+}
+
+// renewAverages writes the averages again where the run was killed between them and the weights.
+func (r *Run) renewAverages() error {
+	if r.model.Config.Optim.EMA == 0 {
+		return nil
+	}
+	f, err := safetensors.Open(r.folder.Path(emaFile))
+	if err == nil {
+		step := f.Metadata()[metaStep]
+		f.Close()
+		if step == strconv.Itoa(r.at.Step) {
+			return nil
+		}
+	}
+	return r.saveAverages()
 }
 
 // InitFrom overwrites a model's weights by those of a safetensors file: one of our checkpoints, whatever its cuts, or

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/record"
 )
@@ -19,11 +20,18 @@ func Compare(ctx context.Context, configs []Config, o Options, sink func() recor
 	if err := rehearse(configs, o); err != nil {
 		return nil, err
 	}
-	if !o.Resume && !o.Force {
-		for _, name := range names {
-			if dir := filepath.Join(o.Out, name); holdsRun(dir) {
-				return nil, fault.New("%s holds a run already: give --resume to go on, --force to replace it, or another --out", dir)
-			}
+	for _, name := range names {
+		if err := checkName(name); err != nil {
+			return nil, err
+		}
+		one := o
+		one.Out = filepath.Join(o.Out, name)
+		f, err := openFolder(one) // so that no run waits for the training of those before it to be refused
+		if err != nil {
+			return nil, err
+		}
+		if err := f.Close(); err != nil {
+			return nil, err
 		}
 	}
 	var summaries []record.Summary
@@ -32,7 +40,7 @@ func Compare(ctx context.Context, configs []Config, o Options, sink func() recor
 		c.Name = names[i]
 		one := o
 		one.Out, one.Sink = filepath.Join(o.Out, names[i]), sink()
-		if one.Resume = o.Resume && holdsRun(one.Out); one.Resume {
+		if one.Resume = o.Resume && begun(one.Out); one.Resume {
 			if err := sameRun(one.Out, c); err != nil {
 				return summaries, err
 			}
@@ -55,7 +63,17 @@ func Compare(ctx context.Context, configs []Config, o Options, sink func() recor
 		return summaries, err
 	}
 	table := record.Table(summaries).Markdown() + "\n"
-	return summaries, os.WriteFile(filepath.Join(o.Out, "compare.md"), []byte(table), 0o644)
+	path := filepath.Join(o.Out, "compare.md")
+	if err := disk.WriteFile(path, []byte(table)); err != nil {
+		return summaries, fault.New("cannot write %s: %w", path, err)
+	}
+	return summaries, nil
+}
+
+// begun reports whether there is a run in a folder to go on with.
+func begun(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, configFile))
+	return err == nil
 }
 
 // rehearse opens the data and builds the model of every recipe, so that a mistake in the last one does not wait for

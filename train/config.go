@@ -22,7 +22,7 @@ type Config struct {
 	Device    torch.Device          `recipe:"device" default:"cpu" doc:"where tensors live: cpu, cuda or cuda:N"`
 	Precision string                `recipe:"precision" default:"fp32" oneof:"fp32 tf32 bf16" doc:"of activations; weights, statistics and losses are float32. tf32 is float32 whose products on a card round their factors"`
 	Repeats   bool                  `recipe:"deterministic" default:"true" doc:"a card gives the same bits in every run; false: it chooses its kernels by trying"`
-	Threads   int                   `recipe:"threads" default:"0" min:"0" max:"1024" doc:"intra-op threads; 0 = all cores available"`
+	Threads   int                   `recipe:"threads" default:"0" min:"0" max:"1024" doc:"intra-op threads; 0 = OMP_NUM_THREADS, or all cores available"`
 	Data      data.Options          `recipe:"data"`
 	Model     zoo.Options           `recipe:"model"`
 	Method    method.Options        `recipe:"method"`

@@ -1,15 +1,13 @@
 package train
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/seed"
 	"github.com/locus-learn/locus/local"
@@ -56,15 +54,17 @@ func (r *Run) diagnosed(ctx context.Context, x, y torch.Tensor, at local.Tick, b
 	}
 	probe.Free()
 	r.model.Device().ResetPeak()
-	if err := cmp.Or(r.report(left, began.Add(time.Since(paused))), err); err != nil {
+	r.report(left, began.Add(time.Since(paused)))
+	if err != nil {
 		return err
 	}
 	d := probe.Diagnosis
-	return r.sink.Diagnosis(record.Diagnosis{
+	r.logged(r.sink.Diagnosis(record.Diagnosis{
 		Step: r.at.Step, Epoch: r.at.Epoch + 1, Loss: d.Loss, SGRLoss: d.SGR, SGRCos: d.Cos, Epsilon: d.Epsilon,
 		GlobalNorm: d.GlobalNorm, GlobalCos: d.GlobalCos, Gap: d.Gap, Bound: d.Bound, Within: d.Within,
 		Shift: d.Shift, ShiftTrain: d.ShiftTrain,
-	})
+	}))
+	return nil
 }
 
 // probe measures the network in front of the step that learns from batch, which stays.
@@ -110,12 +110,15 @@ func (r *Run) seen() data.Samples {
 
 // drawDiagnoses writes the pictures and the table of a diagnosed run.
 func (r *Run) drawDiagnoses(log record.Log) error {
-	if err := record.PlotDiagnosis(r.dir, log.Diagnoses); err != nil {
+	if err := record.PlotDiagnosis(r.folder.Dir, log.Diagnoses); err != nil {
 		return err
 	}
 	run := record.Series{Name: r.model.Config.Name, Epochs: log.Epochs, Steps: log.Steps, Diagnoses: log.Diagnoses}
-	if err := record.PlotFigures(filepath.Join(r.dir, "plots"), []record.Series{run}); err != nil {
+	if err := record.PlotFigures(r.folder.Path("plots"), []record.Series{run}); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(r.dir, DiagnosisFile), []byte(record.DiagnosisTable(log.Diagnoses)+"\n"), 0o644)
+	if err := disk.WriteFile(r.folder.Path(DiagnosisFile), []byte(record.DiagnosisTable(log.Diagnoses)+"\n")); err != nil {
+		return r.folder.Failed(DiagnosisFile, err)
+	}
+	return nil
 }

@@ -3,14 +3,15 @@ package train
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
-	"github.com/google/renameio/v2"
-
+	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/runfolder"
 	"github.com/locus-learn/locus/recipe"
 	"github.com/locus-learn/locus/record"
 	"github.com/locus-learn/locus/torch"
@@ -26,68 +27,91 @@ const (
 	DiagnosisFile = "diagnosis.md"
 )
 
-// DefaultOut returns runs/<name>-<time>.
-func DefaultOut(name string, now time.Time) string {
-	return filepath.Join("runs", name+"-"+now.Format("20060102-150405"))
+// ownFiles are the names that a run from before manifests may have written.
+var ownFiles = []string{
+	lastFile, bestFile, emaFile, "state-*.safetensors", "events.out.tfevents.*", metricsFile, summaryFile, DiagnosisFile, envFile, configFile,
+	"plots/accuracy.svg", "plots/loss.svg", "plots/reconciliation.svg", "plots/diagnosis.svg",
+	"plots/agreement.svg", "plots/shift.svg", "plots/curves.svg",
 }
 
-// holdsRun reports whether dir has files of a run.
-func holdsRun(dir string) bool {
-	for _, name := range []string{configFile, metricsFile, lastFile} {
-		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			return true
-		}
-	}
-	return false
+// namesOf returns the patterns that are names: what a run can write without knowing more of itself.
+func namesOf(patterns []string) []string {
+	return slices.DeleteFunc(slices.Clone(patterns), func(p string) bool { return strings.Contains(p, "*") })
 }
 
-// prepare makes the run folder and clears away the files of a run that is in it.
-func prepare(dir string) error {
-	if holdsRun(dir) {
-		for _, pattern := range []string{
-			lastFile, bestFile, emaFile, "state-*.safetensors", "events.out.tfevents.*", "plots/*.svg", metricsFile, summaryFile, DiagnosisFile, envFile, configFile,
-		} {
-			paths, err := filepath.Glob(filepath.Join(dir, pattern))
-			if err != nil {
-				return err
-			}
-			for _, p := range paths {
-				if err := os.Remove(p); err != nil {
-					return err
-				}
-			}
-		}
+// NewOut makes a folder of its own for a run, runs/<name>-<time>, and returns its path: a number is added where another run
+// of the same second has that name.
+func NewOut(name string, now time.Time) (string, error) {
+	if err := checkName(name); err != nil {
+		return "", err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fault.New("the run folder cannot be made: %w", err)
+	folder, err := runfolder.New(filepath.Join("runs", name+"-"+now.Format("20060102-150405")))
+	if err != nil {
+		return "", err
+	}
+	return folder.Dir, folder.Close()
+}
+
+// checkName refuses a name that is no name of a folder: it would lead a run out of the folder of runs.
+func checkName(name string) error {
+	plain := func(r rune) bool { return unicode.IsPrint(r) && !strings.ContainsRune(`/\`, r) }
+	if name == "." || name == ".." || len(name) > 100 || strings.ContainsFunc(name, func(r rune) bool { return !plain(r) }) {
+		return fault.New("name is %q: must be the name of a folder, at most 100 bytes without / and control characters", name)
 	}
 	return nil
 }
 
+// holdsRun reports whether a folder has a run of ours that was at least begun.
+func holdsRun(f *runfolder.Folder) bool {
+	return f.Has(configFile) || f.Has(metricsFile) || f.Has(lastFile)
+}
+
+// openFolder takes the run folder for this process, before anything in it is read.
+func openFolder(o Options) (*runfolder.Folder, error) {
+	f, err := runfolder.Open(o.Out, ownFiles)
+	if err != nil {
+		return nil, err
+	}
+	if !o.Resume && !o.Force && holdsRun(f) {
+		f.Close()
+		return nil, fault.New("%s holds a run already: give --resume to go on with it, --force to replace it, or another --out", o.Out)
+	}
+	return f, nil
+}
+
+// prepare makes the run folder and clears away the files of a run that is in it.
+func prepare(f *runfolder.Folder, start runfolder.Start) error {
+	if err := f.Make(); err != nil {
+		return err
+	}
+	if err := f.Clear(); err != nil {
+		return err
+	}
+	return f.Begin(start)
+}
+
 // describe writes the resolved recipe and the environment.
-func describe(dir string, c Config) error {
+func describe(f *runfolder.Folder, c Config) error {
 	doc, err := recipe.Encode(&c)
 	if err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(filepath.Join(dir, configFile), doc, 0o644); err != nil { // whole or not at all: a resume needs it
-		if e, ok := errors.AsType[*fs.PathError](err); ok {
-			err = e.Err // it names a temporary file
-		}
-		return fault.New("cannot write %s: %w", filepath.Join(dir, configFile), err)
+	if err := disk.WriteFile(f.Path(configFile), doc); err != nil { // whole or not at all: a resume needs it
+		return f.Failed(configFile, err)
 	}
-	return record.WriteJSON(filepath.Join(dir, envFile), record.CollectEnv(torch.Describe().String(), torch.Threads()))
+	return record.WriteJSON(f.Path(envFile), record.CollectEnv(torch.Describe().String(), torch.Threads()))
 }
 
 // LoadRun resolves the recipe of an existing run folder, with assignments on top.
 func LoadRun(dir string, sets []string) (Config, error) {
 	path := filepath.Join(dir, configFile)
-	doc, err := os.ReadFile(path)
+	doc, err := disk.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Config{}, fault.New("%s holds no run to resume: it has no %s", dir, configFile)
 	}
 	if err != nil {
-		return Config{}, fault.New("the run cannot be resumed: %w", err)
+		cause, _ := disk.Cause(err)
+		return Config{}, fault.New("the run cannot be resumed: %s cannot be read: %w", path, cause)
 	}
 	c, _, err := resolve(recipe.Source{Name: filepath.Base(dir), Path: path, Doc: doc}, sets)
 	return c, err

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -21,14 +20,17 @@ import (
 // finished and saved and the error is ErrInterrupted. A loss that is not finite ends the run with the last checkpoint as it was.
 func (r *Run) Train(ctx context.Context) (record.Summary, error) {
 	defer torch.Pin()()
+	if s, done := r.summary(); done {
+		return s, nil
+	}
 	if err := r.begin(); err != nil {
 		return record.Summary{}, err
 	}
-	saved := time.Now()
+	r.saves.last = time.Now()
 	// A run that stopped between an epoch's last step and its evaluation goes on with the evaluation.
 	for r.at.Step < r.at.Total || r.at.Evaluated < r.at.Step {
 		loader := r.loader()
-		err := r.epoch(ctx, loader, &saved)
+		err := r.epoch(ctx, loader)
 		loader.Close()
 		if err = cmp.Or(r.drain(), err); err == nil {
 			err = r.endEpoch(ctx)
@@ -36,10 +38,17 @@ func (r *Run) Train(ctx context.Context) (record.Summary, error) {
 		if err != nil {
 			return r.stopped(err)
 		}
-		if err := r.save(); err != nil {
+		if r.at.Step >= r.at.Total {
+			err = r.saveLast(ctx)
+		} else {
+			err = r.save()
+		}
+		if err != nil {
 			return record.Summary{}, err
 		}
-		saved = time.Now()
+	}
+	if err := r.evaluateAgain(ctx); err != nil {
+		return r.stopped(err)
 	}
 	if err := r.linearProbe(ctx); err != nil {
 		return r.stopped(err)
@@ -48,7 +57,7 @@ func (r *Run) Train(ctx context.Context) (record.Summary, error) {
 }
 
 // epoch trains on what is left of the current epoch. The last batches may still be in the network when it returns.
-func (r *Run) epoch(ctx context.Context, loader data.Batches, saved *time.Time) error {
+func (r *Run) epoch(ctx context.Context, loader data.Batches) error {
 	r.model.Device().ResetPeak()
 	for step := r.at.Step; step < r.at.Total; step++ {
 		began := time.Now()
@@ -64,14 +73,8 @@ func (r *Run) epoch(ctx context.Context, loader data.Batches, saved *time.Time) 
 		if err := r.step(ctx, x, y, at, began); err != nil {
 			return err
 		}
-		if time.Since(*saved) > checkpointInterval {
-			if err := r.drain(); err != nil {
-				return err
-			}
-			if err := r.save(); err != nil {
-				return err
-			}
-			*saved = time.Now()
+		if err := r.saveIfDue(); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -83,14 +86,16 @@ func (r *Run) step(ctx context.Context, x, y torch.Tensor, at local.Tick, began 
 		return r.diagnosed(ctx, x, y, at, began)
 	}
 	left, err := r.model.Learner.Step(x, y, at)
-	return cmp.Or(r.report(left, began), err)
+	r.report(left, began)
+	return err
 }
 
 // drain waits for the batches in the network: only then have all modules, and the position, seen the same ones.
 func (r *Run) drain() error {
 	began := time.Now()
 	left, err := r.model.Learner.Drain()
-	return cmp.Or(r.report(left, began), err)
+	r.report(left, began)
+	return err
 }
 
 // stopped ends a run early. It is saved when interrupted, or when data cannot be read; a loss that is not finite leaves
@@ -100,13 +105,13 @@ func (r *Run) stopped(cause error) (record.Summary, error) {
 	var engine *torch.Error
 	switch {
 	case errors.Is(cause, context.Canceled):
-		if err := r.save(); err != nil {
+		if err := r.saveLast(context.Background()); err != nil {
 			return record.Summary{}, err
 		}
 		s, err := r.finish("interrupted")
 		return s, errors.Join(err, ErrInterrupted)
 	case errors.Is(cause, data.ErrBroken), errors.Is(cause, data.ErrFailed):
-		if err := r.save(); err != nil {
+		if err := r.saveLast(context.Background()); err != nil {
 			return record.Summary{}, err
 		}
 		s, err := r.finish(cause.Error())
@@ -118,11 +123,11 @@ func (r *Run) stopped(cause error) (record.Summary, error) {
 	case errors.As(cause, &diverged):
 		s, err := r.finish(diverged.Error())
 		cause = fault.New("%w; %s keeps the last good checkpoint; a lower optim.lr, now %g, is the usual cure",
-			cause, filepath.Join(r.dir, lastFile), r.model.Config.Optim.LR)
+			cause, r.folder.Path(lastFile), r.model.Config.Optim.LR)
 		return s, errors.Join(err, cause)
 	case errors.As(cause, &engine) && engine.Kind == torch.OutOfMemory:
 		s, err := r.finish(engine.Error())
-		cause = fault.New("%w; %s keeps the last checkpoint, from which --resume goes on", OutOfMemory(engine), filepath.Join(r.dir, lastFile))
+		cause = fault.New("%w; %s keeps the last checkpoint, from which --resume goes on", OutOfMemory(engine), r.folder.Path(lastFile))
 		return s, errors.Join(err, cause)
 	}
 	return record.Summary{}, cause

@@ -2,12 +2,13 @@ package train
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/record"
 	"github.com/locus-learn/locus/torch"
@@ -16,35 +17,32 @@ import (
 // begin announces the run and, for a fresh one, saves the initial checkpoint.
 func (r *Run) begin() error {
 	c := r.model.Config
-	err := r.sink.Start(record.Start{
+	r.logged(r.sink.Start(record.Start{
 		Name: c.Name, Method: c.Method.Name, Steps: r.at.Total, StepsPerEpoch: r.perEpoch, First: r.at.Step,
-	})
-	if err != nil || r.at.Step > 0 {
-		return err
+	}))
+	if r.at.Step > 0 {
+		return nil
 	}
-	return r.save()
+	return r.write()
 }
 
 // report takes the batches that have left the network in the time since began, which they share with the calls that
 // no batch left in.
-func (r *Run) report(left []local.Outcome, began time.Time) error {
+func (r *Run) report(left []local.Outcome, began time.Time) {
 	r.peak = max(r.peak, r.model.Device().Memory().Peak)
 	r.spent += time.Since(began).Seconds()
 	if len(left) == 0 {
-		return nil
+		return
 	}
 	each := r.spent / float64(len(left))
 	r.spent = 0
 	for _, o := range left {
-		if err := r.reportStep(o, each); err != nil {
-			return err
-		}
+		r.reportStep(o, each)
 	}
-	return nil
 }
 
 // reportStep moves the run's position behind a step, adds the step to the epoch's sums and sends an event every few.
-func (r *Run) reportStep(o local.Outcome, seconds float64) error {
+func (r *Run) reportStep(o local.Outcome, seconds float64) {
 	r.at.Step++
 	r.at.Batch++
 	r.at.Seconds += seconds
@@ -75,21 +73,64 @@ func (r *Run) reportStep(o local.Outcome, seconds float64) error {
 	event.Seconds = sum / float64(len(recent))
 	event.ImagesPerSecond = float64(r.model.Config.Data.Batch) / event.Seconds
 	if r.at.Step%stepsPerEvent == 0 || r.at.Step == r.at.Total {
-		return r.sink.Step(event)
+		r.logged(r.sink.Step(event))
+		return
 	}
-	return r.live.Step(event)
+	r.live.Step(event)
 }
 
 // endEpoch evaluates, sends the epoch's event and moves on to the next one.
 func (r *Run) endEpoch(ctx context.Context) error {
-	test, err := r.evaluate(ctx, r.set.Part(data.Test))
+	e, err := r.measured(ctx, r.at.Epoch+1)
 	if err != nil {
 		return err
 	}
+	if e.ValAcc != nil && *e.ValAcc > r.at.Best && r.saveBest() {
+		r.at.Best = *e.ValAcc
+	}
+	r.at.Evaluated, r.evaluated = r.at.Step, true
+	if r.at.Batch >= r.perEpoch {
+		r.at.Epoch, r.at.Batch, r.at.Sums = r.at.Epoch+1, 0, sums{}
+	}
+	r.logged(r.sink.Epoch(e))
+	return nil
+}
+
+// saveBest writes the weights that did best on validation images, and reports whether that was possible.
+func (r *Run) saveBest() bool {
+	err := r.saveWeights(bestFile, "")
+	if err != nil {
+		r.notice(fmt.Sprintf("the best weights so far are not saved: %v", err))
+	}
+	return err == nil
+}
+
+// evaluateAgain evaluates a run whose record lacks its last evaluation, because a loss of power took it.
+func (r *Run) evaluateAgain(ctx context.Context) error {
+	if r.at.Evaluated == 0 || r.evaluated || r.log.LastEpoch() == r.at.Evaluated {
+		return nil
+	}
+	epoch := r.at.Epoch
+	if r.at.Sums.Steps > 0 {
+		epoch++
+	}
+	e, err := r.measured(ctx, epoch)
+	if err == nil {
+		r.logged(r.sink.Epoch(e))
+	}
+	return err
+}
+
+// measured evaluates, and returns the event of an epoch.
+func (r *Run) measured(ctx context.Context, epoch int) (e record.Epoch, err error) {
+	test, err := r.evaluate(ctx, r.set.Part(data.Test))
+	if err != nil {
+		return e, err
+	}
 	s := r.at.Sums
 	last := test[len(test)-1]
-	e := record.Epoch{
-		Epoch: r.at.Epoch + 1, Step: r.at.Step, TrainLoss: s.Loss / float64(s.Steps),
+	e = record.Epoch{
+		Epoch: epoch, Step: r.at.Step, TrainLoss: s.Loss / float64(s.Steps),
 		TestAcc: last.Top1, TestTop5: last.Top5, TestLoss: &last.Loss,
 		LR: r.rate(r.at.Step - 1), SGRLoss: values(s.SGR), SGRCos: values(s.Cos),
 		ModuleBusy: values(s.Busy), ModuleWait: values(s.Wait),
@@ -100,34 +141,23 @@ func (r *Run) endEpoch(ctx context.Context) error {
 		e.ModuleAcc, e.ModuleTop5 = append(e.ModuleAcc, h.Top1), append(e.ModuleTop5, h.Top5)
 	}
 	if e.EMAAcc, err = r.averaged(ctx); err != nil {
-		return err
+		return e, err
 	}
 	if r.diagnosing() {
 		train, err := r.evaluate(ctx, r.seen())
 		if err != nil {
-			return err
+			return e, err
 		}
 		e.TrainAcc = &train[len(train)-1].Top1
 	}
 	if r.set.Part(data.Validation).Len() > 0 {
 		val, err := r.evaluate(ctx, r.set.Part(data.Validation))
 		if err != nil {
-			return err
+			return e, err
 		}
-		acc := val[len(val)-1].Top1
-		e.ValAcc = &acc
-		if acc > r.at.Best {
-			r.at.Best = acc
-			if err := r.saveWeights(bestFile, ""); err != nil {
-				return err
-			}
-		}
+		e.ValAcc = &val[len(val)-1].Top1
 	}
-	r.at.Evaluated = r.at.Step
-	if r.at.Batch >= r.perEpoch {
-		r.at.Epoch, r.at.Batch, r.at.Sums = r.at.Epoch+1, 0, sums{}
-	}
-	return r.sink.Epoch(e)
+	return e, nil
 }
 
 // averaged returns the accuracy on the test set of every head of the averaged weights, nil where the optimizers keep no
@@ -187,7 +217,7 @@ func (r *Run) finish(stopped string) (record.Summary, error) {
 		Seconds: r.at.Seconds, SecondsPerStep: median(r.times),
 		Threads: torch.Threads(), Precision: c.Precision, Stopped: stopped,
 	}
-	log, err := readMetrics(filepath.Join(r.dir, metricsFile))
+	log, err := readMetrics(r.folder.Path(metricsFile))
 	if err != nil {
 		return s, err
 	}
@@ -202,7 +232,7 @@ func (r *Run) finish(stopped string) (record.Summary, error) {
 		e := log.Epochs[n-1]
 		s.TestAcc, s.TestTop5, s.ModuleAcc, s.EMAAcc, s.Scores = e.TestAcc, e.TestTop5, e.ModuleAcc, e.EMAAcc, e.Scores
 		s.PeakBytes = max(s.PeakBytes, e.PeakBytes)
-		if err := record.PlotRun(r.dir, log.Epochs, log.Steps); err != nil {
+		if err := record.PlotRun(r.folder.Dir, log.Epochs, log.Steps); err != nil {
 			return s, err
 		}
 	}
@@ -211,7 +241,19 @@ func (r *Run) finish(stopped string) (record.Summary, error) {
 			return s, err
 		}
 	}
-	return s, record.WriteJSON(filepath.Join(r.dir, summaryFile), s)
+	return s, record.WriteJSON(r.folder.Path(summaryFile), s)
+}
+
+// summary returns the summary of a run that was finished before this process, of which it is the last word.
+func (r *Run) summary() (s record.Summary, done bool) {
+	if !r.finished() || r.log.LastEpoch() != r.at.Evaluated || !r.folder.Has(summaryFile) {
+		return s, false
+	}
+	text, err := disk.ReadFile(r.folder.Path(summaryFile))
+	if err != nil || json.Unmarshal(text, &s) != nil {
+		return record.Summary{}, false
+	}
+	return s, s.Stopped == "" && s.Steps == r.at.Step
 }
 
 func stepSeconds(steps []record.Step) []float64 {
@@ -223,7 +265,7 @@ func stepSeconds(steps []record.Step) []float64 {
 }
 
 func readMetrics(path string) (record.Log, error) {
-	f, err := os.Open(path)
+	f, err := disk.Open(path)
 	if err != nil {
 		return record.Log{}, err
 	}

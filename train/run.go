@@ -1,13 +1,16 @@
 package train
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
 
 	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/runfolder"
 	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/record"
@@ -24,6 +27,9 @@ type Options struct {
 	Steps  int          // length of the run; negative: the recipe's epochs
 	Sink   record.Sink  // gets every step, where the run folder gets every tenth; may be nil; the run closes it
 	Notice func(string) // gets warnings, a line each; may be nil
+
+	Save     <-chan struct{} // asks for a checkpoint between two steps, after which training goes on; may be nil
+	Patience time.Duration   // how long the last checkpoint is tried again where it cannot be written, as on a full disk
 }
 
 // ErrInterrupted reports a run that was stopped from outside after it had saved its checkpoint.
@@ -37,19 +43,24 @@ const (
 
 // Run is one training of one model.
 type Run struct {
-	dir   string
-	set   data.Source
-	info  data.Info // the set's
-	model *Model
-	sink  record.Sink // everybody
-	live  record.Sink // who wants every step
-	at    progress
+	folder *runfolder.Folder
+	set    data.Source
+	info   data.Info // the set's
+	model  *Model
+	log    *record.JSONL
+	board  *record.TensorBoard
+	sink   record.Sink // everybody
+	live   record.Sink // who wants every step
+	at     progress
+	saves  saves
+	notice func(string)
 
-	perEpoch int
-	times    []float64  // seconds of each step of this process
-	spent    float64    // seconds of training since the last of these
-	probed   []Accuracy // of a linear probe behind each module, once trained; nil where heads answer
-	peak     int64      // of live tensor bytes while training
+	perEpoch  int
+	evaluated bool       // at least once, by this process
+	times     []float64  // seconds of each step of this process
+	spent     float64    // seconds of training since the last of these
+	probed    []Accuracy // of a linear probe behind each module, once trained; nil where heads answer
+	peak      int64      // of live tensor bytes while training
 }
 
 // FromRecipe opens the data and builds the model that a recipe names, and prepares the run as [New] does. The caller closes
@@ -58,18 +69,24 @@ func FromRecipe(c Config, o Options) (*Run, error) {
 	if o.Notice == nil {
 		o.Notice = func(string) {}
 	}
-	source, err := data.Open(c.Data, c.Seed, dirs(o.Data))
+	if err := checkName(c.Name); err != nil {
+		return nil, err
+	}
+	folder, err := openFolder(o) // before anything is read, and a network built for nothing
 	if err != nil {
 		return nil, err
 	}
-	if !o.Resume && !o.Force && holdsRun(o.Out) { // before a network is built for nothing
-		return nil, fault.New("%s holds a run already: give --resume to go on with it, --force to replace it, or another --out", o.Out)
+	source, err := data.Open(c.Data, c.Seed, dirs(o.Data))
+	if err != nil {
+		folder.Close()
+		return nil, err
 	}
 	m, err := NewModel(c, inputOf(source.Info()), false)
 	if err != nil {
+		folder.Close()
 		return nil, err
 	}
-	return newRun(m, source, o)
+	return newRun(m, source, o, folder)
 }
 
 // New prepares a run of a model on a data set, which may both be of one's own: it makes the run folder, or restores the run
@@ -88,27 +105,33 @@ func New(m *model.Model, source data.Source, c Config, o Options) (*Run, error) 
 	if s := m.Spec; s != nil {
 		c.Model, c.Method, c.Head, c.Optim, c.Seed = s.Net, s.Method, s.Head, s.Optim, s.Seed
 	}
-	if !o.Resume && !o.Force && holdsRun(o.Out) {
+	folder, err := openFolder(o)
+	if err != nil {
 		m.Free()
-		return nil, fault.New("%s holds a run already: resume it, replace it by force, or name another folder", o.Out)
+		return nil, err
 	}
-	return newRun(&Model{m, c}, source, o)
+	return newRun(&Model{m, c}, source, o, folder)
 }
 
-// newRun is New where nothing stands in the folder's way.
-func newRun(m *Model, source data.Source, o Options) (*Run, error) {
+// newRun is New in a folder that is taken. It takes over that, too.
+func newRun(m *Model, source data.Source, o Options, folder *runfolder.Folder) (*Run, error) {
 	info, train := source.Info(), source.Part(data.Train)
 	for _, line := range info.Notes {
 		o.Notice(line)
 	}
 	data.OnBroken(source, o.Notice)
-	r := &Run{dir: o.Out, set: source, info: info, model: m, perEpoch: data.Count(train.Len(), m.Config.Data.Batch, false)}
+	r := &Run{
+		folder: folder, set: source, info: info, model: m, notice: o.Notice, saves: saves{asked: o.Save, patience: o.Patience},
+		perEpoch: data.Count(train.Len(), m.Config.Data.Batch, false),
+	}
 	if r.perEpoch == 0 {
 		m.Free()
+		folder.Close()
 		return nil, fault.New("data.batch is %d: must be at most %d, the number of training samples", m.Config.Data.Batch, train.Len())
 	}
 	if err := r.start(o); err != nil {
 		m.Free()
+		folder.Close()
 		return nil, err
 	}
 	return r, nil
@@ -138,57 +161,102 @@ func (r *Run) start(o Options) error {
 	}
 	r.at.Total = c.Schedule.Epochs * r.perEpoch
 	if !o.Budget {
-		r.at.Total *= r.model.Cycles()
+		r.at.Total *= r.cycles()
 	}
 	resumed := -1
-	switch {
-	case o.Resume:
+	if o.Resume && r.folder.Has(lastFile) {
 		if err := r.restore(); err != nil {
 			return err
 		}
-		resumed = r.at.Step
-	case o.Init != "":
-		fresh, err := r.model.InitFrom(o.Init)
-		if err != nil {
+		if err := r.resumes(o); err != nil {
 			return err
 		}
-		for _, head := range fresh {
-			o.Notice(fmt.Sprintf("%s has no %s that fits: it starts fresh", o.Init, head))
-		}
+		resumed = r.at.Step
+	} else if err := r.fromScratch(&o); err != nil {
+		return err
 	}
+	r.at.Data = data.FingerprintOf(r.set)
 	if o.Steps >= 0 {
 		r.at.Total = o.Steps
 	}
-	if !o.Resume { // now that nothing is left that the user could have got wrong
-		if err := prepare(r.dir); err != nil {
+	if resumed < 0 { // now that nothing is left that the user could have got wrong
+		if err := prepare(r.folder, runfolder.Start{Init: o.Init, Total: r.at.Total}); err != nil {
 			return err
 		}
 	}
-	if err := describe(r.dir, c); err != nil {
+	if err := r.folder.Claim(namesOf(ownFiles)...); err != nil {
 		return err
+	}
+	if !r.finished() {
+		if err := describe(r.folder, c); err != nil {
+			return err
+		}
 	}
 	return r.openSinks(o.Sink, resumed)
 }
 
-func (r *Run) openSinks(extra record.Sink, resumed int) error {
-	log, err := record.OpenJSONL(filepath.Join(r.dir, metricsFile), resumed)
+// finished reports whether a run that goes on has nothing left to do.
+func (r *Run) finished() bool {
+	return r.at.Step > 0 && r.at.Step >= r.at.Total && r.at.Evaluated == r.at.Step
+}
+
+// cycles is how often the run goes through the schedule of the learning rate.
+func (r *Run) cycles() int { return r.model.Cycles() }
+
+// fromScratch brings the weights to where a run begins. One that was killed before its first checkpoint begins as it was
+// begun then.
+func (r *Run) fromScratch(o *Options) error {
+	if begun := r.folder.Start(); o.Resume && begun != nil {
+		o.Init = begun.Init
+		r.at.Total = begun.Total
+	}
+	if o.Init == "" {
+		return nil
+	}
+	init, err := filepath.Abs(o.Init)
 	if err != nil {
 		return err
 	}
-	board, err := record.OpenTensorBoard(r.dir)
+	o.Init = init
+	fresh, err := r.model.InitFrom(o.Init)
 	if err != nil {
-		log.Close()
+		return err
+	}
+	for _, head := range fresh {
+		o.Notice(fmt.Sprintf("%s has no %s that fits: it starts fresh", o.Init, head))
+	}
+	return nil
+}
+
+func (r *Run) openSinks(extra record.Sink, resumed int) (err error) {
+	if err := r.folder.Claim(metricsFile); err != nil {
+		return err
+	}
+	if r.log, err = record.OpenJSONL(r.folder.Path(metricsFile), resumed); err != nil {
+		return err
+	}
+	if n := r.log.Broken(); n > 0 {
+		r.notice(fmt.Sprintf("%s: %d lines could not be read and were dropped", r.folder.Path(metricsFile), n))
+	}
+	if r.board, err = record.OpenTensorBoard(r.folder.Dir); err == nil {
+		err = r.folder.Adopt(r.board.Name())
+	}
+	if err == nil {
+		err = disk.SyncDir(r.folder.Dir)
+	}
+	if err != nil {
+		r.log.Close()
 		return err
 	}
 	if r.live = extra; extra == nil {
 		r.live = record.Tee()
 	}
-	r.sink = record.Tee(log, board, r.live)
+	r.sink = record.Tee(r.log, r.board, r.live)
 	return nil
 }
 
-// Close frees the model. The record is complete only if it returns nil.
+// Close frees the model and gives the run folder back. The record is complete only if it returns nil.
 func (r *Run) Close() error {
 	r.model.Free()
-	return r.sink.Close()
+	return cmp.Or(r.sink.Close(), r.folder.Close())
 }

@@ -18,6 +18,12 @@ BLAS = glob.glob("/usr/lib/*/openblas-openmp")
 ENVIRONMENT = {**os.environ, "LD_LIBRARY_PATH": ":".join([*BLAS, *filter(None, [os.environ.get("LD_LIBRARY_PATH")])])}
 
 
+def favour(locus):
+    """Gives both sides the kernels that our program has its BLAS take."""
+    text = subprocess.run([locus, "doctor", "--environment"], stdout=subprocess.PIPE, check=True, text=True).stdout
+    ENVIRONMENT.update(line.split("=", 1) for line in text.splitlines())
+
+
 def measured(command):
     """The rows that a command prints, with the most memory that its process had."""
     with tempfile.TemporaryFile() as errors:
@@ -108,6 +114,7 @@ def main():
                           ("threads", 0), ("steps", 5), ("warmup", 2), ("rounds", 3)):
         p.add_argument(f"--{name}", type=int, default=default)
     args = p.parse_args()
+    favour(args.locus)
     args.threads = args.threads or len(os.sched_getaffinity(0))
     groups = [args.methods] if args.together else args.methods.split(",")
     results = [result for methods in groups for result in compare(args, methods)]

@@ -1,0 +1,285 @@
+// Package runfolder keeps the folder of a run: one process at a time works in it, and it knows which files in it are the
+// run's own. Nothing else is ever replaced or removed.
+package runfolder
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/locus-learn/locus/internal/disk"
+	"github.com/locus-learn/locus/internal/fault"
+)
+
+// Names in a run folder that are this package's.
+const (
+	manifestFile = "manifest.json"
+	lockFile     = ".lock"
+)
+
+// Start is how a run was begun beyond its recipe, for one that is killed before its first checkpoint.
+type Start struct {
+	Init  string `json:"init,omitempty"` // file of the weights it began from
+	Total int    `json:"total"`          // steps
+}
+
+// manifest is what a run has written.
+type manifest struct {
+	Files []string `json:"files"` // below the folder, with slashes
+	Start *Start   `json:"start,omitempty"`
+}
+
+// Folder is a run folder that this process works in.
+type Folder struct {
+	Dir      string
+	lock     *disk.Lock // nil until there is a folder to lock
+	manifest manifest
+}
+
+// Open takes the folder dir for this process before anything in it is read, and leaves it alone if it does not exist yet:
+// Make does that. It is a fault if another process has it. The caller closes the folder.
+//
+// adopt names the files, by patterns of package path/filepath, that a run from before manifests may have written.
+func Open(dir string, adopt []string) (*Folder, error) {
+	f := &Folder{Dir: dir}
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return f, nil
+	case err == nil && !info.IsDir():
+		return nil, fault.New("%q cannot be the run folder: it is %s; give another --out", dir, kind(info))
+	case err != nil:
+		return nil, fault.New("the run folder %q cannot be opened: %w", dir, cause(err))
+	}
+	if err := f.take(); err != nil {
+		return nil, err
+	}
+	if err := f.read(adopt); err != nil {
+		f.Close()
+		return nil, err
+	}
+	disk.Sweep(dir, func(name string) bool { return name == manifestFile || f.Owns(name) })
+	return f, nil
+}
+
+func kind(info fs.FileInfo) string {
+	if info.Mode().IsRegular() {
+		return "a file"
+	}
+	return disk.Kind(info.Mode())
+}
+
+func (f *Folder) take() (err error) {
+	f.lock, err = disk.Acquire(filepath.Join(f.Dir, lockFile))
+	if held, ok := errors.AsType[*disk.Held](err); ok {
+		return fault.New("the run folder %q is in use: %w; wait for it, stop it, or give another --out", f.Dir, held)
+	}
+	if err != nil {
+		return fault.New("the run folder %q cannot be locked: %w", f.Dir, cause(err))
+	}
+	return nil
+}
+
+func (f *Folder) read(adopt []string) error {
+	text, err := disk.ReadFile(f.Path(manifestFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return f.adopt(adopt)
+	case err != nil:
+		return fault.New("%q cannot be read: %w", f.Path(manifestFile), cause(err))
+	}
+	if err := json.Unmarshal(text, &f.manifest); err != nil {
+		return fault.New("%q cannot be read: %w; without it, what the run has written is told by its names", f.Path(manifestFile), err)
+	}
+	f.manifest.Files = slices.DeleteFunc(f.manifest.Files, func(name string) bool { return !filepath.IsLocal(name) })
+	return nil
+}
+
+// adopt takes the files of a run from before there were manifests for the run's own.
+func (f *Folder) adopt(patterns []string) error {
+	for _, pattern := range patterns {
+		found, err := filepath.Glob(filepath.Join(escape(f.Dir), pattern))
+		if err != nil {
+			return err
+		}
+		for _, path := range found {
+			name, err := filepath.Rel(f.Dir, path)
+			if err != nil {
+				return err
+			}
+			f.manifest.Files = append(f.manifest.Files, filepath.ToSlash(name))
+		}
+	}
+	return nil
+}
+
+// escape keeps Glob from reading a folder's name as a pattern.
+func escape(dir string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
+}
+
+// Make makes the folder where Open found none, and takes it.
+func (f *Folder) Make() error {
+	if f.lock != nil {
+		return nil
+	}
+	if err := disk.MkdirAll(f.Dir); err != nil {
+		return fault.New("the run folder %q cannot be made: %w", f.Dir, cause(err))
+	}
+	if err := f.take(); err != nil {
+		return err
+	}
+	return f.read(nil)
+}
+
+// New makes a folder of its own and takes it: base, or base-2, base-3, … where that is there already, whoever made it.
+func New(base string) (*Folder, error) {
+	if err := disk.MkdirAll(filepath.Dir(base)); err != nil {
+		return nil, fault.New("the folder of runs cannot be made: %w", err)
+	}
+	dir := base
+	for n := 2; ; n++ {
+		err := disk.Mkdir(dir)
+		if err == nil {
+			f := &Folder{Dir: dir}
+			return f, f.take()
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return nil, fault.New("the run folder cannot be made: %w", err)
+		}
+		dir = base + "-" + strconv.Itoa(n)
+	}
+}
+
+// Path returns the place of a file in the folder.
+func (f *Folder) Path(name string) string { return filepath.Join(f.Dir, filepath.FromSlash(name)) }
+
+// Has reports whether a file of the run's own is there.
+func (f *Folder) Has(name string) bool {
+	_, err := os.Stat(f.Path(name))
+	return err == nil && f.Owns(name)
+}
+
+// Owns reports whether the run has written a file of this name, or was about to.
+func (f *Folder) Owns(name string) bool {
+	return slices.Contains(f.manifest.Files, filepath.ToSlash(name))
+}
+
+// Start returns how the run was begun; it is nil if the folder does not say.
+func (f *Folder) Start() *Start { return f.manifest.Start }
+
+// Begin writes down how a run is begun.
+func (f *Folder) Begin(s Start) error {
+	f.manifest.Start = &s
+	return f.write()
+}
+
+// Claim makes files the run's own before they are first written, so that a killed run leaves none that it does not know.
+// A file that lies there and is not the run's is a fault.
+func (f *Folder) Claim(names ...string) error {
+	before := len(f.manifest.Files)
+	for _, name := range names {
+		if f.Owns(name) {
+			continue
+		}
+		if _, err := os.Lstat(f.Path(name)); err == nil {
+			f.manifest.Files = f.manifest.Files[:before]
+			return fault.New("%q is there and is not this run's: move it away, or give another --out", f.Path(name))
+		}
+		f.manifest.Files = append(f.manifest.Files, filepath.ToSlash(name))
+	}
+	if len(f.manifest.Files) == before {
+		return nil
+	}
+	if err := f.write(); err != nil {
+		f.manifest.Files = f.manifest.Files[:before]
+		return err
+	}
+	return nil
+}
+
+// Adopt makes a file the run's own that it has made itself, under a name that nobody had.
+func (f *Folder) Adopt(name string) error {
+	f.manifest.Files = append(f.manifest.Files, name)
+	return f.write()
+}
+
+// Remove removes files of the run's own; those that are not it leaves alone.
+func (f *Folder) Remove(names ...string) error {
+	removed := false
+	for _, name := range names {
+		if !f.Owns(name) {
+			continue
+		}
+		if err := disk.Remove(f.Path(name)); err != nil {
+			return fault.New("%q cannot be removed: %w", f.Path(name), cause(err))
+		}
+		f.manifest.Files = slices.DeleteFunc(f.manifest.Files, func(have string) bool { return have == filepath.ToSlash(name) })
+		removed = true
+	}
+	if !removed {
+		return nil
+	}
+	return f.write()
+}
+
+// Clear removes all files of the run's own.
+func (f *Folder) Clear() error {
+	f.manifest.Start = nil
+	return f.Remove(slices.Clone(f.manifest.Files)...)
+}
+
+// Files lists the run's own files that match a pattern.
+func (f *Folder) Files(pattern string) []string {
+	var found []string
+	for _, name := range f.manifest.Files {
+		if ok, _ := filepath.Match(pattern, name); ok {
+			found = append(found, name)
+		}
+	}
+	return found
+}
+
+func (f *Folder) write() error {
+	text, err := json.MarshalIndent(f.manifest, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := disk.WriteFile(f.Path(manifestFile), append(text, '\n')); err != nil {
+		return f.Failed(manifestFile, err)
+	}
+	return nil
+}
+
+// Failed words the failure to write a file of the folder.
+func (f *Folder) Failed(name string, err error) error {
+	if _, gone := os.Stat(f.Dir); errors.Is(gone, fs.ErrNotExist) {
+		return fault.New("the run folder %q is gone: it was moved or deleted while the run worked in it", f.Dir)
+	}
+	return fault.New("%q cannot be written: %w", f.Path(name), cause(err))
+}
+
+// Close gives the folder back.
+func (f *Folder) Close() error {
+	if f.lock == nil {
+		return nil
+	}
+	err := f.lock.Release()
+	f.lock = nil
+	if err != nil {
+		if _, gone := os.Stat(f.Dir); errors.Is(gone, fs.ErrNotExist) {
+			return nil
+		}
+	}
+	return err
+}
+
+func cause(err error) error {
+	c, _ := disk.Cause(err)
+	return c
+}

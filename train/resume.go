@@ -1,0 +1,100 @@
+package train
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/recipe"
+)
+
+// Change is a key of a recipe, or a section, that may change when a run goes on, and what changes with it.
+type Change struct{ Key, Effect string }
+
+// resumable is the one list of what may change; every other key must stay. docs/reliability.md has the same table, and a
+// test compares them.
+var resumable = []Change{
+	{"name", "what the run is called"},
+	{"threads", "the last bits of sums, and with them those of the weights"},
+	{"data.dir", "nothing: the images must be the same"},
+	{"data.workers", "speed"},
+	{"data.broken", "when too many broken images end the run"},
+	{"method.pipeline", "speed and memory"},
+	{"optim.lr", "the steps from here on"},
+	{"optim.weight_decay", "the steps from here on"},
+	{"optim.clip", "the steps from here on"},
+	{"schedule", "the steps from here on; with other epochs the run ends there"},
+	{"probe", "how features are measured from here on"},
+	{"diagnose", "what is measured from here on"},
+}
+
+// Resumable returns the keys and sections that may change when a run goes on.
+func Resumable() []Change { return slices.Clone(resumable) }
+
+// mayChange reports whether a key is among them.
+func mayChange(key string) bool {
+	return slices.ContainsFunc(resumable, func(c Change) bool { return key == c.Key || strings.HasPrefix(key, c.Key+".") })
+}
+
+// resumes brings a run that was restored together with the recipe given now: it compares recipe and data with those that
+// the run was begun with, and finds where it ends.
+func (r *Run) resumes(o Options) error {
+	changed, err := r.changes(o)
+	if err != nil {
+		return err
+	}
+	for _, key := range changed {
+		if !mayChange(key) {
+			return fault.New("%s is not what the run in %s was begun with: a run that goes on must keep it; "+
+				"begin another one, from these weights with --init %s", key, o.Out, r.folder.Path(lastFile))
+		}
+	}
+	if part := data.FingerprintOf(r.set).Differ(r.at.Data); part != "" {
+		return fault.New("the %s in %q are not those that the run in %s was begun with: --data names the folder of the old ones; "+
+			"on these, begin another run", part, r.info.Dir, o.Out)
+	}
+	if err := r.lengthen(o, slices.Contains(changed, "schedule.epochs")); err != nil {
+		return err
+	}
+	changed = slices.DeleteFunc(changed, func(key string) bool { return key == "name" || key == "threads" || strings.HasPrefix(key, "data.") })
+	if len(changed) > 0 && r.finished() {
+		return fault.New("%s is changed, but the run in %s is finished: a larger schedule.epochs, or --steps, trains on",
+			strings.Join(changed, ", "), o.Out)
+	}
+	return nil
+}
+
+// changes returns the keys that are not what the run folder has. A model that was not built by names has none.
+func (r *Run) changes(o Options) ([]string, error) {
+	if r.model.Spec == nil {
+		return nil, nil
+	}
+	was, err := LoadRun(o.Out, nil)
+	if err != nil {
+		return nil, err
+	}
+	return recipe.Differ(&was, &r.model.Config)
+}
+
+// lengthen moves the end of a run to where the options and the recipe now have it.
+func (r *Run) lengthen(o Options, epochs bool) error {
+	total := r.at.Total
+	switch {
+	case o.Steps >= 0:
+		total = o.Steps
+	case epochs:
+		total = r.model.Config.Schedule.Epochs * r.perEpoch
+	}
+	switch {
+	case total == r.at.Total:
+		return nil
+	case total < r.at.Step:
+		return fault.New("the run in %s has done %d steps already: it cannot end after %d", o.Out, r.at.Step, total)
+	case r.cycles() > 1 && r.at.Step > 0:
+		return fault.New("the run in %s cannot end at another step than %d: its method trains modules in turn, and their turns would move",
+			o.Out, r.at.Total)
+	}
+	r.at.Total = total
+	return nil
+}
