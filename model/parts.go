@@ -72,7 +72,7 @@ func (p *Parts) modules() (modules []*local.Module, err error) {
 	defer func() {
 		if err != nil {
 			for _, m := range modules {
-				p.FreeTail(m)
+				p.FreeAdded(m)
 			}
 		}
 	}()
@@ -138,8 +138,8 @@ func (p *Parts) Module(from int, at zoo.Cut) (*local.Module, error) {
 	return m, nil
 }
 
-// FreeTail releases what [Parts.Module] has made: head, what the module has besides, and the optimizer, but not the network.
-func (p *Parts) FreeTail(m *local.Module) {
+// FreeAdded releases what [Parts.Module] has made: head, what the module has besides, and the optimizer, but not the network.
+func (p *Parts) FreeAdded(m *local.Module) {
 	if !m.Last || p.LastHead {
 		nn.Free(m.Head.Params())
 	}

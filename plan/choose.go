@@ -19,7 +19,7 @@ const (
 // stepKey is what the estimate of a module depends on at one batch size.
 type stepKey struct {
 	from, end int
-	tail      *tail
+	objective *objective
 }
 
 // Ends returns the number of blocks in front of each module's end for the K modules that meet the goal best at a batch
@@ -37,7 +37,7 @@ func (p *Planner) Ends(modules, batch int, goal Goal) (ends []int, err error) {
 	}
 	var refusal error
 	cost := func(m span) float64 {
-		t := p.tail(m.end, m.k, m.of)
+		t := p.objective(m.end, m.k, m.of)
 		if t.err != nil {
 			refusal = t.err
 			return math.Inf(1)
@@ -108,7 +108,7 @@ func (p *Planner) Predict(ends []int, batch int) (r Prediction, err error) {
 	from := 0
 	for i, end := range ends {
 		m := span{from, end, i + 1, len(ends)}
-		if t := p.tail(m.end, m.k, m.of); t.err != nil {
+		if t := p.objective(m.end, m.k, m.of); t.err != nil {
 			return r, t.err
 		}
 		e, rest := p.step(m, batch), p.rest(m)

@@ -2,13 +2,13 @@ package plan
 
 import "github.com/locus-learn/locus/torch"
 
-// piece is a thing that is measured in one kind of pass: a tail or, where that is nil, a block. With ids it is a module's
-// whole share of a step: the blocks that these name, and the tail.
-type piece struct {
-	block int
-	tail  *tail
-	kind  kind
-	ids   string
+// part is a thing that is measured in one kind of pass: an objective or, where that is nil, a block. With ids it is a module's
+// whole share of a step: the blocks that these name, and the objective.
+type part struct {
+	block     int
+	objective *objective
+	kind      kind
+	ids       string
 }
 
 // line is a cost at two batch sizes.
@@ -21,13 +21,13 @@ type line struct {
 func (l line) at(n int) cost {
 	f := func(a, b float64) float64 { return a + (b-a)*float64(n-l.n1)/float64(l.n2-l.n1) }
 	return cost{
-		own: f(l.c1.own, l.c2.own), gates: f(l.c1.gates, l.c2.gates),
+		kept: f(l.c1.kept, l.c2.kept), gates: f(l.c1.gates, l.c2.gates),
 		forward: max(0, f(l.c1.forward, l.c2.forward)), backward: max(0, f(l.c1.backward, l.c2.backward)),
 		seconds: l.c2.seconds * float64(n) / float64(l.n2),
 	}
 }
 
-// Samples are taken until a piece keeps about so many bytes, so that weights and workspaces of a fixed size do not hide
+// Samples are taken until a part keeps about so many bytes, so that weights and workspaces of a fixed size do not hide
 // what grows with the batch.
 const (
 	measured    = 48 << 20
@@ -35,7 +35,7 @@ const (
 	mostSamples = 32
 )
 
-// batches returns the two batch sizes for a piece that keeps so many bytes a sample.
+// batches returns the two batch sizes for a part that keeps so many bytes a sample.
 func (p *Planner) batches(sample int64) (n1, n2 int) {
 	n2 = min(max(int(measured/max(1, sample)), fewest), mostSamples)
 	if p.o.Most > 0 {
@@ -54,16 +54,16 @@ func (p *Planner) dtype(k kind) torch.DType {
 }
 
 func (p *Planner) block(b *block, k kind) line {
-	return p.line(piece{block: b.id, kind: k}, b.sample, func(n int) cost { return p.measureBlock(b, n, k) })
+	return p.line(part{block: b.id, kind: k}, b.sample, func(n int) cost { return p.measureBlock(b, n, k) })
 }
 
-func (p *Planner) objective(t *tail, k kind) line {
+func (p *Planner) objectiveLine(t *objective, k kind) line {
 	k = kind{gates: k.gates}
 	sample := int64(4*sampleBytes(t.in, p.dtype(k))) * int64(p.views())
-	return p.line(piece{tail: t, kind: k}, sample, func(n int) cost { return p.measureTail(t, n, k) })
+	return p.line(part{objective: t, kind: k}, sample, func(n int) cost { return p.measureObjective(t, n, k) })
 }
 
-func (p *Planner) line(of piece, sample int64, measure func(n int) cost) line {
+func (p *Planner) line(of part, sample int64, measure func(n int) cost) line {
 	l, ok := p.lines[of]
 	if !ok {
 		l.n1, l.n2 = p.batches(sample)

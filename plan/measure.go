@@ -9,7 +9,7 @@ import (
 	"github.com/locus-learn/locus/torch"
 )
 
-// kind is the kind of pass that a piece is measured in.
+// kind is the kind of pass that a part is measured in.
 type kind struct {
 	gates  gates
 	starts bool // a module starts here: its input belongs to the signal and needs no gradient, but for
@@ -26,23 +26,23 @@ const (
 	replay
 )
 
-// cost of a piece in bytes. Peaks are relative to what is alive when the direction begins, the incoming features among it
+// cost of a part in bytes. Peaks are relative to what is alive when the direction begins, the incoming features among it
 // but not the incoming gradient; backward begins with all that forward has kept.
 type cost struct {
-	own      float64 // kept for backward besides in- and output
+	kept     float64 // kept for backward besides in- and output
 	gates    float64 // of it, recorded choices that outlive backward
 	forward  float64 // peak
 	backward float64 // peak, the incoming gradient included
 	seconds  float64
 }
 
-// input of a piece that is measured.
+// input of a part that is measured.
 type input struct {
-	x    torch.Tensor // consumed by the piece
+	x    torch.Tensor // consumed by the part
 	leaf torch.Tensor // its gradient is wanted; no tensor where none is
 }
 
-// stage makes the input of a piece. In the middle of a module that is a result of autograd's, which dies with its last
+// stage makes the input of a part. In the middle of a module that is a result of autograd's, which dies with its last
 // user: a normalisation's, behind one, else the sum of something random and a zero that wants a gradient.
 func stage(s *torch.Scope, pass *nn.Pass, x torch.Tensor, behind bool, k kind) (b input) {
 	if k.starts {
@@ -133,12 +133,12 @@ func (p *Planner) measureBlock(b *block, n int, k kind) cost {
 	if !k.ends {
 		y.Free()
 	}
-	out.own = before.grown()
+	out.kept = before.grown()
 	if k.ends || b.keepsOut {
-		out.own -= float64(c.Bytes())
+		out.kept -= float64(c.Bytes())
 	}
 	if !k.starts && !b.keepsIn {
-		out.own += float64(n) * sampleBytes(b.in, dtype)
+		out.kept += float64(n) * sampleBytes(b.in, dtype)
 	}
 	wrt := nn.Trainable(b.Layer.Params())
 	if at.leaf.Defined() {
@@ -168,9 +168,9 @@ func (p *Planner) gatesOf(pass *nn.Pass, k kind) float64 {
 	return float64(before - p.spec.Device.Memory().Live)
 }
 
-// measureTail measures the objective behind a module on n samples, with all their views: head, loss, and what the
+// measureObjective measures the objective behind a module on n samples, with all their views: head, loss, and what the
 // objective has besides.
-func (p *Planner) measureTail(t *tail, n int, k kind) cost {
+func (p *Planner) measureObjective(t *objective, n int, k kind) cost {
 	s := torch.NewScopeOn(p.spec.Device, torch.Grad)
 	defer s.Close()
 	dtype := p.dtype(k)
@@ -187,7 +187,7 @@ func (p *Planner) measureTail(t *tail, n int, k kind) cost {
 
 	began, before := p.clock(), p.meter()
 	loss := p.parts.Rule.Objective.Loss(pass, t.module, at.x, signal)
-	out := cost{forward: before.peak(), own: before.grown()}
+	out := cost{forward: before.peak(), kept: before.grown()}
 	before = p.meter()
 	grads := s.Grad(loss, append(append([]torch.Tensor{}, t.module.Theta()...), at.leaf), torch.GradOptions{})
 	out.backward = before.peak()

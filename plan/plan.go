@@ -1,4 +1,4 @@
-// Package plan predicts the memory of a training step from its pieces, and chooses where to cut a network.
+// Package plan predicts the memory of a training step from its parts, and chooses where to cut a network.
 //
 // Every block, and the head at every possible cut, is run once forward and backward on its own, at two small batch sizes.
 // Peaks of live bytes are lines in the batch; laid one after the other as a step does, they give the peak of any module,
@@ -21,21 +21,21 @@ import (
 // Options say how much is measured.
 type Options struct {
 	Most    int // the largest batch worth measuring, that of the plan where it is known; 0: any
-	Timings int // of each piece, of which the shortest counts; the first is slow where nothing ran before; 0: 1
+	Timings int // of each part, of which the shortest counts; the first is slow where nothing ran before; 0: 1
 }
 
-// Planner measures pieces when it first needs them. It belongs to one goroutine.
+// Planner measures parts when it first needs them. It belongs to one goroutine.
 type Planner struct {
-	o      Options
-	method method.Method
-	spec   model.Spec  // with the method's options settled
-	parts  model.Parts // without optimizers
-	term   bool        // SGR's
-	blocks []*block
-	lines  map[piece]line
-	tails  map[tailKey]*tail
-	batch  int // of the steps
-	steps  map[stepKey]estimate
+	o          Options
+	method     method.Method
+	spec       model.Spec  // with the method's options settled
+	parts      model.Parts // without optimizers
+	term       bool        // SGR's
+	blocks     []*block
+	lines      map[part]line
+	objectives map[objectiveKey]*objective
+	batch      int // of the steps
+	steps      map[stepKey]estimate
 }
 
 // block is a block with what a planner finds out of it first.
@@ -56,16 +56,16 @@ type held struct {
 	remakable         bool // the output
 }
 
-// tail is what follows a module's body, as a module of its own without one.
-type tail struct {
+// objective is what follows a module's body, as a module of its own without one.
+type objective struct {
 	module *local.Module
 	in     nn.Shape
 	rest   resting
 	err    error // why there can be no cut here
 }
 
-// tailKey says what a tail depends on: features and classes, and for heads that mirror the network the place too.
-type tailKey struct {
+// objectiveKey says what an objective depends on: features and classes, and for heads that mirror the network the place too.
+type objectiveKey struct {
 	in         nn.Shape
 	last       bool
 	end, k, of int
@@ -111,7 +111,7 @@ func New(spec model.Spec, o Options) (planner *Planner, err error) {
 	defer torch.Catch(&err)
 	o.Timings = max(1, o.Timings)
 	spec.Seed, spec.Inference = 1, true
-	p := &Planner{o: o, lines: map[piece]line{}, tails: map[tailKey]*tail{}}
+	p := &Planner{o: o, lines: map[part]line{}, objectives: map[objectiveKey]*objective{}}
 	if p.method, spec.Method, err = method.Lookup(spec.Method); err != nil {
 		return nil, err
 	}
@@ -190,9 +190,9 @@ func (p *Planner) resting(params []*nn.Param) (r resting) {
 
 // Free releases the network and the heads.
 func (p *Planner) Free() {
-	for _, t := range p.tails {
+	for _, t := range p.objectives {
 		if t.module != nil {
-			p.parts.FreeTail(t.module)
+			p.parts.FreeAdded(t.module)
 		}
 	}
 	p.parts.Net.Free()
@@ -207,19 +207,19 @@ func (p *Planner) views() int { return max(1, p.parts.Rule.Views) }
 // Blocks is the number of blocks, the largest number of modules.
 func (p *Planner) Blocks() int { return len(p.blocks) }
 
-// tail returns what follows the module k of K that ends in front of block end.
-func (p *Planner) tail(end, k, of int) *tail {
-	key := tailKey{in: p.blocks[end-1].Out, last: end == len(p.blocks)}
+// objective returns what follows the module k of K that ends in front of block end.
+func (p *Planner) objective(end, k, of int) *objective {
+	key := objectiveKey{in: p.blocks[end-1].Out, last: end == len(p.blocks)}
 	if !key.last && p.parts.MirrorsNet {
 		key.end, key.k, key.of = end, k, of
 	}
-	t := p.tails[key]
+	t := p.objectives[key]
 	if t == nil {
-		t = &tail{in: p.blocks[end-1].Out}
+		t = &objective{in: p.blocks[end-1].Out}
 		if t.module, t.err = p.parts.Module(end, zoo.Cut{Net: p.parts.Net, Module: k, Modules: of, End: end}); t.err == nil {
 			t.rest = p.resting(t.module.Params)
 		}
-		p.tails[key] = t
+		p.objectives[key] = t
 	}
 	return t
 }

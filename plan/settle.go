@@ -2,7 +2,7 @@ package plan
 
 import "github.com/locus-learn/locus/model"
 
-// timings of each piece where cuts are to share out time.
+// timings of each part where cuts are to share out time.
 const timings = 3
 
 // Settle replaces the cuts of a spec that are to be chosen by measuring ("auto", "auto:time") by those that suit a batch

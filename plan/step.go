@@ -20,7 +20,7 @@ type passed struct {
 	gates         float64
 }
 
-// pass lays the costs of a module's blocks and its tail one after the other as forward and backward run them, for n
+// pass lays the costs of a module's blocks and its objective one after the other as forward and backward run them, for n
 // samples. Of two views each goes through the blocks by itself, backward the second one first: [nn.Pass.Run].
 func (p *Planner) pass(m span, n int, g gates, wantIn, wantOut bool) (r passed) {
 	views := p.views()
@@ -36,7 +36,7 @@ func (p *Planner) pass(m span, n int, g gates, wantIn, wantOut bool) (r passed) 
 			c := p.block(b, kind{gates: g, starts: i == 0, wantIn: wantIn && i == 0, ends: wantOut && i == last && views == 1}).at(n)
 			costs[i] = c
 			rise(c.forward)
-			live += c.own + size(b)
+			live += c.kept + size(b)
 			if i > 0 && !b.keepsIn && !blocks[i-1].keepsOut {
 				live -= size(blocks[i-1])
 			}
@@ -52,14 +52,14 @@ func (p *Planner) pass(m span, n int, g gates, wantIn, wantOut bool) (r passed) 
 		}
 	}
 	r.features = whole
-	t := p.tail(m.end, m.k, m.of)
-	c := p.objective(t, kind{gates: g}).at(n)
+	t := p.objective(m.end, m.k, m.of)
+	c := p.objectiveLine(t, kind{gates: g}).at(n)
 	r.seconds += c.seconds
 	r.gates += c.gates
 	rise(c.forward)
-	live += c.own
+	live += c.kept
 	rise(c.backward)
-	live += c.gates - c.own + float64(t.rest.grads)
+	live += c.gates - c.kept + float64(t.rest.grads)
 	for v := range views {
 		final := v == views-1
 		for i := last; i >= 0; i-- {
@@ -75,7 +75,7 @@ func (p *Planner) pass(m span, n int, g gates, wantIn, wantOut bool) (r passed) 
 				rest = whole
 			}
 			rise(rest + costs[i].backward)
-			live += costs[i].gates - costs[i].own
+			live += costs[i].gates - costs[i].kept
 			if v == 0 { // the other view's are added to them
 				live += float64(b.rest.grads)
 			}
@@ -134,7 +134,7 @@ func (p *Planner) step(m span, n int) estimate {
 
 // module returns the module itself, which borrows the network's layers and has no optimizer.
 func (p *Planner) module(m span) *local.Module {
-	t := p.tail(m.end, m.k, m.of)
+	t := p.objective(m.end, m.k, m.of)
 	var blocks []nn.Block
 	for _, b := range p.blocks[m.from:m.end] {
 		blocks = append(blocks, b.Block)
@@ -144,10 +144,10 @@ func (p *Planner) module(m span) *local.Module {
 	return whole
 }
 
-// share returns what a module's share of a step takes, its signal included, as one piece: a direction that follows a pass
+// share returns what a module's share of a step takes, its signal included, as one part: a direction that follows a pass
 // ties the blocks to each other in a way that does not come apart at their borders.
 func (p *Planner) share(m span) line {
-	of, sample := piece{tail: p.tail(m.end, m.k, m.of)}, int64(0)
+	of, sample := part{objective: p.objective(m.end, m.k, m.of)}, int64(0)
 	for _, b := range p.blocks[m.from:m.end] {
 		of.ids += fmt.Sprint(b.id, " ")
 		sample += 2 * b.sample
@@ -179,5 +179,5 @@ func (p *Planner) rest(m span) (r resting) {
 	for _, b := range p.blocks[m.from:m.end] {
 		r = r.plus(b.rest)
 	}
-	return r.plus(p.tail(m.end, m.k, m.of).rest)
+	return r.plus(p.objective(m.end, m.k, m.of).rest)
 }
