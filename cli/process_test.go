@@ -85,3 +85,22 @@ func TestSignalsInterruptTheProgram(t *testing.T) {
 		}
 	}
 }
+
+// Earlier checkpoints are whole, and what is not to be kept is gone.
+func TestEarlierCheckpointsAreKept(t *testing.T) {
+	b := newWorkbench(t)
+	succeed(t, b.train("run", "--steps", "10", "--set", "checkpoint.keep=3")...)
+	succeed(t, "train", "--resume", "--out", b.path("run"), "--data", b.data, "--steps", "20")
+	steps, _ := filepath.Glob(b.path("run/step-*.safetensors"))
+	states, _ := filepath.Glob(b.path("run/state-*.safetensors"))
+	if len(steps) < 2 || len(steps) > 3 || len(states) != len(steps)+1 {
+		t.Fatalf("there are %v and %v: want the two before the last, perhaps one of a lower loss, and a state each", steps, states)
+	}
+	for _, step := range []string{"step-10.safetensors", "step-15.safetensors"} {
+		succeed(t, "eval", b.path("run/"+step), "--data", b.data)
+	}
+	succeed(t, "train", "--resume", "--out", b.path("run"), "--data", b.data, "--steps", "25", "--set", "checkpoint.keep=1")
+	if left, _ := filepath.Glob(b.path("run/step-*.safetensors")); len(left) > 0 {
+		t.Errorf("with checkpoint.keep=1 there are %v", left)
+	}
+}

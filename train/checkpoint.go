@@ -3,7 +3,6 @@ package train
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
-	"github.com/locus-learn/locus/internal/runfolder"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/optim"
 	"github.com/locus-learn/locus/recipe"
@@ -58,14 +56,16 @@ type progress struct {
 	Seconds   float64 // of training, so far
 	Best      float64 // validation accuracy
 	Data      data.Fingerprint
+	Lowest    lowest
 }
 
 // write writes the checkpoint of a run: the metrics so far first, which it must not be ahead of, then the state, then the
 // weights that name it, then old states go.
 func (r *Run) write() error {
 	r.logged(errors.Join(r.log.Sync(), r.board.Sync()))
-	state := fmt.Sprintf("state-%d.safetensors", r.at.Step)
-	position, err := json.Marshal(r.at)
+	state, at := stateFile(r.at.Step), r.at
+	at.Lowest = at.Lowest.at(at.Step)
+	position, err := json.Marshal(at)
 	if err != nil {
 		return err
 	}
@@ -78,13 +78,17 @@ func (r *Run) write() error {
 	if err := r.put(state, tensors, map[string]string{metaRun: string(position)}); err != nil {
 		return err
 	}
+	if err := r.keepLast(); err != nil {
+		return err
+	}
 	if err := r.saveWeights(lastFile, state); err != nil {
 		return err
 	}
+	r.at, r.saves.step = at, at.Step
 	if err := r.saveAverages(); err != nil {
 		return err
 	}
-	return removeOldStates(r.folder, state)
+	return r.prune()
 }
 
 // put writes a safetensors file of the run.
@@ -166,12 +170,6 @@ var dtypes = map[torch.DType]safetensors.DType{
 	torch.Float32: "F32", torch.Float64: "F64", torch.BFloat16: "BF16", torch.Int64: "I64", torch.Uint8: "U8", torch.Bool: "BOOL",
 }
 
-// removeOldStates removes all states but the one that the weights name.
-func removeOldStates(f *runfolder.Folder, keep string) error {
-	old := f.Files("state-*.safetensors")
-	return f.Remove(slices.DeleteFunc(old, func(name string) bool { return name == keep })...)
-}
-
 // fetch copies tensor name of file f over t, whose shape it must have; the type is converted.
 func fetch(f *safetensors.File, path, name string, t torch.Tensor) error {
 	info, ok := f.Info(name)
@@ -236,7 +234,8 @@ func (r *Run) restore() error {
 	if err := r.renewAverages(); err != nil {
 		return err
 	}
-	return removeOldStates(r.folder, filepath.Base(state)) // a run may have been killed before it came to that
+	r.saves.step = r.at.Step
+	return r.prune() // a run may have been killed before it came to that
 }
 
 // renewAverages writes the averages again where the run was killed between them and the weights.

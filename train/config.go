@@ -17,20 +17,21 @@ import (
 
 // Config is a resolved recipe: every key with its value.
 type Config struct {
-	Name      string                `recipe:"name" default:"" doc:"of the run; empty = the recipe's own name"`
-	Seed      uint64                `recipe:"seed" default:"1" unbounded:"every number is a seed" doc:"root of all randomness"`
-	Device    torch.Device          `recipe:"device" default:"cpu" doc:"where tensors live: cpu, cuda or cuda:N"`
-	Precision string                `recipe:"precision" default:"fp32" oneof:"fp32 tf32 bf16" doc:"of activations; weights, statistics and losses are float32. tf32 is float32 whose products on a card round their factors"`
-	Repeats   bool                  `recipe:"deterministic" default:"true" doc:"a card gives the same bits in every run; false: it chooses its kernels by trying"`
-	Threads   int                   `recipe:"threads" default:"0" min:"0" max:"1024" doc:"intra-op threads; 0 = OMP_NUM_THREADS, or all cores available"`
-	Data      data.Options          `recipe:"data"`
-	Model     zoo.Options           `recipe:"model"`
-	Method    method.Options        `recipe:"method"`
-	Head      zoo.HeadOptions       `recipe:"head"`
-	Optim     optim.Options         `recipe:"optim"`
-	Schedule  optim.ScheduleOptions `recipe:"schedule"`
-	Probe     ProbeOptions          `recipe:"probe"`
-	Diagnose  DiagnoseOptions       `recipe:"diagnose"`
+	Name       string                `recipe:"name" default:"" doc:"of the run; empty = the recipe's own name"`
+	Seed       uint64                `recipe:"seed" default:"1" unbounded:"every number is a seed" doc:"root of all randomness"`
+	Device     torch.Device          `recipe:"device" default:"cpu" doc:"where tensors live: cpu, cuda or cuda:N"`
+	Precision  string                `recipe:"precision" default:"fp32" oneof:"fp32 tf32 bf16" doc:"of activations; weights, statistics and losses are float32. tf32 is float32 whose products on a card round their factors"`
+	Repeats    bool                  `recipe:"deterministic" default:"true" doc:"a card gives the same bits in every run; false: it chooses its kernels by trying"`
+	Threads    int                   `recipe:"threads" default:"0" min:"0" max:"1024" doc:"intra-op threads; 0 = OMP_NUM_THREADS, or all cores available"`
+	Data       data.Options          `recipe:"data"`
+	Model      zoo.Options           `recipe:"model"`
+	Method     method.Options        `recipe:"method"`
+	Head       zoo.HeadOptions       `recipe:"head"`
+	Optim      optim.Options         `recipe:"optim"`
+	Schedule   optim.ScheduleOptions `recipe:"schedule"`
+	Probe      ProbeOptions          `recipe:"probe"`
+	Diagnose   DiagnoseOptions       `recipe:"diagnose"`
+	Checkpoint CheckpointOptions     `recipe:"checkpoint"`
 }
 
 // Load resolves a recipe: an embedded name, a file, or "" for the quickstart; then the assignments key=value in order.

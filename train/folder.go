@@ -29,7 +29,7 @@ const (
 
 // ownFiles are the names that a run from before manifests may have written.
 var ownFiles = []string{
-	lastFile, bestFile, emaFile, "state-*.safetensors", "events.out.tfevents.*", metricsFile, summaryFile, DiagnosisFile, envFile, configFile,
+	lastFile, bestFile, emaFile, "state-*.safetensors", stepPattern, "events.out.tfevents.*", metricsFile, summaryFile, DiagnosisFile, envFile, configFile,
 	"plots/accuracy.svg", "plots/loss.svg", "plots/reconciliation.svg", "plots/diagnosis.svg",
 	"plots/agreement.svg", "plots/shift.svg", "plots/curves.svg",
 }

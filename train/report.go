@@ -54,6 +54,7 @@ func (r *Run) reportStep(o local.Outcome, seconds float64) {
 	s.Steps++
 	s.Seconds += seconds
 	s.Loss += loss
+	r.at.Lowest.Since.add(loss)
 	addEach(&s.SGR, sgr)
 	addEach(&s.Cos, cos)
 	addEach(&s.Busy, busy)

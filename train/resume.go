@@ -27,6 +27,7 @@ var resumable = []Change{
 	{"schedule", "the steps from here on; with other epochs the run ends there"},
 	{"probe", "how features are measured from here on"},
 	{"diagnose", "what is measured from here on"},
+	{"checkpoint", "how many checkpoints are kept"},
 }
 
 // Resumable returns the keys and sections that may change when a run goes on.

@@ -121,7 +121,7 @@ func newRun(m *Model, source data.Source, o Options, folder *runfolder.Folder) (
 	}
 	data.OnBroken(source, o.Notice)
 	r := &Run{
-		folder: folder, set: source, info: info, model: m, notice: o.Notice, saves: saves{asked: o.Save, patience: o.Patience},
+		folder: folder, set: source, info: info, model: m, notice: o.Notice, saves: saves{asked: o.Save, patience: o.Patience, step: unsaved},
 		perEpoch: data.Count(train.Len(), m.Config.Data.Batch, false),
 	}
 	if r.perEpoch == 0 {

@@ -14,6 +14,7 @@ type saves struct {
 	patience time.Duration   // for the last one
 	last     time.Time       // or when it was last tried
 	failed   bool            // the last one
+	step     int             // of the checkpoint that the run folder has as the last one
 	silent   bool            // the log has lines that are not written yet, and the user knows
 }
 
