@@ -12,23 +12,34 @@ import (
 
 // Encode writes every key of cfg as YAML, in the order of the fields: equal values give equal bytes, and decoding them
 // over any cfg gives the same values exactly. It fails on a value outside its limits, which Decode would refuse.
-func Encode(cfg any) ([]byte, error) {
+func Encode(cfg any) ([]byte, error) { return encode(cfg, true) }
+
+// Describe writes what Encode does, also with values that no recipe can have: the names of what a program of one's own has
+// put together and nobody registered.
+func Describe(cfg any) ([]byte, error) { return encode(cfg, false) }
+
+func encode(cfg any, checked bool) ([]byte, error) {
 	root, err := schema(cfg)
 	if err != nil {
 		return nil, err
 	}
 	var b bytes.Buffer
-	if err := root.encode(&b, "", func(_ *field, line string) string { return line }); err != nil {
+	if err := root.encode(&b, "", checked, func(_ *field, line string) string { return line }); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil
 }
 
 // encode writes the keys of section f, the lines of values as finish leaves them. Where it leaves nothing, no line is
-// written, nor one for a section in which there is none.
-func (f *field) encode(b *bytes.Buffer, indent string, finish func(f *field, line string) string) error {
+// written, nor one for a section in which there is none. If checked, a value outside its limits is a fault.
+func (f *field) encode(b *bytes.Buffer, indent string, checked bool, finish func(f *field, line string) string) error {
 	for _, child := range f.fields {
 		if !child.section {
+			if checked {
+				if err := child.check(); err != nil {
+					return err
+				}
+			}
 			text, err := child.literal()
 			if err != nil {
 				return err
@@ -45,7 +56,7 @@ func (f *field) encode(b *bytes.Buffer, indent string, finish func(f *field, lin
 		start := b.Len()
 		fmt.Fprintf(b, "%s%s:\n", indent, child.name)
 		head := b.Len()
-		if err := child.encode(b, indent+"  ", finish); err != nil {
+		if err := child.encode(b, indent+"  ", checked, finish); err != nil {
 			return err
 		}
 		if b.Len() == head {
@@ -57,9 +68,6 @@ func (f *field) encode(b *bytes.Buffer, indent string, finish func(f *field, lin
 
 // literal writes a value on one line.
 func (f *field) literal() (string, error) {
-	if err := f.check(); err != nil {
-		return "", err
-	}
 	if f.text {
 		text, err := f.marshal(f.value)
 		if !floatForm.MatchString(text) {

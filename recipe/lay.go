@@ -79,7 +79,7 @@ func (o Origins) Annotate(cfg any, brief bool) ([]byte, error) {
 		return nil, err
 	}
 	var b bytes.Buffer
-	err = root.encode(&b, "", func(f *field, line string) string {
+	err = root.encode(&b, "", true, func(f *field, line string) string {
 		origin, ok := o[f.path]
 		switch {
 		case !ok && brief:

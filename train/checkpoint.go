@@ -127,7 +127,7 @@ func (r *Run) withAverages(do func() error) error {
 func (r *Run) saveWeights(name, state string) error {
 	meta := map[string]string{"format": "pt"}
 	if r.model.Spec != nil { // otherwise no recipe can name the network
-		doc, err := recipe.Encode(&r.model.Config)
+		doc, err := recipe.Describe(&r.model.Config)
 		if err != nil {
 			return err
 		}

@@ -92,7 +92,7 @@ func prepare(f *runfolder.Folder, start runfolder.Start) error {
 
 // describe writes the resolved recipe and the environment.
 func describe(f *runfolder.Folder, c Config) error {
-	doc, err := recipe.Encode(&c)
+	doc, err := recipe.Describe(&c)
 	if err != nil {
 		return err
 	}
