@@ -78,7 +78,7 @@ func (s *subject) images(scope *torch.Scope, n int64, from uint64) torch.Tensor 
 
 // batch returns random images of a step, twice as many where the method learns from two views of each, and their labels.
 func (s *subject) batch(o Options) (x, y torch.Tensor) {
-	scope := torch.NewScopeOn(s.model.Device(), torch.NoGrad)
+	scope := s.model.Device().Scope(torch.NoGrad)
 	defer scope.Close()
 	in, root, n := s.model.Spec.Input, s.model.Spec.Seed, int64(o.Batch)
 	x = s.images(scope, n*int64(s.model.Views()), seed.Derive(root, "bench/images", uint64(s.step)))

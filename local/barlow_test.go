@@ -231,7 +231,7 @@ func TestBlockwisePeakIsThatOfTheLargestModule(t *testing.T) {
 	for _, m := range c.Modules() {
 		s := torch.NewScope(torch.NoGrad)
 		step := func() local.Signal { // on a copy of its signal, which a step consumes
-			out, _ := c.Rule.Train(m, local.Signal{X: s.Clone(in.X).Keep(), Y: s.Clone(in.Y).Keep()}, torch.Float32, local.Tick{LR: 0.01})
+			out, _, _ := c.Rule.Train(m, local.Signal{X: s.Clone(in.X).Keep(), Y: s.Clone(in.Y).Keep()}, torch.Float32, local.Tick{LR: 0.01})
 			return out
 		}
 		largest = max(largest, peak(func() { step().Free() }))

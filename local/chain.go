@@ -1,84 +1,22 @@
 package local
 
 import (
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
 )
 
-// Phase is what a module does in a stretch of the training.
-type Phase int
-
-const (
-	Trains Phase = iota // forward, backward, update
-	Frozen              // forward only, in evaluation mode
-	Idle                // nothing, and nothing behind it either
-)
-
-// Schedule says which modules train when. Workers of a [Pipeline] share it.
-type Schedule interface {
-	// Phase of module k of K at a time given as the fraction of the training that is done, in [0, 1).
-	Phase(k, K int, done float64) Phase
-	// Cycles tells how often the training of K modules runs through the schedule of the learning rate, one after the other.
-	Cycles(K int) int
-}
-
-// Together trains all modules on every batch.
-type Together struct{}
-
-// Phase implements [Schedule].
-func (Together) Phase(int, int, float64) Phase { return Trains }
-
-// Cycles implements [Schedule].
-func (Together) Cycles(int) int { return 1 }
-
-// Tick is the place of a step in the training.
-type Tick struct {
-	Step int     // from 0
-	Done float64 // fraction of the training that lies behind, in [0, 1)
-	LR   float64
-}
-
-// Outcome is what the modules measured on one batch.
-type Outcome struct {
-	Tick
-	Stats []Stats // one a module; losses and agreements are NaN for one that did not train
-}
-
-// Learner trains a whole network, batch after batch.
-type Learner interface {
-	// Step trains on images, in two views where the rule asks for them (see [Signal]), and labels, which it consumes, and returns the batches that have left the network since the
-	// last call: in lock-step this one, in a pipeline an earlier one or none. A *Diverged error leaves the module that it
-	// names and those behind it as they were at their last finite loss.
-	Step(x, y torch.Tensor, at Tick) ([]Outcome, error)
-	// Drain waits until the network is empty and returns the batches that have left it.
-	Drain() ([]Outcome, error)
-	// Evaluate counts correct answers of every module's head. It consumes x and y. The network must be empty.
-	Evaluate(x, y torch.Tensor) ([]Score, error)
-	// Modules are the parts of the network in order.
-	Modules() []*Module
-	// Close ends the learner's goroutines, if it has any, and waits for them. It may be called again.
-	Close()
-}
-
-// Score counts right answers of one head among N; N is 0 for a head that gives none.
-type Score struct {
-	Top1, Top5, N int
-	Loss          float64   // sum of the answers' cross-entropies
-	Sums          []float64 // of [Rule.Measured], in that order; nil for a head that gives no answers
-}
-
 // Chain drives modules in lock-step in the calling goroutine: each forwards, backwards, steps and frees before the
-// next one starts.
+// next one starts. On a device other than the CPU nobody waits for a step's numbers: they are read when the next step has
+// been handed to the device, all at once.
 type Chain struct {
 	Rule     Rule
 	Schedule Schedule
 	DType    torch.DType // of the activations
 	Pixels   Pixels      // what the input was before it was normalised
 	modules  []*Module
+	late     *Outcome // of the last step, if its numbers have not arrived
 }
 
 // Pixels says how images in [0, 1] became the network's input, (image − Mean)/Std with one value a channel; empty where
@@ -119,22 +57,46 @@ func (c *Chain) Step(x, y torch.Tensor, at Tick) ([]Outcome, error) {
 	}
 	stats := make([]Stats, len(c.modules))
 	for i := range c.modules {
-		if signal, stats[i], err = c.advance(i, signal, at); err != nil {
+		w := c.Worker(i)
+		if signal, stats[i], err = w.Advance(signal, at); err != nil {
+			forget(stats)
 			return nil, err
 		}
 	}
 	signal.Free()
-	return []Outcome{{at, stats}}, nil
+	return c.leave(Outcome{at, stats})
+}
+
+// leave returns the outcomes that can be told after a step: its own or, where numbers have to come from a device, that of
+// the step before.
+func (c *Chain) leave(now Outcome) (left []Outcome, err error) {
+	defer torch.Catch(&err)
+	late := depart(now.Stats)
+	left, err = c.Drain()
+	switch {
+	case err != nil:
+		forget(now.Stats)
+	case late:
+		c.late = &now
+	default:
+		left = append(left, now)
+	}
+	return left, err
+}
+
+// Worker returns what drives the i-th module, as the chain's options are now.
+func (c *Chain) Worker(i int) *Worker {
+	return &Worker{Module: c.modules[i], Rule: &c.Rule, Schedule: c.Schedule, DType: c.DType, Modules: len(c.modules)}
 }
 
 // Enter makes the signal in front of the first module at a step, for those who drive modules one by one with
-// [Rule.Train]. It consumes x and y.
+// a [Worker]. It consumes x and y.
 func (c *Chain) Enter(x, y torch.Tensor, step int) (in Signal, err error) {
-	defer catch(&err)
-	s := torch.NewScopeOn(x.Device(), torch.NoGrad)
+	defer torch.Catch(&err)
+	s := x.Device().Scope(torch.NoGrad)
 	defer s.Close()
 	in = Signal{X: x, Y: y}
-	adopt(s, &in)
+	adopt(s, in)
 	if rows, n := x.Shape()[0], in.samples(); c.Rule.Views > 1 && rows != 2*n {
 		panic(&torch.Error{Op: "views", Text: fmt.Sprintf("%d images for %d labels: the method learns from two views of each", rows, n)})
 	}
@@ -144,10 +106,7 @@ func (c *Chain) Enter(x, y torch.Tensor, step int) (in Signal, err error) {
 	if c.Rule.Needs.Error {
 		in.Error = c.error(s, in, step)
 	}
-	for _, t := range in.tensors() {
-		t.Keep()
-	}
-	return in, nil
+	return in.Map(torch.Tensor.Keep), nil
 }
 
 // error returns softmax(logits) − onehot(y) of the whole network, by a pass that leaves no trace in it and draws what the
@@ -164,90 +123,64 @@ func (c *Chain) error(s *torch.Scope, in Signal, step int) torch.Tensor {
 	return s.Add(s.Softmax(logits), s.OneHot(in.Y, classes), -1)
 }
 
-// Drain implements [Learner]: between steps the network is empty.
-func (c *Chain) Drain() ([]Outcome, error) { return nil, nil }
+// Drain implements [Learner]: between steps the network is empty, but for numbers that have not arrived.
+func (c *Chain) Drain() (left []Outcome, err error) {
+	defer torch.Catch(&err)
+	late := c.late
+	if c.late = nil; late == nil {
+		return nil, nil
+	}
+	if err := arrive(late.Stats); err != nil {
+		return nil, err
+	}
+	return []Outcome{*late}, nil
+}
 
 // Close implements [Learner].
 func (c *Chain) Close() {}
 
-// advance lets the i-th module do its part of a step. It consumes in, which is empty behind an idle module.
-func (c *Chain) advance(i int, in Signal, at Tick) (out Signal, stats Stats, err error) {
-	defer catch(&err)
-	if !in.X.Defined() {
-		return Signal{}, untrained, nil
-	}
-	began, m := time.Now(), c.modules[i]
-	switch c.Schedule.Phase(m.Index, len(c.modules), at.Done) {
-	case Trains:
-		out, stats = c.Rule.Train(m, in, c.DType, at)
-	case Frozen:
-		out, stats = c.pass(m, in), untrained
-	case Idle:
-		in.Free()
-		stats = untrained
-	}
-	stats.Busy = time.Since(began)
-	return out, stats, nil
-}
-
-// pass hands a signal through a frozen module.
-func (c *Chain) pass(m *Module, in Signal) Signal {
-	s := torch.NewScopeOn(in.X.Device(), torch.NoGrad)
-	defer s.Close()
-	adopt(s, &in)
-	p := &nn.Pass{Scope: s, Compute: c.DType}
-	out := in
-	out.X, out.Delta, out.Mod = m.Body.Forward(p, in.X), torch.Tensor{}, torch.Tensor{}
-	for _, t := range out.tensors() {
-		t.Keep()
-	}
-	return out
-}
-
 // Evaluate implements [Learner].
 func (c *Chain) Evaluate(x, y torch.Tensor) (scores []Score, err error) {
-	defer catch(&err)
-	s := torch.NewScopeOn(x.Device(), torch.NoGrad)
+	defer torch.Catch(&err)
+	s := x.Device().Scope(torch.NoGrad)
 	defer s.Close()
-	in := Signal{X: x, Y: y}
-	adopt(s, &in)
+	adopt(s, Signal{X: x, Y: y})
 	p := &nn.Pass{Scope: s, Compute: c.DType}
-	n := int(y.Shape()[0])
-	for _, m := range c.modules {
+	scores = make([]Score, len(c.modules))
+	var counts []torch.Tensor
+	for k, m := range c.modules {
 		x = m.Body.Forward(p, x)
-		if m.Embeds {
-			scores = append(scores, Score{})
-			continue
+		if !m.Embeds {
+			counts = append(counts, c.count(p, m, x, y, &scores[k])...)
 		}
-		logits := m.Head.Forward(p, s.Alias(x))
-		k := min(5, int(logits.Shape()[1]))
-		score := Score{Top1: torch.TopK(logits, y, 1), Top5: torch.TopK(logits, y, k), N: n}
-		logits = float(p, logits)
-		loss := s.CrossEntropy(logits, y, 0)
-		score.Loss = float64(n) * loss.Item()
-		loss.Free()
-		for _, metric := range c.Rule.Measured() {
-			score.Sums = append(score.Sums, metric.Sum(s, logits, y))
-		}
-		scores = append(scores, score)
-		logits.Free()
 	}
+	c.read(s, counts, scores, int(y.Shape()[0]))
 	return scores, nil
 }
 
-// catch is the border between the mathematics, which panics, and its users.
-func catch(err *error) {
-	p := recover()
-	if p == nil {
+// count returns how many of a head's answers are right, how many are among the five best, and their mean cross-entropy. What
+// the rule measures besides goes into score.
+func (c *Chain) count(p *nn.Pass, m *Module, x, y torch.Tensor, score *Score) []torch.Tensor {
+	logits := m.Head.Forward(p, p.Alias(x))
+	top1, top5 := p.TopK(logits, y, 1), p.TopK(logits, y, min(5, int(logits.Shape()[1])))
+	logits = float(p, logits)
+	defer logits.Free()
+	for _, metric := range c.Rule.Measured() {
+		score.Sums = append(score.Sums, metric.Sum(p.Scope, logits, y))
+	}
+	return []torch.Tensor{top1, top5, p.CrossEntropy(logits, y, 0)}
+}
+
+// read completes scores by what has been counted on n samples, all at once.
+func (c *Chain) read(s *torch.Scope, counts []torch.Tensor, scores []Score, n int) {
+	if len(counts) == 0 {
 		return
 	}
-	if e, ok := p.(error); ok {
-		var diverged *Diverged
-		var engine *torch.Error
-		if errors.As(e, &diverged) || errors.As(e, &engine) {
-			*err = e
-			return
+	read := s.Stack(counts).Float64s()
+	for k, m := range c.modules {
+		if !m.Embeds {
+			scores[k].Top1, scores[k].Top5, scores[k].N, scores[k].Loss = int(read[0]), int(read[1]), n, float64(n)*read[2]
+			read = read[3:]
 		}
 	}
-	panic(p)
 }

@@ -16,7 +16,7 @@ func (Checkpointed) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, wan
 	if last == 0 || want.Graph {
 		return Autograd{}.Gradients(p, m, o, in, want)
 	}
-	quiet := torch.NewScope(torch.NoGrad)
+	quiet := in.X.Device().Scope(torch.NoGrad)
 	defer quiet.Close()
 	inputs, marks := keepInputs(quiet, p, m.blocks[:last], in.X)
 
@@ -25,7 +25,7 @@ func (Checkpointed) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, wan
 	leaf := p.Detach(inputs[last]).SetRequiresGrad(true)
 	xk := p.Run(ends[0], p.Alias(leaf))
 	loss := o.Loss(p, m, xk, in)
-	g := Gradients{Loss: loss.Item(), X: p.Detach(xk)}
+	g := Gradients{Loss: p.Number(p.Detach(loss)), X: p.Detach(xk)}
 	wrt := append(nn.Trainable(append(ends[0].Params(), m.Params[len(m.Body.Params()):]...)), leaf)
 	if want.Out {
 		wrt = append(wrt, xk)

@@ -29,7 +29,7 @@ func openUnit(p *nn.Pass, m *Module, x torch.Tensor) *closedForm {
 
 // reading is what the head makes of a unit's output.
 type reading struct {
-	loss          float64
+	loss          torch.Number
 	features      torch.Tensor // h [N, D]
 	probabilities torch.Tensor // p [N, classes], float32 or better
 	delta         torch.Tensor // ∂L/∂logits = (p − t)/N, t being the labels, smoothed or not
@@ -39,9 +39,7 @@ type reading struct {
 func (c *closedForm) read(y torch.Tensor, smoothing float64) reading {
 	r := reading{features: c.head.Features(c.Pass, c.Out)}
 	logits := float(c.Pass, c.head.Linear.Forward(c.Pass, c.Alias(r.features)))
-	loss := c.CrossEntropy(logits, y, smoothing)
-	r.loss = loss.Item()
-	loss.Free()
+	r.loss = c.Number(c.CrossEntropy(logits, y, smoothing))
 	r.probabilities = c.Softmax(logits)
 	shape := logits.Shape()
 	logits.Free()

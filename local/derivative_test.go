@@ -62,7 +62,7 @@ func (b *bench) along(u []torch.Tensor, term local.Reconcile) float64 {
 		torch.ForeachAdd(b.Theta(), u, step)
 		_, a := b.gradients(&term)
 		torch.ForeachAdd(b.Theta(), u, -step)
-		return a.SGR
+		return a.SGR.Wait()
 	}
 	return (at(h) - at(-h)) / (2 * h)
 }
@@ -163,7 +163,7 @@ func TestDeadSampleLeavesTheOthersTheirTerm(t *testing.T) {
 	bias.Uniform(-0.2, -0.1, 1)
 	rows := make([]float64, batch)
 	rows[5] = -1
-	b.in.X = s.AddRows(b.in.X, b.in.X, b.in.X, rows, make([]float64, batch)) // x₅ − x₅
+	b.in.X = s.AddRows(b.in.X, b.in.X, b.in.X, s.FromDoubles(rows, batch), s.Full(torch.Float64, 0, batch)) // x₅ − x₅
 	b.agrees(t)
 }
 

@@ -47,7 +47,7 @@ type watched struct {
 // it reads images and labels. S is taken as measure normalises and reduces it. Both signals are consumed. The network must be empty; it takes as much
 // memory as global back-propagation would. The caller frees the probe.
 func NewProbe(c *Chain, held, train Signal, at Tick, measure *Reconcile) (p *Probe, err error) {
-	defer catch(&err)
+	defer torch.Catch(&err)
 	p = &Probe{chain: c, at: at}
 	p.watched = []watched{{held, nil, &p.Shift}, {train, nil, &p.ShiftTrain}}
 	done := false
@@ -60,7 +60,7 @@ func NewProbe(c *Chain, held, train Signal, at Tick, measure *Reconcile) (p *Pro
 	for i := range p.watched {
 		p.watched[i].losses = p.losses(p.watched[i].Signal, nil)
 	}
-	s := torch.NewScope(torch.NoGrad)
+	s := held.X.Device().Scope(torch.NoGrad)
 	defer s.Close()
 	for _, m := range c.modules {
 		var values []torch.Tensor
@@ -75,7 +75,7 @@ func NewProbe(c *Chain, held, train Signal, at Tick, measure *Reconcile) (p *Pro
 
 // After measures Shift and ShiftTrain, once the step has been taken and the network is empty again.
 func (p *Probe) After() (err error) {
-	defer catch(&err)
+	defer torch.Catch(&err)
 	for _, w := range p.watched {
 		after := p.losses(w.Signal, p.before)
 		for k := range after {
@@ -120,14 +120,14 @@ func (p *Probe) enter(s *torch.Scope, b Signal) Signal {
 	if err != nil {
 		panic(err)
 	}
-	adopt(s, &in)
+	adopt(s, in)
 	return in
 }
 
 // losses returns L_k of every module on a batch. Where params are given, a module's own loss is found with these in place
 // of its parameters, while features come from the modules as they are.
 func (p *Probe) losses(b Signal, params [][]torch.Tensor) []float64 {
-	s := torch.NewScope(torch.NoGrad)
+	s := b.X.Device().Scope(torch.NoGrad)
 	defer s.Close()
 	in := p.enter(s, b)
 	var all []float64
@@ -178,7 +178,7 @@ func (p *Probe) diagnose(b Signal, measure *Reconcile) {
 			(*list)[k] = math.NaN()
 		}
 	}
-	s := torch.NewScope(torch.NoGrad)
+	s := b.X.Device().Scope(torch.NoGrad)
 	defer s.Close()
 	in := p.enter(s, b)
 	global := p.globalGradients(s, in)
@@ -187,16 +187,16 @@ func (p *Probe) diagnose(b Signal, measure *Reconcile) {
 	for k, m := range c.modules {
 		g := p.localGradients(s, m, in)
 		p.lossless = append(p.lossless, g.Lossless)
-		p.Loss[k] = g.Loss
+		p.Loss[k] = g.Loss.Wait()
 		if g.In.Defined() {
-			agreement := measure.compare(g.In, in.Delta).agreement()
-			p.SGR[k], p.Cos[k] = agreement.SGR, agreement.Cos
+			agreement := measure.agreement(s, g.In, in.Delta)
+			p.SGR[k], p.Cos[k] = agreement.SGR.Wait(), agreement.Cos.Wait()
 			p.Gap[k-1], p.Bound[k-1] = p.inequality(before, g.In, in.Delta)
 		}
 		own := g.Theta[:len(global[k])]
 		p.Epsilon[k] = distance(global[k], own)
 		d := dots(own, global[k])
-		p.GlobalNorm[k], p.GlobalCos[k] = math.Sqrt(d.BB), d.AB/math.Sqrt(d.AA*d.BB)
+		p.GlobalNorm[k], p.GlobalCos[k] = math.Sqrt(d.bb), d.ab/math.Sqrt(d.aa*d.bb)
 		p.Within[k] = scatterRatio(pooled(g.X), labels)
 		before.free()
 		free(append(global[k], g.In, in.Delta, in.Mod))
@@ -221,7 +221,7 @@ func (m *Module) bodyTheta() []torch.Tensor { return m.theta[:len(nn.Trainable(m
 // localGradients are those by which the method moves a module, its term left out. The signal stays; s owns the result.
 func (p *Probe) localGradients(s *torch.Scope, m *Module, in Signal) Gradients {
 	rule := p.chain.Rule
-	own := torch.NewScope(torch.Mode(!rule.Closed))
+	own := s.Device().Scope(torch.Mode(!rule.Closed))
 	defer own.Close()
 	g := rule.Credit.Gradients(p.pass(own, m), m, rule.Objective, in, Want{In: in.Delta.Defined(), Out: !m.Last})
 	for _, t := range append([]torch.Tensor{g.X, g.Mod, g.In, g.Out}, g.Theta...) {
@@ -235,7 +235,7 @@ func (p *Probe) localGradients(s *torch.Scope, m *Module, in Signal) Gradients {
 // globalGradients returns ∂L_K/∂θ_k of every body, by back-propagation through the uncut network. The signal stays; s owns
 // the result.
 func (p *Probe) globalGradients(s *torch.Scope, in Signal) [][]torch.Tensor {
-	graph := torch.NewScope(torch.Grad)
+	graph := s.Device().Scope(torch.Grad)
 	defer graph.Close()
 	modules := p.chain.modules
 	last := modules[len(modules)-1]
@@ -271,7 +271,7 @@ const powerSteps = 4
 // ∇_θk L_{k+1} = Jᵀδ goes back through two modules; ∇_θk L_k is the module's own. ‖J‖ is the largest ‖Jᵀw‖ over unit w met
 // by power iteration on J Jᵀ, which begins at δ − r. J u is the derivative of ⟨Jᵀw, u⟩ in w, linear in w as Jᵀw is.
 func (p *Probe) inequality(m neighbour, delta, r torch.Tensor) (gap, bound float64) {
-	s := torch.NewScope(torch.Grad)
+	s := m.x.Device().Scope(torch.Grad)
 	defer s.Close()
 	theta := m.bodyTheta()
 	pass := p.pass(s, m.Module)
@@ -289,7 +289,7 @@ func (p *Probe) inequality(m neighbour, delta, r torch.Tensor) (gap, bound float
 		}
 		w := s.Detach(s.Scale(v, 1/size)).SetRequiresGrad(true)
 		back := s.Grad(xk, theta, torch.GradOptions{Output: w, CreateGraph: true})
-		norm = max(norm, math.Sqrt(dots(back, back).AA))
+		norm = max(norm, math.Sqrt(dots(back, back).aa))
 		if step == powerSteps-1 {
 			break
 		}
@@ -302,31 +302,38 @@ func (p *Probe) inequality(m neighbour, delta, r torch.Tensor) (gap, bound float
 	return gap, norm * length
 }
 
-// dots sums the inner products of two lists of tensors.
-func dots(a, b []torch.Tensor) (sum torch.Dots) {
+// products are the inner products of two lists of tensors, each list taken as one vector.
+type products struct{ aa, ab, bb float64 }
+
+// dots finds the inner products of two lists of tensors, row by row.
+func dots(a, b []torch.Tensor) (sum products) {
 	for i := range a {
-		for _, d := range torch.RowDots(a[i], b[i]) {
-			sum.AA, sum.AB, sum.BB = sum.AA+d.AA, sum.AB+d.AB, sum.BB+d.BB
+		s := a[i].Device().Scope(torch.NoGrad)
+		d := s.RowDots(a[i], b[i])
+		aa, ab, bb := d.AA.Float64s(), d.AB.Float64s(), d.BB.Float64s()
+		for j := range aa {
+			sum.aa, sum.ab, sum.bb = sum.aa+aa[j], sum.ab+ab[j], sum.bb+bb[j]
 		}
+		s.Close()
 	}
 	return sum
 }
 
 // distance is the norm of a − b.
 func distance(a, b []torch.Tensor) float64 {
-	s := torch.NewScope(torch.NoGrad)
-	defer s.Close()
 	var square float64
 	for i := range a {
+		s := a[i].Device().Scope(torch.NoGrad)
 		d := s.Add(a[i], b[i], -1).Norm()
 		square += d * d
+		s.Close()
 	}
 	return math.Sqrt(square)
 }
 
 // pooled returns features averaged over positions or tokens, a row a sample.
 func pooled(x torch.Tensor) [][]float64 {
-	s := torch.NewScope(torch.NoGrad)
+	s := x.Device().Scope(torch.NoGrad)
 	defer s.Close()
 	shape := x.Shape()
 	switch len(shape) {

@@ -1,9 +1,7 @@
 package local
 
 import (
-	"cmp"
 	"fmt"
-	"math"
 
 	"github.com/locus-learn/locus/torch"
 )
@@ -32,47 +30,52 @@ func (r Reduction) weight(b int, d int64) float64 {
 	case Sum:
 		return 1
 	}
-	panic(fmt.Sprintf("local: unknown reduction %q", string(r)))
+	panic(&torch.Error{Op: "reduction", Text: fmt.Sprintf("%q is none of mean, batch and sum", string(r))})
 }
 
-// pair is all that S and v need of δ and r: a few inner products a sample.
+// pair is all that S and v need of δ and r: a few inner products a sample. All is found where δ is, in float64, and nothing
+// of it is waited for.
 type pair struct {
-	rows       []torch.Dots // ‖δ‖², ⟨δ,r⟩, ‖r‖²
-	weight     float64      // of the reduction
-	normalised bool
+	*torch.Scope // owns all vectors, [N] each; records nothing
+	dots         torch.Dots
+	delta, r     torch.Tensor // the norms that δ_i and r_i are divided by
+	cos          torch.Tensor // between them
+	samples      int
+	weight       float64 // of the reduction
+	normalised   bool
 }
 
-func (t *Reconcile) compare(delta, r torch.Tensor) pair {
-	rows := torch.RowDots(delta, r)
-	d := delta.Numel() / int64(len(rows))
-	return pair{rows, t.Reduction.weight(len(rows), d), t.Normalize}
+// compare finds a pair on scope s.
+func (t *Reconcile) compare(s *torch.Scope, delta, r torch.Tensor) pair {
+	n := delta.Shape()[0]
+	p := pair{Scope: s, dots: s.RowDots(delta, r), samples: int(n), normalised: t.Normalize}
+	p.weight = t.Reduction.weight(p.samples, delta.Numel()/n)
+	p.delta, p.r = p.norm(p.dots.AA), p.norm(p.dots.BB)
+	p.cos = p.Div(p.dots.AB, p.Mul(p.delta, p.r))
+	return p
 }
 
-// norms returns the norms that δ_i and r_i are divided by, and the cosine between them.
-func norms(d torch.Dots) (delta, r, cos float64) {
-	delta, r = max(math.Sqrt(d.AA), floor), max(math.Sqrt(d.BB), floor)
-	return delta, r, d.AB / (delta * r)
-}
+// norm returns the roots of squares, or the floor where that is larger.
+func (p pair) norm(squares torch.Tensor) torch.Tensor { return p.ClampMin(p.Sqrt(squares), floor) }
 
-func (p pair) agreement() Agreement {
-	var s, cos float64
-	for _, d := range p.rows {
-		a, b, c := norms(d)
-		cos += c
-		if p.normalised {
-			s += d.AA/(a*a) - 2*c + d.BB/(b*b)
-		} else {
-			s += d.AA - 2*d.AB + d.BB
-		}
+// agreement returns numbers that live on when the pair's scope is closed: owner has them.
+func (p pair) agreement(owner *torch.Scope) Agreement {
+	aa, ab, bb := p.dots.AA, p.dots.AB, p.dots.BB
+	if p.normalised {
+		aa, ab, bb = p.Div(aa, p.Mul(p.delta, p.delta)), p.cos, p.Div(bb, p.Mul(p.r, p.r))
 	}
-	return Agreement{SGR: s * p.weight, Cos: cos / float64(len(p.rows))}
+	each := p.Add(p.Add(aa, ab, -2), bb, 1) // ‖a − b‖²
+	s := p.Scale(p.SumInOrder(each), p.weight)
+	cos := p.Div(p.SumInOrder(p.cos), p.Double(float64(p.samples)))
+	return Agreement{SGR: owner.Number(s), Cos: owner.Number(cos)}
 }
 
-// direction is v = ∂(λS)/∂δ as v_i = p_i·δ_i + q_i·r_i.
+// direction is v = ∂(λS)/∂δ as v_i = p_i·δ_i + q_i·r_i. Its vectors belong to the pair.
 type direction struct {
-	p, q []float64
-	rows []float64 // ‖v_i‖
-	norm float64   // ‖v‖ over the whole batch
+	*torch.Scope
+	p, q    torch.Tensor
+	squares torch.Tensor // ‖v_i‖²
+	norm    torch.Tensor // ‖v‖ over the whole batch
 }
 
 // direction has a closed form. With n = δ/‖δ‖, m = r/‖r‖, c = ⟨n, m⟩ and weight w:
@@ -83,32 +86,51 @@ type direction struct {
 // A sample without gradient gets no direction: closed gates cut its δ off from θ, and at 1/τ it would leave the other
 // samples no share of the step.
 func (p pair) direction(t *Reconcile) direction {
-	n := len(p.rows)
-	v := direction{p: make([]float64, n), q: make([]float64, n), rows: make([]float64, n)}
 	w := t.Lambda * p.weight
-	for i, d := range p.rows {
-		a, b, c := norms(d)
-		switch {
-		case !p.normalised:
-			v.p[i], v.q[i] = 2*w, -2*w
-		case a > floor:
-			v.p[i], v.q[i] = 2*w*c/(a*a), -2*w/(a*b)
-		}
-		square := max(v.p[i]*v.p[i]*d.AA+2*v.p[i]*v.q[i]*d.AB+v.q[i]*v.q[i]*d.BB, 0)
-		v.rows[i] = math.Sqrt(square)
-		v.norm += square
+	v := direction{Scope: p.Scope}
+	if p.normalised {
+		none := p.IsZero(p.Add(p.delta, p.Double(floor), -1))
+		v.p = p.ZeroedWhere(p.Div(p.Scale(p.cos, 2*w), p.Mul(p.delta, p.delta)), none, 1)
+		v.q = p.ZeroedWhere(p.Div(p.Double(-2*w), p.Mul(p.delta, p.r)), none, 1)
+	} else {
+		v.p, v.q = p.Full(torch.Float64, 2*w, int64(p.samples)), p.Full(torch.Float64, -2*w, int64(p.samples))
 	}
-	v.norm = math.Sqrt(v.norm)
+	first := p.Mul(p.Mul(v.p, v.p), p.dots.AA)
+	cross := p.Mul(p.Mul(p.Scale(v.p, 2), v.q), p.dots.AB)
+	last := p.Mul(p.Mul(v.q, v.q), p.dots.BB)
+	v.squares = p.ClampMin(p.Add(p.Add(first, cross, 1), last, 1), 0)
+	v.norm = p.Sqrt(p.SumInOrder(v.squares))
 	return v
 }
 
-// reach is the largest ‖v_i‖/‖x_i‖. An input that is all zero, as dead units leave it, counts as 1.
-func (v direction) reach(x torch.Tensor) float64 {
-	var most float64
-	for i, d := range torch.RowDots(x, x) {
-		most = max(most, v.rows[i]/cmp.Or(math.Sqrt(d.AA), 1))
+// zero reports whether v is known to be zero: the neighbours agree. On a device that is not waited for, and such a v takes
+// no more than a step of zero.
+func (v direction) zero() bool { return v.norm.Device() == torch.CPU && v.norm.Item() == 0 }
+
+// of returns v in full, or x + factor·v where there is a factor, owned by the given scope.
+func (v direction) of(owner *torch.Scope, x, delta, r, factor torch.Tensor) torch.Tensor {
+	p, q := v.p, v.q
+	if factor.Defined() {
+		p, q = v.Mul(p, factor), v.Mul(q, factor)
+		defer free([]torch.Tensor{p, q})
 	}
-	return most
+	return owner.AddRows(x, delta, r, p, q)
+}
+
+// reach is the largest ‖v_i‖/‖x_i‖. An input that is all zero, as dead units leave it, counts as 1.
+func (v direction) reach(x torch.Tensor) torch.Tensor {
+	lengths := v.orOne(v.Sqrt(v.RowDots(x, x).AA))
+	return v.Max(v.Div(v.Sqrt(v.squares), lengths))
+}
+
+// orOne returns 1 where a is zero, and a elsewhere.
+func (v direction) orOne(a torch.Tensor) torch.Tensor { return v.Add(a, v.IsZero(a), 1) }
+
+// over returns a/b, without dimensions. Where b is zero it is as large as can be without ruling out that zero times it is
+// zero.
+func (v direction) over(a, b torch.Tensor) torch.Tensor {
+	const least = 1e-290
+	return v.Div(a, v.ClampMin(b, least))
 }
 
 // loss is λS(δ, r) as a recorded computation, for the double backward. Its gradient projects δ's own direction out, which
@@ -129,12 +151,4 @@ func (t *Reconcile) loss(s *torch.Scope, delta, r torch.Tensor) torch.Tensor {
 // unit divides each row by its norm, or by the floor where that is larger.
 func unit(s *torch.Scope, rows torch.Tensor) torch.Tensor {
 	return s.Div(rows, s.Sqrt(s.ClampMin(s.SumRows(s.Mul(rows, rows)), floor*floor)))
-}
-
-func scaled(v []float64, factor float64) []float64 {
-	out := make([]float64, len(v))
-	for i := range v {
-		out[i] = factor * v[i]
-	}
-	return out
 }

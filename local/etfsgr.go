@@ -28,16 +28,20 @@ func (t *ClosedReconcile) Gradients(w *Work) (Gradients, Agreement) {
 	p, want := w.pass(w.DType, nil), Want{In: true, Out: w.out}
 	g := t.Form.open(p, w.Module, w.In, want)
 	g.learn(w.In.X, want)
-	pair := t.compare(g.In, r)
-	if v := pair.direction(t.Reconcile.at(w.At.Done)); v.norm > 0 {
+	s := r.Device().Scope(torch.NoGrad)
+	defer s.Close()
+	pair := t.compare(s, g.In, r)
+	agreement := pair.agreement(w.Scope)
+	if v := pair.direction(t.Reconcile.at(w.At.Done)); !v.zero() {
 		zero := p.ZerosLike(g.In)
-		along := p.AddRows(zero, g.In, r, v.p, v.q)
+		along := v.of(p.Scope, zero, g.In, r, torch.Tensor{})
+		s.Close()
 		free([]torch.Tensor{zero, g.In, r})
 		t.add(g, p.Cast(along, w.DType))
 		along.Free()
 	}
 	free([]torch.Tensor{g.a, g.dy})
-	return g.Gradients, pair.agreement()
+	return g.Gradients, agreement
 }
 
 // add adds the term's gradient along v, shaped as the module's input. It consumes v.

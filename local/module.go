@@ -14,6 +14,8 @@
 package local
 
 import (
+	"math"
+
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/optim"
 	"github.com/locus-learn/locus/torch"
@@ -32,6 +34,8 @@ type Module struct {
 	Params []*nn.Param
 	Optim  optim.Optimizer // nil in a module that only infers
 
+	loss   float64        // see LastLoss
+	late   *found         // at the last step, if it has not arrived
 	blocks nn.Sequential  // of Body
 	theta  []torch.Tensor // the trainable ones among Params
 }
@@ -40,7 +44,7 @@ type Module struct {
 // module's parameters, its own for good; build is nil for a module that only infers.
 func NewModule(index int, last bool, blocks []nn.Block, head, aux nn.Layer, build func([]*nn.Param) optim.Optimizer) *Module {
 	var body nn.Sequential
-	m := &Module{Index: index, Last: last, Head: head, Aux: aux}
+	m := &Module{Index: index, Last: last, Head: head, Aux: aux, loss: math.NaN()}
 	for _, b := range blocks {
 		body = append(body, b.Layer)
 		m.Blocks = append(m.Blocks, b.Name)
@@ -65,6 +69,29 @@ func (m *Module) Refresh(build func([]*nn.Param) optim.Optimizer) {
 	}
 }
 
+// Device returns where the module's parameters are; the CPU if it has none.
+func (m *Module) Device() torch.Device {
+	if len(m.Params) == 0 {
+		return torch.CPU
+	}
+	return m.Params[0].Value.Device()
+}
+
+// LastLoss returns the module's loss at the last step, NaN before the first. On a device other than the CPU it waits for it.
+//
+// There it decides how [Reconcile] takes its difference at the next step, since that step's own loss is not known yet. So it
+// belongs to the state of a run: see [Module.SetLastLoss].
+func (m *Module) LastLoss() float64 {
+	if m.late != nil {
+		m.late.arrive()
+		m.loss, m.late = m.late.values[foundLoss], nil
+	}
+	return m.loss
+}
+
+// SetLastLoss makes a module that goes on from a checkpoint decide as it would have without the stop.
+func (m *Module) SetLastLoss(loss float64) { m.loss, m.late = loss, nil }
+
 // Theta returns the trainable parameters θ_k: body, head, and the rest. The module owns them.
 func (m *Module) Theta() []torch.Tensor { return m.theta }
 
@@ -88,52 +115,5 @@ func (m *Module) Free() {
 	nn.Free(m.Params)
 	if m.Optim != nil {
 		m.Optim.Free()
-	}
-}
-
-// Signal is what a module hands to the next one. The receiver owns it. Where a rule asks for two views of each sample,
-// X, Delta and Image are [2N, …], all first views in front of all second ones.
-type Signal struct {
-	X     torch.Tensor // features x_{k−1}, cut from their graph: [N, …]
-	Y     torch.Tensor // labels [N], int64; for Classify also soft targets [N, classes], float32
-	Delta torch.Tensor // ∂L_{k−1}/∂x_{k−1}, a constant, shaped as X; no tensor where no term reads it
-
-	// What a rule's [Needs] ask for, the same in front of every module; no tensor elsewhere.
-	Image torch.Tensor // x_0 before it was normalised, in [0, 1]
-	Error torch.Tensor // softmax of the network's logits less the one-hot labels, [N, classes] in float32 or better
-
-	Mod torch.Tensor // features of a second pass, on a modulated input, shaped as X; where the credit makes one
-}
-
-func (s Signal) tensors() []torch.Tensor {
-	return []torch.Tensor{s.X, s.Y, s.Delta, s.Image, s.Error, s.Mod}
-}
-
-// samples returns N.
-func (s Signal) samples() int64 { return s.Y.Shape()[0] }
-
-// rows returns a signal of the first n samples, with all their views, copies that scope sc owns.
-func (s Signal) rows(sc *torch.Scope, n int64) Signal {
-	all := s.samples()
-	take := func(t torch.Tensor) torch.Tensor {
-		if !t.Defined() {
-			return t
-		}
-		first := sc.Narrow(t, 0, 0, n)
-		defer first.Free()
-		if t.Shape()[0] == all {
-			return sc.Clone(first)
-		}
-		second := sc.Narrow(t, 0, all, n)
-		defer second.Free()
-		return sc.Cat(first, second, 0)
-	}
-	return Signal{X: take(s.X), Y: take(s.Y), Delta: take(s.Delta), Image: take(s.Image), Error: take(s.Error), Mod: take(s.Mod)}
-}
-
-// Free releases what the signal still holds.
-func (s Signal) Free() {
-	for _, t := range s.tensors() {
-		t.Free()
 	}
 }

@@ -33,7 +33,7 @@ func (f Modulated) Gradients(p *nn.Pass, m *Module, _ Objective, in Signal, _ Wa
 	}
 	diff := p.Add(c.Y, second.Y, -1)
 	torch.ForeachScale([]torch.Tensor{diff}, 1/count)
-	g := Gradients{Loss: math.NaN(), Lossless: true, X: c.Out, Mod: second.Out}
+	g := Gradients{Loss: torch.Known(math.NaN()), Lossless: true, X: c.Out, Mod: second.Out}
 	g.Theta = nn.ToWeights(p, c.unit.Weigh, diff, second.X)
 	diff.Free()
 	if !m.Last {

@@ -3,6 +3,7 @@ package local
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"runtime/pprof"
 	"strconv"
@@ -84,7 +85,7 @@ func (p *Pipeline) work(i, threads int, in <-chan batch, out chan<- batch) {
 	for b := range in {
 		wait := time.Since(idle)
 		if failed = cmp.Or(failed, b.err); failed == nil {
-			b.signal, b.Stats[i], failed = p.advance(i, b)
+			b.signal, b.Stats[i], failed = p.advance(i, b.signal, b.Tick)
 			b.Stats[i].Wait = wait
 		} else {
 			b.signal.Free()
@@ -96,15 +97,21 @@ func (p *Pipeline) work(i, threads int, in <-chan batch, out chan<- batch) {
 	}
 }
 
-// advance is the chain's. A panic in it becomes an error: in a worker nobody else could catch it, and it would end the
-// process with everything since the last checkpoint.
-func (p *Pipeline) advance(i int, b batch) (out Signal, stats Stats, err error) {
+// advance lets the i-th worker do its part of a step and sends its numbers on their way. A panic in it becomes an error: in
+// a goroutine nobody else could catch it, and it would end the process with everything since the last checkpoint.
+func (p *Pipeline) advance(i int, in Signal, at Tick) (out Signal, stats Stats, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("internal error in module %d at step %d: %v", i+1, b.Tick.Step, v)
+			err = fmt.Errorf("internal error in module %d at step %d: %v", i+1, at.Step, v)
 		}
 	}()
-	return p.chain.advance(i, b.signal, b.Tick)
+	out, stats, err = p.chain.Worker(i).Advance(in, at)
+	if err != nil {
+		return out, stats, err
+	}
+	defer torch.Catch(&err)
+	depart([]Stats{stats})
+	return out, stats, nil
 }
 
 // Step implements [Learner]. It waits while as many batches are in flight as may be.
@@ -138,8 +145,12 @@ func (p *Pipeline) wait(n int) (left []Outcome, err error) {
 		p.inFlight--
 		b.signal.Free() // of a last module that was frozen
 		if p.err = b.err; p.err == nil {
+			p.err = arrive(b.Stats)
+		}
+		if p.err == nil {
 			left = append(left, b.Outcome)
 		} else {
+			forget(b.Stats)
 			p.Close()
 		}
 	}
@@ -149,7 +160,8 @@ func (p *Pipeline) wait(n int) (left []Outcome, err error) {
 // Evaluate implements [Learner], in the calling goroutine.
 func (p *Pipeline) Evaluate(x, y torch.Tensor) ([]Score, error) {
 	if p.inFlight > 0 {
-		panic("local: Evaluate while batches are in flight")
+		Signal{X: x, Y: y}.Free()
+		return nil, errors.New("local: Evaluate while batches are in flight")
 	}
 	return p.chain.Evaluate(x, y)
 }
@@ -166,6 +178,7 @@ func (p *Pipeline) Close() {
 	close(p.entry)
 	for b := range p.exit {
 		b.signal.Free()
+		defer forget(b.Stats)
 	}
 	p.workers.Wait()
 	torch.SetBLASThreads(p.threads)

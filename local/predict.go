@@ -10,8 +10,8 @@ import (
 // Features returns what each module makes of images x [N, C, H, W], in evaluation mode, averaged over positions: [N, C_k], in
 // float32 or better. It consumes x; the caller owns the features.
 func Features(modules []*Module, x torch.Tensor, dtype torch.DType) (features []torch.Tensor, err error) {
-	defer catch(&err)
-	s := torch.NewScope(torch.NoGrad)
+	defer torch.Catch(&err)
+	s := x.Device().Scope(torch.NoGrad)
 	defer s.Close()
 	p := &nn.Pass{Scope: s, Compute: dtype}
 	x = s.Adopt(x)
@@ -40,8 +40,8 @@ func average(p *nn.Pass, x torch.Tensor) torch.Tensor {
 // head whose best class reaches confidence, with its module's index; of the last head if none does or confidence is
 // not positive. Modules behind the one that answers are not run.
 func Predict(modules []*Module, x torch.Tensor, dtype torch.DType, confidence float64) (module int, probabilities []float64, err error) {
-	defer catch(&err)
-	s := torch.NewScope(torch.NoGrad)
+	defer torch.Catch(&err)
+	s := x.Device().Scope(torch.NoGrad)
 	defer s.Close()
 	p := &nn.Pass{Scope: s, Compute: dtype}
 	x = s.Adopt(x)

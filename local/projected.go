@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/torch"
 )
 
 // Projected gives a unit in place of ∂L/∂y, in front of a pool that it may have,
@@ -20,7 +21,7 @@ type Projected struct {
 // Gradients implements [Credit].
 func (f Projected) Gradients(p *nn.Pass, m *Module, _ Objective, in Signal, _ Want) Gradients {
 	c := openUnit(p, m, in.X)
-	g := Gradients{Loss: math.NaN(), Lossless: true, X: c.Out}
+	g := Gradients{Loss: torch.Known(math.NaN()), Lossless: true, X: c.Out}
 	signal := in.Error
 	if f.Targets {
 		signal = p.OneHot(in.Y, int(m.Aux.(*nn.Linear).Weight.Value.Shape()[1]))

@@ -81,7 +81,7 @@ func drive(t *testing.T, o method.Options, objective local.Objective, pass func(
 	signal := local.Signal{X: x, Y: y}
 	var states []state
 	for _, m := range c.Modules() {
-		signal, _ = c.Rule.Train(m, pass(m.Index, signal), torch.Float32, local.Tick{LR: 0.1})
+		signal, _, _ = c.Rule.Train(m, pass(m.Index, signal), torch.Float32, local.Tick{LR: 0.1})
 		states = append(states, stateOf(m))
 	}
 	signal.Free()

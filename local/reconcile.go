@@ -1,7 +1,6 @@
 package local
 
 import (
-	"cmp"
 	"math"
 
 	"github.com/locus-learn/locus/nn"
@@ -104,13 +103,20 @@ func (t *Reconcile) partial(w *Work) (Gradients, Agreement) {
 // measured leaves the objective's gradients alone and only tells how well the neighbours agree.
 func (t *Reconcile) measured(w *Work) (Gradients, Agreement) {
 	g := w.Gradients(w.In.X, w.DType, nil, Want{In: true})
-	return g, t.compare(g.In, w.In.Delta).agreement()
+	return g, t.agreement(w.Scope, g.In, w.In.Delta)
+}
+
+// agreement of δ and r, owned by a scope.
+func (t *Reconcile) agreement(owner *torch.Scope, delta, r torch.Tensor) Agreement {
+	s := delta.Device().Scope(torch.NoGrad)
+	defer s.Close()
+	return t.compare(s, delta, r).agreement(owner)
 }
 
 // double differentiates δ itself, as Algorithm 1 does: it holds a second-order graph of the whole module.
 func (t *Reconcile) double(w *Work, into []torch.Tensor) (Gradients, Agreement) {
 	g := w.Gradients(w.In.X, w.DType, nil, Want{In: true, Graph: true})
-	agreement := t.compare(g.In, w.In.Delta).agreement()
+	agreement := t.agreement(w.Scope, g.In, w.In.Delta)
 	term := t.loss(w.Scope, g.In, w.In.Delta)
 	g.In.Free()
 	extra := w.Scope.Grad(term, w.Module.Theta(), torch.GradOptions{})
@@ -144,33 +150,46 @@ func (t *Reconcile) directional(w *Work, into []torch.Tensor) (Gradients, Agreem
 	g := w.Gradients(w.In.X, w.In.X.DType(), gates, Want{In: true})
 	g.X, g.Out = w.narrowed(g.X), w.narrowed(g.Out)
 	w.In.Delta = w.cast(w.In.Delta, g.In.DType())
-	pair := t.compare(g.In, w.In.Delta)
-	v := pair.direction(t)
+	s := g.In.Device().Scope(torch.NoGrad)
+	defer s.Close()
+	pair := t.compare(s, g.In, w.In.Delta)
+	agreement, v := pair.agreement(w.Scope), pair.direction(t)
 	if into == nil {
 		into = g.Theta
 	}
 	switch {
-	case v.norm == 0: // the neighbours agree
-	case g.Loss < centralBelow:
+	case v.zero():
+	case w.loss(g) < centralBelow:
 		t.central(w, g, v, gates, into)
 	default:
 		t.oneSided(w, g, v, gates, into)
 	}
-	return g, pair.agreement()
+	return g, agreement
 }
 
-// oneSided adds the term's gradient to into, by one pass, at x + εv.
+// loss returns L_k where it is known; elsewhere that of the step before, which has arrived meanwhile.
+func (w *Work) loss(g Gradients) float64 {
+	if loss, known := g.Loss.Value(); known {
+		return loss
+	}
+	return w.Module.LastLoss()
+}
+
+// oneSided adds the term's gradient to into, by one pass, at x + εv. It closes v.
 func (t *Reconcile) oneSided(w *Work, g Gradients, v direction, gates *nn.Gates, into []torch.Tensor) {
 	dtype := w.In.X.DType()
-	eps := t.relativeStep(dtype) * size(w.In.X) / v.norm
-	x := w.Scope.AddRows(w.In.X, g.In, w.In.Delta, scaled(v.p, eps), scaled(v.q, eps))
+	size := v.orOne(v.Sum(v.Norms([]torch.Tensor{w.In.X})))
+	eps := v.over(v.Scale(size, t.relativeStep(dtype)), v.norm)
+	x := v.of(w.Scope, w.In.X, g.In, w.In.Delta, eps)
+	back := w.Scope.Number(v.Div(v.Double(1), eps))
+	v.Close()
 	g.In.Free()
 	w.In.Delta.Free()
 	w.In.X.Free()
 	gates.Replay()
 	g1 := w.replayed(x, dtype, gates)
 	torch.ForeachAdd(g1, g.Theta, -1)
-	torch.ForeachAdd(into, g1, 1/eps)
+	torch.ForeachAddBy(into, g1, back)
 }
 
 // widen makes the module compute in float32 at least, since a difference of gradients in bfloat16 would be all rounding.
@@ -222,18 +241,15 @@ func (t *Reconcile) central(w *Work, g Gradients, v direction, gates *nn.Gates, 
 	if dtype == torch.Float64 {
 		relative = 1e-5
 	}
-	eps := relative / v.reach(w.In.X)
+	eps := v.over(v.Double(relative), v.reach(w.In.X))
 	for _, side := range []float64{1, -1} {
 		gates.Replay()
-		x := w.Scope.AddRows(w.In.X, g.In, w.In.Delta, scaled(v.p, side*eps), scaled(v.q, side*eps))
+		x := v.of(w.Scope, w.In.X, g.In, w.In.Delta, v.Scale(eps, side))
 		g1 := w.replayed(x, dtype, gates)
-		torch.ForeachAdd(into, g1, side/(2*eps))
+		torch.ForeachAddBy(into, g1, w.Scope.Number(v.Div(v.Double(side), v.Scale(eps, 2))))
 		free(g1)
 	}
 }
-
-// size is what steps are measured by: ‖x‖, or 1 for an input that is all zero, as dead units leave it.
-func size(x torch.Tensor) float64 { return cmp.Or(x.Norm(), 1) }
 
 // replayed returns ∇_θ L at x with the gates' choices. It consumes x.
 func (w *Work) replayed(x torch.Tensor, dtype torch.DType, gates *nn.Gates) []torch.Tensor {

@@ -144,7 +144,7 @@ func compareTerms(t *testing.T, state string, fast, exact *local.Chain, draw sou
 				t.Errorf("%s, module %d: cosine %.6f and norm ratio %.5f, want at least %g and 1 ± %g", state, m.Index, c, ratio, want.cos, want.norm)
 			}
 		}
-		in, _ = fast.Rule.Train(m, in, fast.DType, local.Tick{})
+		in, _, _ = fast.Rule.Train(m, in, fast.DType, local.Tick{})
 	}
 	t.Logf("%s: 1 − cosine at most %.1e, norm off by at most %.1e", state, 1-worst, longest)
 }

@@ -1,10 +1,6 @@
 package local
 
 import (
-	"fmt"
-	"math"
-	"time"
-
 	"github.com/locus-learn/locus/internal/seed"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
@@ -51,7 +47,7 @@ type Want struct {
 
 // Gradients of L_k, owned by the scope of the pass that found them.
 type Gradients struct {
-	Loss     float64        // L_k
+	Loss     torch.Number   // L_k
 	Lossless bool           // the module has no loss of its own: Loss is NaN
 	X        torch.Tensor   // the features x_k, cut from their graph
 	Mod      torch.Tensor   // those of a second, modulated pass, where the credit makes one: see Signal
@@ -59,27 +55,6 @@ type Gradients struct {
 	In       torch.Tensor   // δ = ∂L_k/∂x_{k−1}, where wanted
 	Out      torch.Tensor   // ∂L_k/∂x_k, where wanted
 }
-
-// Agreement says how a module's input gradient relates to the gradient that the previous module handed on.
-// Both are NaN where no term measured them.
-type Agreement struct {
-	SGR float64 // S, by the term's own normalisation and reduction
-	Cos float64 // mean over samples of cos(δ, r)
-}
-
-// Stats of one module on one batch.
-type Stats struct {
-	Loss float64
-	Agreement
-	Busy time.Duration // of the module, with this batch
-	Wait time.Duration // of its worker, for this batch; 0 in lock-step
-}
-
-// untrained are the stats of a module that did not train on a batch.
-var untrained = Stats{Loss: math.NaN(), Agreement: unmeasured}
-
-// unmeasured is the agreement where no term measured it.
-var unmeasured = Agreement{math.NaN(), math.NaN()}
 
 // Rule trains one module on one signal. Its parts hold options and no state: workers of a [Pipeline] share them.
 type Rule struct {
@@ -132,67 +107,69 @@ func (r *Rule) draws(m *Module, step int) *nn.Draws {
 }
 
 // Train updates module m on signal in, which it consumes, and returns what the next module gets; after the last
-// module that is an empty signal. The step is taken only if loss and gradients are finite; otherwise it panics with
-// [*Diverged].
-func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, at Tick) (Signal, Stats) {
-	s := torch.NewScopeOn(in.X.Device(), torch.Mode(!r.Closed))
+// module that is an empty signal. It waits for the step's numbers, wherever they are; who trains many modules lets a [Worker]
+// do it. The error is a [*Diverged] or what the engine refused.
+func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, at Tick) (out Signal, stats Stats, err error) {
+	if out, stats, err = r.train(m, in, dtype, at); err != nil {
+		return Signal{}, stats, err
+	}
+	if err = stats.Arrive(); err != nil {
+		out.Free()
+		out = Signal{}
+	}
+	return out, stats, err
+}
+
+// train is [Rule.Train] with stats that may have to arrive.
+func (r *Rule) train(m *Module, in Signal, dtype torch.DType, at Tick) (out Signal, stats Stats, err error) {
+	defer torch.Catch(&err)
+	s := in.X.Device().Scope(torch.Mode(!r.Closed))
 	defer s.Close()
-	adopt(s, &in)
+	adopt(s, in)
 	var again torch.Tensor
 	if r.Reforward && !m.Last {
 		again = s.Alias(in.X)
 	}
 	w := &Work{Rule: r, Module: m, In: in, Scope: s, DType: dtype, At: at, out: r.Term.Reads(at.Step) && !m.Last}
 	g, agreement := r.Term.Gradients(w)
-	if !g.Lossless && (math.IsNaN(g.Loss) || math.IsInf(g.Loss, 0)) || !torch.AllFinite(g.Theta) {
-		panic(&Diverged{Module: m.Index, Step: at.Step, Loss: g.Loss, lossless: g.Lossless})
+	if stats, err = w.stats(g, agreement); err != nil {
+		return Signal{}, stats, err
 	}
 	m.Optim.Step(g.Theta, at.LR)
-	stats := Stats{Loss: g.Loss, Agreement: agreement}
 	if m.Last {
-		return Signal{}, stats
+		return Signal{}, stats, nil
 	}
 	if again.Defined() {
 		g.X.Free()
 		g.X = w.reforward(again)
 	}
-	return Signal{
-		X: g.X.Keep(), Y: in.Y.Keep(), Delta: g.Out.Keep(),
-		Image: in.Image.Keep(), Error: in.Error.Keep(), Mod: g.Mod.Keep(),
-	}, stats
+	out = Signal{X: g.X, Y: in.Y, Delta: g.Out, Image: in.Image, Error: in.Error, Mod: g.Mod}
+	return out.Map(torch.Tensor.Keep), stats, nil
+}
+
+// stats returns what a step has found. Where it is known already, it decides whether the step may be taken.
+func (w *Work) stats(g Gradients, a Agreement) (Stats, error) {
+	f := newFound(w.Module, w.At.Step, g, a, w.Scope.Finite(g.Theta))
+	if !f.known() {
+		for _, n := range f.numbers {
+			n.Keep()
+		}
+		w.Module.late = f
+		stats := untrained
+		stats.late = f
+		return stats, nil
+	}
+	w.Module.SetLastLoss(f.values[foundLoss])
+	return Stats{Loss: f.values[foundLoss], SGR: f.values[foundSGR], Cos: f.values[foundCos]}, f.check()
 }
 
 // reforward returns the features of the module as it is now, by the statistics and the draws of the step. It consumes x;
 // the caller owns the result.
 func (w *Work) reforward(x torch.Tensor) torch.Tensor {
-	s := torch.NewScopeOn(x.Device(), torch.NoGrad)
+	s := x.Device().Scope(torch.NoGrad)
 	defer s.Close()
 	p := &nn.Pass{Scope: s, Train: true, Still: true, Compute: w.DType, Views: w.Rule.Views, Draws: w.Rule.draws(w.Module, w.At.Step)}
 	y := p.Run(w.Module.Body, s.Cast(x, w.DType)).Keep()
 	x.Free()
 	return y
-}
-
-// adopt makes the scope responsible for a signal, so that nothing leaks when a step panics.
-func adopt(s *torch.Scope, in *Signal) {
-	for _, t := range in.tensors() {
-		if t.Defined() {
-			s.Adopt(t)
-		}
-	}
-}
-
-// Diverged reports a loss or a gradient that is not finite. The module's parameters and optimizer are as they were
-// before the step; its running statistics have seen the batch.
-type Diverged struct {
-	Module, Step int
-	Loss         float64
-	lossless     bool
-}
-
-func (d *Diverged) Error() string {
-	if !d.lossless && (math.IsNaN(d.Loss) || math.IsInf(d.Loss, 0)) {
-		return fmt.Sprintf("the loss of module %d became %v at step %d", d.Module, d.Loss, d.Step)
-	}
-	return fmt.Sprintf("a gradient of module %d is not finite at step %d", d.Module, d.Step)
 }

@@ -27,14 +27,16 @@ func (t *Reconcile) tangent(w *Work) (Gradients, Agreement) {
 	agreement := unmeasured
 	g := w.Gradients(w.In.X, w.DType, gates, Want{In: true, Along: func(delta torch.Tensor) torch.Tensor {
 		w.In.Delta = w.cast(w.In.Delta, delta.DType())
-		pair := t.compare(delta, w.In.Delta)
-		agreement = pair.agreement()
-		v := pair.direction(t)
 		defer w.In.Delta.Free()
-		if v.norm == 0 {
+		s := delta.Device().Scope(torch.NoGrad)
+		defer s.Close()
+		pair := t.compare(s, delta, w.In.Delta)
+		agreement = pair.agreement(w.Scope)
+		v := pair.direction(t)
+		if v.zero() {
 			return torch.Tensor{}
 		}
-		return w.Scope.AddRows(torch.Tensor{}, delta, w.In.Delta, v.p, v.q)
+		return v.of(w.Scope, torch.Tensor{}, delta, w.In.Delta, torch.Tensor{})
 	}})
 	return g, agreement
 }

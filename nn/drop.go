@@ -1,8 +1,6 @@
 package nn
 
 import (
-	"math"
-
 	"github.com/locus-learn/locus/torch"
 )
 
@@ -33,7 +31,9 @@ func (Dropout) Tangents() bool { return true }
 func (p *Pass) Noise(x torch.Tensor, relative float64) torch.Tensor {
 	noise, done := p.choice(func() torch.Tensor {
 		noise := p.ZerosLike(x)
-		noise.Normal(0, relative*p.deviation(x), p.draw())
+		deviation := p.deviation(x, relative)
+		noise.NormalBy(deviation, p.draw())
+		deviation.Free()
 		return noise
 	})
 	y := p.Add(x, noise, 1)
@@ -41,18 +41,18 @@ func (p *Pass) Noise(x torch.Tensor, relative float64) torch.Tensor {
 	return y
 }
 
-// deviation returns the standard deviation of the elements of x, not corrected for their mean's.
-func (p *Pass) deviation(x torch.Tensor) float64 {
-	n := float64(x.Numel())
-	wide := x
+// deviation returns relative times the standard deviation of the elements of x, not corrected for their mean's.
+func (p *Pass) deviation(x torch.Tensor, relative float64) torch.Number {
+	s := x.Device().Scope(torch.NoGrad)
+	defer s.Close()
 	if x.DType() == torch.BFloat16 {
-		wide = p.Cast(x, torch.Float32)
-		defer wide.Free()
+		x = s.Cast(x, torch.Float32)
 	}
-	sum := p.Sum(wide)
-	defer sum.Free()
-	mean, norm := sum.Item()/n, wide.Norm()
-	return math.Sqrt(max(norm*norm/n-mean*mean, 0))
+	n := s.Double(float64(x.Numel()))
+	mean := s.Div(s.Cast(s.Sum(x), torch.Float64), n)
+	norm := s.Norms([]torch.Tensor{x})
+	variance := s.ClampMin(s.Add(s.Div(s.Mul(norm, norm), n), s.Mul(mean, mean), -1), 0)
+	return s.Number(s.Scale(s.Sqrt(s.Sum(variance)), relative)).Keep()
 }
 
 // DropPath is stochastic depth: in training it leaves a residual branch away with probability Rate, sample by sample,
@@ -77,12 +77,7 @@ func (l DropPath) Add(p *Pass, shortcut, branch torch.Tensor, samples int64) tor
 
 // scales draws 0 or 1/(1 − Rate) for every sample: [N, 1].
 func (l DropPath) scales(p *Pass, samples int64) torch.Tensor {
-	keep := 1 / (1 - l.Rate)
-	left := make([]float32, samples)
-	for i := range left {
-		left[i] = float32(keep)
-	}
-	scale := p.FromFloats(left, samples, 1)
+	scale := p.Full(torch.Float32, 1/(1-l.Rate), samples, 1)
 	mask := p.Chance(scale, l.Rate, p.draw())
 	p.ZeroWhere(scale, mask)
 	mask.Free()

@@ -26,7 +26,7 @@ func (p *Param) Convert(dtype torch.DType) {
 	if p.Value.DType() == torch.Int64 {
 		return
 	}
-	s := torch.NewScope(torch.NoGrad)
+	s := p.Value.Device().Scope(torch.NoGrad)
 	defer s.Close()
 	v := s.Cast(p.Value, dtype).Keep()
 	p.Value.Free()
@@ -68,7 +68,7 @@ func (i Init) In(name string) Init {
 
 func (i Init) make(name string, trainable bool, dtype torch.DType, value float64, shape ...int64) *Param {
 	bytes := i.Room.reserve(i.Prefix+name, int64(dtype.Size()), shape)
-	s := torch.NewScopeOn(i.Device, torch.NoGrad)
+	s := i.Device.Scope(torch.NoGrad)
 	defer s.Close()
 	var v torch.Tensor
 	if i.Room.dry(bytes) {
@@ -104,7 +104,7 @@ func (i Init) Given(name string, elements func() []float64, shape ...int64) *Par
 	if i.Room.rehearsing() {
 		return p
 	}
-	s := torch.NewScope(torch.NoGrad)
+	s := i.Device.Scope(torch.NoGrad)
 	defer s.Close()
 	p.Value.Copy(s.FromDoubles(elements(), shape...))
 	return p

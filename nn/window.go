@@ -39,7 +39,7 @@ func (l *WindowAttention) fillIndex() {
 			data = binary.LittleEndian.AppendUint64(data, uint64(dy*(2*n-1)+dx))
 		}
 	}
-	s := torch.NewScope(torch.NoGrad)
+	s := l.Index.Value.Device().Scope(torch.NoGrad)
 	defer s.Close()
 	l.Index.Value.Copy(s.FromBytes(torch.Int64, data, int64(n*n*n*n)))
 }

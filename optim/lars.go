@@ -21,10 +21,8 @@ func (l *lars) Step(grads []torch.Tensor, lr float64) {
 	if l.o.WeightDecay != 0 {
 		torch.ForeachAdd(g, theta, l.o.WeightDecay)
 	}
-	for i := range g {
-		if a, b := theta[i].Norm(), g[i].Norm(); a > 0 && b > 0 {
-			torch.ForeachScale(g[i:i+1], l.o.Trust*a/b)
-		}
+	if len(g) > 0 {
+		l.trust(g, theta)
 	}
 	if plain := l.rest(grads); len(plain) > 0 && l.o.Plain > 0 {
 		torch.ForeachScale(plain, l.o.Plain)
@@ -32,6 +30,16 @@ func (l *lars) Step(grads []torch.Tensor, lr float64) {
 	torch.ForeachScale(l.momentum, l.o.Momentum)
 	torch.ForeachAdd(l.momentum, grads, 1)
 	torch.ForeachAdd(l.theta, l.momentum, -lr)
+}
+
+// trust scales each gradient by trust·‖θ‖/‖g‖, by 1 where a norm is 0.
+func (l *lars) trust(g, theta []torch.Tensor) {
+	s := l.device().Scope(torch.NoGrad)
+	defer s.Close()
+	a, b := s.Norms(theta), s.Norms(g)
+	none := s.IsZero(s.Mul(a, b))
+	ratio := s.ZeroedWhere(s.Div(s.Scale(a, l.o.Trust), b), none, 1)
+	torch.ForeachScaleEach(g, s.Add(ratio, none, 1))
 }
 
 // State implements [Optimizer].

@@ -3,7 +3,6 @@ package optim
 
 import (
 	"cmp"
-	"math"
 	"slices"
 
 	"github.com/locus-learn/locus/internal/fault"
@@ -125,9 +124,17 @@ func (g group) rest(ts []torch.Tensor) []torch.Tensor {
 	return out
 }
 
+// device is where the parameters are.
+func (g group) device() torch.Device {
+	if len(g.theta) == 0 {
+		return torch.CPU
+	}
+	return g.theta[0].Device()
+}
+
 // zeros returns a tensor of zeros for every parameter. The caller frees them.
 func (g group) zeros() []torch.Tensor {
-	s := torch.NewScope(torch.NoGrad)
+	s := g.device().Scope(torch.NoGrad)
 	defer s.Close()
 	var out []torch.Tensor
 	for _, t := range g.theta {
@@ -145,7 +152,8 @@ func (g group) states(ts []torch.Tensor, role string) []State {
 	return out
 }
 
-// counter is a number that is saved with the state.
+// counter is a number that is saved with the state. It lies on the CPU, wherever the parameters are: its value decides what
+// the host does next.
 type counter struct {
 	name  string
 	value torch.Tensor // [1], int64
@@ -156,7 +164,7 @@ func (g group) counter(role string) counter {
 	if len(g.names) > 0 {
 		name = g.names[0] + "." + role
 	}
-	s := torch.NewScope(torch.NoGrad)
+	s := torch.CPU.Scope(torch.NoGrad)
 	defer s.Close()
 	return counter{name, s.FromInts([]int64{0}).Keep()}
 }
@@ -177,12 +185,8 @@ func free(lists ...[]torch.Tensor) {
 	}
 }
 
-// norm returns the L2 norm of tensors taken together.
-func norm(ts []torch.Tensor) float64 {
-	var sum float64
-	for _, t := range ts {
-		n := t.Norm()
-		sum += n * n
-	}
-	return math.Sqrt(sum)
+// norm returns the L2 norm of tensors taken together, without dimensions.
+func norm(s *torch.Scope, ts []torch.Tensor) torch.Tensor {
+	each := s.Norms(ts)
+	return s.Sqrt(s.SumInOrder(s.Mul(each, each)))
 }

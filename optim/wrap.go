@@ -10,10 +10,18 @@ type clip struct {
 
 // Step implements [Optimizer].
 func (c clip) Step(grads []torch.Tensor, lr float64) {
-	if factor := c.limit / (norm(grads) + 1e-6); factor < 1 {
-		torch.ForeachScale(grads, factor)
+	if len(grads) > 0 {
+		c.shorten(grads)
 	}
 	c.Optimizer.Step(grads, lr)
+}
+
+// shorten scales gradients by limit/norm where that is less than 1.
+func (c clip) shorten(grads []torch.Tensor) {
+	s := grads[0].Device().Scope(torch.NoGrad)
+	defer s.Close()
+	length := s.Add(norm(s, grads), s.Double(1e-6), 1)
+	torch.ForeachScaleBy(grads, s.Number(s.ClampMax(s.Div(s.Double(c.limit), length), 1)))
 }
 
 // accumulate hands the mean gradient of every n batches on, at the learning rate of the last one.
@@ -97,7 +105,7 @@ func SwapAverage(o Optimizer) bool {
 
 func (e *ema) swap() {
 	for i, theta := range e.theta {
-		s := torch.NewScope(torch.NoGrad)
+		s := theta.Device().Scope(torch.NoGrad)
 		old := s.Clone(theta)
 		theta.Copy(e.mean[i])
 		e.mean[i].Copy(old)

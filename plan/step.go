@@ -168,7 +168,10 @@ func (p *Planner) measureShare(m span, n int) cost {
 		X: random(s, dtype, n, shape, false).Keep(), Y: s.FromInts(make([]int64, n)).Keep(), Delta: random(s, dtype, n, shape, false).Keep(),
 	}
 	began := p.clock()
-	next, _ := p.parts.Rule.Train(module, signal, dtype, local.Tick{})
+	next, _, err := p.parts.Rule.Train(module, signal, dtype, local.Tick{})
+	if err != nil {
+		panic(err)
+	}
 	c := cost{forward: before.peak(), seconds: p.clock() - began}
 	next.Free()
 	return c

@@ -104,7 +104,7 @@ func (n net) count(k int) ([]work, error) {
 		return nil, err
 	}
 	defer m.Free()
-	s := torch.NewScope(torch.NoGrad)
+	s := torch.CPU.Scope(torch.NoGrad)
 	defer s.Close()
 	x := s.Full(torch.Float32, 0, 1, int64(n.in.C), int64(n.in.H), int64(n.in.W))
 	var modules []work

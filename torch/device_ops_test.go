@@ -144,8 +144,8 @@ var deviceOps = []deviceOp{
 		return s.SumRows(s.Flatten(s.Reshape(y, 2, 5, 4, 6), 1))
 	}},
 	{"add rows", shapes([]int64{4, 3, 5, 5}, []int64{4, 3, 5, 5}, []int64{4, 3, 5, 5}), func(s *torch.Scope, x []torch.Tensor) torch.Tensor {
-		p := []float64{0.5, -2, 0, 3}
-		return s.AddRows(s.Detach(x[0]), s.Detach(x[1]), s.Detach(x[2]), p, []float64{1, 1, -1, 0.25})
+		p, q := s.FromDoubles([]float64{0.5, -2, 0, 3}, 4), s.FromDoubles([]float64{1, 1, -1, 0.25}, 4)
+		return s.AddRows(s.Detach(x[0]), s.Detach(x[1]), s.Detach(x[2]), p, q)
 	}},
 	{"for each", shapes([]int64{6, 5}, []int64{6, 5}), func(s *torch.Scope, x []torch.Tensor) torch.Tensor {
 		a, b := s.Clone(s.Detach(x[0])), s.Clone(s.Detach(x[1]))
@@ -228,11 +228,12 @@ func TestDeviceReadings(t *testing.T) {
 		a, b := s.Full(torch.Float32, 0, 6, 5), s.Full(torch.Float32, 0, 6, 5)
 		a.Normal(0, 1, 1)
 		b.Uniform(-1, 2, 2)
-		for _, d := range torch.RowDots(a, b) {
-			out = append(out, d.AA, d.AB, d.BB)
+		d, labels := s.RowDots(a, b), s.FromInts(classLabels)
+		counts := s.Stack([]torch.Tensor{s.TopK(a, labels, 1), s.TopK(a, labels, 3), s.SumInOrder(a), s.Max(b)})
+		for _, found := range []torch.Tensor{d.AA, d.AB, d.BB, s.Norms([]torch.Tensor{a, b}), counts} {
+			out = append(out, found.Float64s()...)
 		}
-		labels := s.FromInts(classLabels)
-		out = append(out, a.Norm(), float64(torch.TopK(a, labels, 1)), float64(torch.TopK(a, labels, 3)))
+		out = append(out, a.Norm(), s.Number(s.Sum(b)).Wait())
 		if !torch.AllFinite([]torch.Tensor{a, b}) {
 			t.Errorf("on %v finite tensors are taken for others", device)
 		}

@@ -36,7 +36,7 @@ func TestTensorsLieWhereTheirScopeSays(t *testing.T) {
 	var err error
 	func() {
 		defer torch.Catch(&err)
-		torch.NewScopeOn(torch.TestDevice, torch.NoGrad).Full(torch.Float32, 1, 2)
+		torch.TestDevice.Scope(torch.NoGrad).Full(torch.Float32, 1, 2)
 	}()
 	if err == nil {
 		t.Error("a device that nobody registered has taken a tensor")

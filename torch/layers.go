@@ -87,9 +87,10 @@ func (s *Scope) OneHot(labels Tensor, classes int) Tensor {
 	})
 }
 
-// TopK counts the rows of logits whose label is among the k highest scores. Ties count against the label.
-func TopK(logits, labels Tensor, k int) int {
-	var n C.int64_t
-	check("top-k", C.lt_topk_correct(logits.c(), labels.c(), C.int64_t(k), &n))
-	return int(n)
+// TopK counts, unrecorded, the rows of logits whose label is among the k highest scores: int64, without dimensions. Ties
+// count against the label.
+func (s *Scope) TopK(logits, labels Tensor, k int) Tensor {
+	return s.unary("top-k", func(_ C.bool, out *C.lt_tensor) *C.char {
+		return C.lt_topk_correct(logits.c(), labels.c(), C.int64_t(k), out)
+	})
 }

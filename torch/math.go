@@ -33,6 +33,16 @@ func (s *Scope) ClampMin(a Tensor, low float64) Tensor {
 	return s.unary("clamp_min", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_clamp_min(g, a.c(), C.double(low), out) })
 }
 
+// ClampMax returns min(a, high) elementwise.
+func (s *Scope) ClampMax(a Tensor, high float64) Tensor {
+	return s.unary("clamp_max", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_clamp_max(g, a.c(), C.double(high), out) })
+}
+
+// Max returns the largest element, unrecorded; NaN where there is one.
+func (s *Scope) Max(a Tensor) Tensor {
+	return s.unary("max", func(_ C.bool, out *C.lt_tensor) *C.char { return C.lt_max(a.c(), out) })
+}
+
 // Sum returns the sum of all elements.
 func (s *Scope) Sum(a Tensor) Tensor {
 	return s.unary("sum", func(g C.bool, out *C.lt_tensor) *C.char { return C.lt_sum(g, a.c(), out) })
@@ -83,34 +93,4 @@ func (t Tensor) Norm() float64 {
 	var v C.double
 	check("norm", C.lt_norm(t.c(), &v))
 	return float64(v)
-}
-
-// Dots holds the inner products of one sample's rows a and b.
-type Dots struct{ AA, AB, BB float64 }
-
-// RowDots returns ⟨aᵢ,aᵢ⟩, ⟨aᵢ,bᵢ⟩ and ⟨bᵢ,bᵢ⟩ for every sample i (first dimension), in one reading of both tensors
-// and summed in float64.
-func RowDots(a, b Tensor) []Dots {
-	n := a.Shape()[0]
-	if n == 0 {
-		return nil
-	}
-	buf := make([]C.double, 3*n)
-	check("row dots", C.lt_row_dots(a.c(), b.c(), &buf[0]))
-	out := make([]Dots, n)
-	for i := range out {
-		out[i] = Dots{float64(buf[3*i]), float64(buf[3*i+1]), float64(buf[3*i+2])}
-	}
-	return out
-}
-
-// AddRows returns xᵢ + pᵢ·aᵢ + qᵢ·bᵢ for every sample i (first dimension) in one pass, unrecorded. len(p) and len(q)
-// must be the number of samples; no tensor for x counts as zero.
-func (s *Scope) AddRows(x, a, b Tensor, p, q []float64) Tensor {
-	if n := a.Shape()[0]; int64(len(p)) != n || int64(len(q)) != n || n == 0 {
-		panic(&Error{Op: "add rows", Text: "one coefficient a sample is needed"})
-	}
-	return s.unary("add rows", func(_ C.bool, out *C.lt_tensor) *C.char {
-		return C.lt_add_rows(x.c(), a.c(), b.c(), (*C.double)(&p[0]), (*C.double)(&q[0]), out)
-	})
 }

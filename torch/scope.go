@@ -22,12 +22,15 @@ const (
 	NoGrad Mode = false // do not record
 )
 
-// NewScope opens a scope on the CPU.
-func NewScope(mode Mode) *Scope { return NewScopeOn(CPU, mode) }
+// NewScope opens a scope on the CPU, for tests. All others take the device of what they work on: [Device.Scope].
+func NewScope(mode Mode) *Scope { return CPU.Scope(mode) }
 
-// NewScopeOn opens a scope whose new tensors are placed on device.
-func NewScopeOn(device Device, mode Mode) *Scope {
-	s := &Scope{grad: bool(mode), device: device}
+// NewScopeOn is [Device.Scope].
+func NewScopeOn(device Device, mode Mode) *Scope { return device.Scope(mode) }
+
+// Scope opens a scope that places new tensors on the device.
+func (d Device) Scope(mode Mode) *Scope {
+	s := &Scope{grad: bool(mode), device: d}
 	if mode == Grad {
 		s.unpin = Pin()
 	}

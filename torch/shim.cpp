@@ -318,13 +318,13 @@ char* lt_softmax(bool grad, lt_tensor x, lt_tensor* out) {
 char* lt_one_hot(bool grad, lt_tensor labels, int64_t classes, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(at::one_hot(T(labels), classes).to(at::kFloat)); });
 }
-char* lt_topk_correct(lt_tensor logits, lt_tensor labels, int64_t k, int64_t* out) {
+char* lt_topk_correct(lt_tensor logits, lt_tensor labels, int64_t k, lt_tensor* out) {
   return call(false, [&] {
     // Counted by rank, so that classes that tie with the label count against it: a constant output scores nothing.
     auto scores = T(logits).to(at::kFloat);
     auto own = scores.gather(1, T(labels).unsqueeze(1));
     auto above = (scores >= own).sum(1) - 1;
-    *out = (above < k).logical_and(own.squeeze(1).isfinite()).sum().item<int64_t>();
+    *out = wrap((above < k).logical_and(own.squeeze(1).isfinite()).sum());
   });
 }
 
@@ -369,6 +369,12 @@ char* lt_sqrt(bool grad, lt_tensor a, lt_tensor* out) {
 char* lt_clamp_min(bool grad, lt_tensor a, double min, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(at::clamp_min(T(a), min)); });
 }
+char* lt_clamp_max(bool grad, lt_tensor a, double max, lt_tensor* out) {
+  return call(grad, [&] { *out = wrap(at::clamp_max(T(a), max)); });
+}
+char* lt_max(lt_tensor a, lt_tensor* out) {
+  return call(false, [&] { *out = wrap(at::max(T(a))); });
+}
 char* lt_sum(bool grad, lt_tensor a, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(at::sum(T(a))); });
 }
@@ -399,136 +405,6 @@ char* lt_add_scalar_(lt_tensor a, double value) {
 
 char* lt_norm(lt_tensor a, double* out) {
   return call(false, [&] { *out = at::norm(T(a)).item<double>(); });
-}
-
-namespace {
-
-// Both tensors hold their samples one after the other in the same order of elements, so that a flat loop over a
-// sample meets the same coordinates in both.
-bool same_rows(const Tensor& a, const Tensor& b) {
-  return a.sizes() == b.sizes() && a.strides() == b.strides() && a.is_non_overlapping_and_dense() &&
-         a.scalar_type() == b.scalar_type() && a.device().is_cpu() && b.device().is_cpu() &&
-         a.stride(0) * a.size(0) == a.numel();
-}
-
-// bfloat16 as vectors can take it: the upper half of a float, to the nearest and ties to even.
-inline float widened(float v) { return v; }
-inline double widened(double v) { return v; }
-inline float widened(uint16_t v) {
-  const uint32_t u = static_cast<uint32_t>(v) << 16;
-  float f;
-  std::memcpy(&f, &u, sizeof f);
-  return f;
-}
-inline void narrow(float v, float* to) { *to = v; }
-inline void narrow(float v, uint16_t* to) {
-  uint32_t u;
-  std::memcpy(&u, &v, sizeof u);
-  *to = v != v ? 0x7fc0 : static_cast<uint16_t>((u + 0x7fff + ((u >> 16) & 1)) >> 16);
-}
-
-// Products are summed lane by lane in the type that S widens to, so many elements of each lane, then in float64. The
-// order is written out: a compiler that chooses it may go by the addresses, and then so does the last bit.
-constexpr int64_t kLanes = 16, kRun = 32 * kLanes;
-
-template <class S>
-void row_dots(const Tensor& a, const Tensor& b, double* out) {
-  const auto *pa = static_cast<const S*>(a.data_ptr()), *pb = static_cast<const S*>(b.data_ptr());
-  const int64_t n = a.size(0), d = a.numel() / std::max<int64_t>(n, 1);
-  using W = decltype(widened(S()));
-  at::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i++) {
-      double sums[3] = {0, 0, 0};
-      const S *x = pa + i * d, *y = pb + i * d;
-      for (int64_t from = 0; from < d; from += kRun) {
-        W aa[kLanes] = {}, ab[kLanes] = {}, bb[kLanes] = {};
-        const int64_t to = std::min(d, from + kRun), whole = to - (to - from) % kLanes;
-        const auto add = [&](int64_t j, int64_t l) {
-          const W u = widened(x[j + l]), v = widened(y[j + l]);
-          aa[l] += u * u;
-          ab[l] += u * v;
-          bb[l] += v * v;
-        };
-        for (int64_t j = from; j < whole; j += kLanes)
-          for (int64_t l = 0; l < kLanes; l++) add(j, l);
-        for (int64_t l = 0; l < to - whole; l++) add(whole, l);
-        for (int64_t l = 0; l < kLanes; l++) {
-          sums[0] += static_cast<double>(aa[l]);
-          sums[1] += static_cast<double>(ab[l]);
-          sums[2] += static_cast<double>(bb[l]);
-        }
-      }
-      std::copy_n(sums, 3, out + 3 * i);
-    }
-  });
-}
-
-// x may be undefined and counts as zero then.
-template <class S>
-Tensor add_rows(const Tensor& x, const Tensor& a, const Tensor& b, const double* p, const double* q) {
-  auto y = at::empty_like(a);
-  const auto *px = x.defined() ? static_cast<const S*>(x.data_ptr()) : nullptr, *pa = static_cast<const S*>(a.data_ptr()),
-             *pb = static_cast<const S*>(b.data_ptr());
-  auto* py = static_cast<S*>(y.data_ptr());
-  const int64_t n = a.size(0), d = a.numel() / std::max<int64_t>(n, 1);
-  at::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i++) {
-      const float u = static_cast<float>(p[i]), v = static_cast<float>(q[i]);
-      if (px) {
-#pragma omp simd
-        for (int64_t j = i * d; j < (i + 1) * d; j++)
-          narrow(widened(px[j]) + u * widened(pa[j]) + v * widened(pb[j]), py + j);
-      } else {
-#pragma omp simd
-        for (int64_t j = i * d; j < (i + 1) * d; j++)
-          narrow(u * widened(pa[j]) + v * widened(pb[j]), py + j);
-      }
-    }
-  });
-  return y;
-}
-
-}  // namespace
-
-char* lt_row_dots(lt_tensor at_, lt_tensor bt, double* out) {
-  return call(false, [&] {
-    Tensor a = T(at_), b = T(bt);
-    TORCH_CHECK(a.sizes() == b.sizes(), "row dots: shapes ", a.sizes(), " and ", b.sizes());
-    if (b.scalar_type() != a.scalar_type()) b = b.to(a.scalar_type());
-    if (!same_rows(a, b)) {
-      a = a.to(at::kCPU).contiguous();
-      b = b.to(at::kCPU).contiguous();
-    }
-    switch (a.scalar_type()) {
-      case at::kFloat: return row_dots<float>(a, b, out);
-      case at::kDouble: return row_dots<double>(a, b, out);
-      case at::kBFloat16: return row_dots<uint16_t>(a, b, out);
-      default: TORCH_CHECK(false, "row dots: dtype ", a.scalar_type());
-    }
-  });
-}
-
-char* lt_add_rows(lt_tensor xt, lt_tensor at_, lt_tensor bt, const double* p, const double* q, lt_tensor* out) {
-  return call(false, [&] {
-    const Tensor x = or_none(xt), &a = T(at_), &b = T(bt);
-    TORCH_CHECK((!x.defined() || x.sizes() == a.sizes()) && a.sizes() == b.sizes(), "add rows: shapes ",
-                x.defined() ? x.sizes() : a.sizes(), ", ", a.sizes(), " and ", b.sizes());
-    const Tensor& like = x.defined() ? x : a;
-    if (same_rows(like, a) && same_rows(like, b) && a.scalar_type() == like.scalar_type() &&
-        b.scalar_type() == like.scalar_type()) {
-      if (like.scalar_type() == at::kFloat) return void(*out = wrap(add_rows<float>(x, a, b, p, q)));
-      if (like.scalar_type() == at::kBFloat16) return void(*out = wrap(add_rows<uint16_t>(x, a, b, p, q)));
-    }
-    std::vector<int64_t> shape(like.dim(), 1);
-    shape[0] = like.size(0);
-    auto column = [&](const double* s) {
-      auto t = at::empty({like.size(0)}, at::kDouble);
-      std::memcpy(t.data_ptr(), s, like.size(0) * sizeof(double));
-      return t.to(like.options()).view(shape);
-    };
-    const Tensor pa = a.to(like.scalar_type()) * column(p), first = x.defined() ? x + pa : pa;
-    *out = wrap(at::addcmul(first, b.to(like.scalar_type()), column(q)));
-  });
 }
 
 // ---- autograd.go

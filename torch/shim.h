@@ -97,7 +97,7 @@ char* lt_cross_entropy_tangent(bool grad, lt_tensor along, lt_tensor logits, lt_
                                lt_tensor* out);
 char* lt_softmax(bool grad, lt_tensor x, lt_tensor* out);
 char* lt_one_hot(bool grad, lt_tensor labels, int64_t classes, lt_tensor* out);
-char* lt_topk_correct(lt_tensor logits, lt_tensor labels, int64_t k, int64_t* out);
+char* lt_topk_correct(lt_tensor logits, lt_tensor labels, int64_t k, lt_tensor* out);
 
 // norm.go
 char* lt_batch_norm_act(bool grad, lt_tensor x, lt_tensor add, lt_tensor w, lt_tensor b, lt_tensor mean, lt_tensor var,
@@ -154,6 +154,8 @@ char* lt_div(bool grad, lt_tensor a, lt_tensor b, lt_tensor* out);
 char* lt_scale(bool grad, lt_tensor a, double factor, lt_tensor* out);
 char* lt_sqrt(bool grad, lt_tensor a, lt_tensor* out);
 char* lt_clamp_min(bool grad, lt_tensor a, double min, lt_tensor* out);
+char* lt_clamp_max(bool grad, lt_tensor a, double max, lt_tensor* out);
+char* lt_max(lt_tensor a, lt_tensor* out);
 char* lt_sum(bool grad, lt_tensor a, lt_tensor* out);
 char* lt_mean_dim(bool grad, lt_tensor a, int64_t dim, lt_tensor* out);
 char* lt_sum_rows(bool grad, lt_tensor a, lt_tensor* out);
@@ -164,8 +166,24 @@ char* lt_zero_where_(bool grad, lt_tensor a, lt_tensor mask);
 char* lt_add_(bool grad, lt_tensor a, lt_tensor b, double alpha);
 char* lt_add_scalar_(lt_tensor a, double value);
 char* lt_norm(lt_tensor a, double* out);
-char* lt_row_dots(lt_tensor a, lt_tensor b, double* out);
-char* lt_add_rows(lt_tensor x, lt_tensor a, lt_tensor b, const double* p, const double* q, lt_tensor* out);
+
+// rows.go
+char* lt_row_dots(lt_tensor a, lt_tensor b, lt_tensor* aa, lt_tensor* ab, lt_tensor* bb);
+char* lt_add_rows(lt_tensor x, lt_tensor a, lt_tensor b, lt_tensor p, lt_tensor q, lt_tensor* out);
+
+// number.go
+char* lt_sum_in_order(lt_tensor a, lt_tensor* out);
+char* lt_norms(const lt_tensor* ts, int n, lt_tensor* out);
+char* lt_stack(const lt_tensor* ts, int n, lt_tensor* out);
+char* lt_scale_by_(const lt_tensor* ts, int n, lt_tensor factor);
+char* lt_scale_each_(const lt_tensor* ts, int n, lt_tensor factors);
+char* lt_normal_by_(lt_tensor t, lt_tensor std_, uint64_t seed);
+
+// reading.go
+typedef struct lt_reading_s* lt_reading;  // owned by whoever began it
+char* lt_read_begin(lt_tensor t, lt_reading* out);
+char* lt_read_end(lt_reading r, double* out, int n);  // waits
+void lt_read_free(lt_reading r);
 
 // autograd.go
 int64_t lt_recorded(void);

@@ -157,7 +157,7 @@ func (t Tensor) Data() []byte {
 
 // Float64s copies the elements as float64, whatever the floating type.
 func (t Tensor) Float64s() []float64 {
-	s := NewScope(NoGrad)
+	s := t.Device().Scope(NoGrad)
 	defer s.Close()
 	d := s.Cast(t, Float64)
 	out := make([]float64, d.Numel())

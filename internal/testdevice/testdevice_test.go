@@ -105,7 +105,7 @@ func TestOperationsGiveTheBitsOfTheCPU(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var results [2][]byte
 			for i, device := range []torch.Device{torch.CPU, torch.TestDevice} {
-				s := torch.NewScopeOn(device, torch.NoGrad)
+				s := device.Scope(torch.NoGrad)
 				defer s.Close()
 				x, rows, labels := batch(s)
 				y := tt.run(s, x, rows, labels)
@@ -124,7 +124,7 @@ func TestOperationsGiveTheBitsOfTheCPU(t *testing.T) {
 func TestGradientsGiveTheBitsOfTheCPU(t *testing.T) {
 	var results [2][]byte
 	for i, device := range []torch.Device{torch.CPU, torch.TestDevice} {
-		s := torch.NewScopeOn(device, torch.Grad)
+		s := device.Scope(torch.Grad)
 		defer s.Close()
 		x, _, _ := batch(s)
 		w := s.Full(torch.Float32, 0, 8, 8, 3, 3)
@@ -140,7 +140,7 @@ func TestGradientsGiveTheBitsOfTheCPU(t *testing.T) {
 }
 
 func TestTensorsOfTwoDevicesAreRefused(t *testing.T) {
-	here, there := torch.NewScope(torch.NoGrad), torch.NewScopeOn(torch.TestDevice, torch.NoGrad)
+	here, there := torch.NewScope(torch.NoGrad), torch.TestDevice.Scope(torch.NoGrad)
 	defer here.Close()
 	defer there.Close()
 	a, b := here.Full(torch.Float32, 1, 2), there.Full(torch.Float32, 1, 2)
@@ -186,7 +186,7 @@ func TestItsMemoryIsOutOfReach(t *testing.T) {
 }
 
 func TestCounts(t *testing.T) {
-	s := torch.NewScopeOn(torch.TestDevice, torch.NoGrad)
+	s := torch.TestDevice.Scope(torch.NoGrad)
 	defer s.Close()
 	x, rows, labels := batch(s)
 	w, eight := s.Full(torch.Float32, 1, 5, 8, 3, 3), s.Full(torch.Float32, 1, 8)
@@ -222,7 +222,7 @@ func TestCounts(t *testing.T) {
 func TestMemoryIsCounted(t *testing.T) {
 	testdevice.Take()
 	before := testdevice.Take().Held
-	s := torch.NewScopeOn(torch.TestDevice, torch.NoGrad)
+	s := torch.TestDevice.Scope(torch.NoGrad)
 	a := s.Full(torch.Float32, 1, 1000)
 	s.Add(a, a, 1).Free()
 	if c := testdevice.Take(); c.Held != before+4000 || c.Peak != before+8000 {

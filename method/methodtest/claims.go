@@ -57,7 +57,7 @@ func (s *Subject) isolates(j int, want trace) (shaken bool, err error) {
 			return copyOf(want.signals[k-1])
 		case in.Error.Defined(): // the one thing by which what is behind may reach what is before: see locking
 			in.Error.Free()
-			in.Error = clone(want.signals[k-1].Error)
+			in.Error = copyOf(local.Signal{Error: want.signals[k-1].Error}).Error
 		}
 		return in
 	})
@@ -125,7 +125,10 @@ func (s *Subject) alone(i int, want trace) error {
 		}
 	}
 	m := r.Modules()[i]
-	out, _ := r.Rule.Train(m, copyOf(want.signals[i]), r.DType, local.Tick{LR: 0.1})
+	out, _, err := r.Rule.Train(m, copyOf(want.signals[i]), r.DType, local.Tick{LR: 0.1})
+	if err != nil {
+		return err
+	}
 	out.Free()
 	return want.same(m, "a change of other modules, signals as before,")
 }
@@ -140,7 +143,10 @@ func (s *Subject) waits(want trace) error {
 	for i, m := range r.Modules() {
 		in := copyOf(want.signals[i])
 		torch.ForeachScale([]torch.Tensor{in.Error}, 2)
-		out, _ := r.Rule.Train(m, in, r.DType, local.Tick{LR: 0.1})
+		out, _, err := r.Rule.Train(m, in, r.DType, local.Tick{LR: 0.1})
+		if err != nil {
+			return err
+		}
 		out.Free()
 		if want.same(m, "") != nil {
 			return nil

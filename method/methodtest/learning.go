@@ -188,7 +188,7 @@ func trainable(m *local.Module) (all []*nn.Param) {
 
 // evaluate returns the gradients of a module's objective and term on a signal, which stays the caller's, and their value.
 func (r *rig) evaluate(m *local.Module, in local.Signal) (gradients [][]float64, value float64) {
-	s := torch.NewScope(torch.Grad)
+	s := in.X.Device().Scope(torch.Grad)
 	defer s.Close()
 	in = copyOf(in)
 	defer in.Free()
@@ -197,9 +197,9 @@ func (r *rig) evaluate(m *local.Module, in local.Signal) (gradients [][]float64,
 	for _, t := range g.Theta {
 		gradients = append(gradients, t.Float64s())
 	}
-	value = g.Loss
-	if !math.IsNaN(agreement.SGR) {
-		value += r.model.Spec.Method.Lambda * agreement.SGR
+	value = g.Loss.Wait()
+	if sgr := agreement.SGR.Wait(); !math.IsNaN(sgr) {
+		value += r.model.Spec.Method.Lambda * sgr
 	}
 	return gradients, value
 }

@@ -175,7 +175,7 @@ func (s *Subject) rigOn(device torch.Device, dtype torch.DType) (*rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &rig{m.Chain, m, device, s.soft, torch.NewScopeOn(device, torch.NoGrad)}
+	r := &rig{m.Chain, m, device, s.soft, device.Scope(torch.NoGrad)}
 	if s.plant != nil {
 		s.plant(r.Chain)
 	}
@@ -199,7 +199,7 @@ func (r *rig) free() {
 // batch returns images in [−2, 2), 0 to 1 before they were normalised, in as many views as the rule asks for, and labels; the
 // caller owns both.
 func (r *rig) batch(seed uint64) (x, y torch.Tensor) {
-	s := torch.NewScopeOn(r.device, torch.NoGrad)
+	s := r.device.Scope(torch.NoGrad)
 	defer s.Close()
 	in := r.model.Spec.Input.Shape
 	x = s.Full(torch.Float32, 0, samples*int64(max(1, r.Rule.Views)), 3, int64(in.H), int64(in.W))

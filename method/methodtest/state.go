@@ -57,7 +57,7 @@ func distance(a, b []float64) float64 {
 
 // shake adds noise to the trainable parameters and reports whether there are any.
 func shake(params []*nn.Param, stream string) bool {
-	s := torch.NewScope(torch.NoGrad)
+	s := torch.CPU.Scope(torch.NoGrad)
 	defer s.Close()
 	some := false
 	for _, p := range params {
@@ -86,19 +86,11 @@ func (t trace) free() {
 
 // copyOf returns a signal that the caller owns.
 func copyOf(in local.Signal) local.Signal {
-	return local.Signal{
-		X: clone(in.X), Y: clone(in.Y), Delta: clone(in.Delta), Image: clone(in.Image), Error: clone(in.Error), Mod: clone(in.Mod),
-	}
-}
-
-// clone copies a tensor, which may be none; the caller owns the copy.
-func clone(t torch.Tensor) torch.Tensor {
-	if !t.Defined() {
-		return t
-	}
-	s := torch.NewScope(torch.NoGrad)
-	defer s.Close()
-	return s.Clone(t).Keep()
+	return in.Map(func(t torch.Tensor) torch.Tensor {
+		s := t.Device().Scope(torch.NoGrad)
+		defer s.Close()
+		return s.Clone(t).Keep()
+	})
 }
 
 // drive trains every module once on the batch of seed 1. pass, which may be nil, sees and may exchange what module k gets.
@@ -115,7 +107,9 @@ func (r *rig) drive(pass func(k int, in local.Signal) local.Signal) (t trace, er
 			signal = pass(m.Index, signal)
 		}
 		t.signals = append(t.signals, copyOf(signal))
-		signal, _ = r.Rule.Train(m, signal, r.DType, local.Tick{LR: 0.1})
+		if signal, _, err = r.Rule.Train(m, signal, r.DType, local.Tick{LR: 0.1}); err != nil {
+			return t, err
+		}
 		t.after = append(t.after, stateOf(m.Params))
 	}
 	signal.Free()

@@ -75,7 +75,10 @@ func (s *Subject) transported(i int, want trace, start state, plain []float64) (
 		}
 	}
 	w.Copy(r.scope.FromDoubles(v, w.Shape()...))
-	out, _ := r.Rule.Train(m, copyOf(want.signals[i]), r.DType, local.Tick{LR: 0.1})
+	out, _, err := r.Rule.Train(m, copyOf(want.signals[i]), r.DType, local.Tick{LR: 0.1})
+	if err != nil {
+		return 0, err
+	}
 	out.Free()
 	return distance(update(bodyOf(m), start), plain), nil
 }

@@ -1,0 +1,55 @@
+package local
+
+import (
+	"time"
+
+	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/torch"
+)
+
+// Worker is one module's share of every step. A [Chain] drives workers one after the other, a [Pipeline] at the same time.
+// A worker keeps nothing from step to step but what its module keeps.
+type Worker struct {
+	Module   *Module
+	Rule     *Rule
+	Schedule Schedule
+	DType    torch.DType // of the activations
+	Modules  int         // of the network: K
+}
+
+// Advance lets the module do its part of a step: train, hand the signal on, or rest. It consumes in, which is empty behind a
+// module that rests, and returns the signal for the next module, which the caller owns; after the last module that trains it
+// is empty.
+//
+// Stats of a step on a device other than the CPU arrive later: see [Stats.Arrive]. The error is a [*Diverged], which on such
+// a device comes with the stats, or what the engine refused.
+func (w *Worker) Advance(in Signal, at Tick) (out Signal, stats Stats, err error) {
+	if !in.X.Defined() {
+		return Signal{}, untrained, nil
+	}
+	began := time.Now()
+	switch w.Schedule.Phase(w.Module.Index, w.Modules, at.Done) {
+	case Trains:
+		out, stats, err = w.Rule.train(w.Module, in, w.DType, at)
+	case Frozen:
+		stats = untrained
+		out, err = w.pass(in)
+	case Idle:
+		in.Free()
+		stats = untrained
+	}
+	stats.Busy = time.Since(began)
+	return out, stats, err
+}
+
+// pass hands a signal through a frozen module.
+func (w *Worker) pass(in Signal) (out Signal, err error) {
+	defer torch.Catch(&err)
+	s := in.X.Device().Scope(torch.NoGrad)
+	defer s.Close()
+	adopt(s, in)
+	p := &nn.Pass{Scope: s, Compute: w.DType}
+	out = in
+	out.X, out.Delta, out.Mod = w.Module.Body.Forward(p, in.X), torch.Tensor{}, torch.Tensor{}
+	return out.Map(torch.Tensor.Keep), nil
+}
