@@ -97,6 +97,7 @@ func TestFaultsAreFound(t *testing.T) {
 			})
 		}},
 		{check: "schedule", method: "greedy", plant: func(c *local.Chain) { c.Schedule = half{} }},
+		{check: "schedule", method: "layerwise", plant: func(c *local.Chain) { c.Schedule = lazy{} }},
 	} {
 		t.Run(tt.check+" of "+tt.method, func(t *testing.T) {
 			s, err := newSubject(tt.method, 1, false)
@@ -127,4 +128,39 @@ func (half) Phase(k, K int, _ float64) local.Phase {
 		return local.Idle
 	}
 	return local.Trains
+}
+
+// lazy trains nobody in the second of its cycles.
+type lazy struct{}
+
+func (lazy) Phase(_, _ int, done float64) local.Phase {
+	if done < 0.5 {
+		return local.Trains
+	}
+	return local.Frozen
+}
+
+func (lazy) Cycles(int) int { return 2 }
+
+// freezing lets module k of K stop to learn after the fraction k/K of the training, and thaws all at its very end.
+type freezing struct{ local.Together }
+
+func (freezing) Phase(k, K int, done float64) local.Phase {
+	if done < float64(k)/float64(K) || done > 0.99 {
+		return local.Trains
+	}
+	return local.Frozen
+}
+
+// A schedule may change who trains whenever it likes: the check follows it.
+func TestScheduleMayChangeAtAnyTime(t *testing.T) {
+	s, err := newSubject("layerwise", 1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.plant = func(c *local.Chain) { c.Schedule = freezing{} }
+	note, err := schedule(&s)
+	if want := "modules train in [2 3 4] of 4 stretches"; err != nil || note != want {
+		t.Errorf("%q, error %v, want %q", note, err, want)
+	}
 }

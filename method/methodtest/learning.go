@@ -36,23 +36,26 @@ func gradients(s *Subject) (note string, err error) {
 	return fmt.Sprintf("%d parameters have one that is not zero", n), nil
 }
 
-// schedule: in each of its cycles some module trains, which moves it, and nothing of the others changes.
+// schedule: wherever it stands, a module that trains is moved, and nothing of the others changes. Every module trains some
+// time, and in each of the schedule's cycles some module does.
 func schedule(s *Subject) (note string, err error) {
 	r, err := s.rig(torch.Float32)
 	if err != nil {
 		return "", err
 	}
 	defer r.free()
-	K := len(r.Modules())
-	trained := make([]int, K)
-	cycles := r.Schedule.Cycles(K)
-	for c := range cycles {
-		before, done := stateOf(r.model.Params()), (float64(c)+0.5)/float64(cycles)
-		if err := r.step(uint64(c)+1, done); err != nil {
+	stretches, err := r.stretches()
+	if err != nil {
+		return "", err
+	}
+	trained := make([]int, len(r.Modules()))
+	for i, at := range stretches {
+		before := stateOf(r.model.Params())
+		if err := r.step(uint64(i)+1, at.done); err != nil {
 			return "", err
 		}
-		for i, m := range r.Modules() {
-			trains := r.Schedule.Phase(m.Index, K, done) == local.Trains
+		for k, m := range r.Modules() {
+			trains := at.phases[k] == local.Trains
 			name := before.differs(stateOf(m.Params), m.Params)
 			switch {
 			case trains && name == "":
@@ -60,14 +63,57 @@ func schedule(s *Subject) (note string, err error) {
 			case !trains && name != "":
 				return "", fmt.Errorf("module %d does not train, and its %s changes", m.Index, name)
 			case trains:
-				trained[i]++
+				trained[k]++
 			}
 		}
 	}
 	if i := slices.Index(trained, 0); i >= 0 {
 		return "", fmt.Errorf("module %d never trains", i+1)
 	}
-	return fmt.Sprintf("modules train in %v of %d cycles", trained, cycles), nil
+	return fmt.Sprintf("modules train in %v of %d stretches", trained, len(stretches)), nil
+}
+
+// stretch is a part of the training in which every module keeps its phase.
+type stretch struct {
+	phases []local.Phase
+	done   float64 // where it begins
+}
+
+// stretches returns the parts of a training that differ in who trains. It walks through all of the training, so that it
+// meets what begins late or ends early, too.
+func (r *rig) stretches() (all []stretch, err error) {
+	const instants = 1000 // in a cycle
+	K := len(r.Modules())
+	cycles := r.Schedule.Cycles(K)
+	for i := range instants * cycles {
+		at := stretch{done: float64(i) / float64(instants*cycles)}
+		for k := range K {
+			at.phases = append(at.phases, r.Schedule.Phase(k+1, K, at.done))
+		}
+		if n := len(all); n == 0 || !slices.Equal(at.phases, all[n-1].phases) {
+			all = append(all, at)
+		}
+	}
+	for c := range cycles {
+		if !busy(all, float64(c)/float64(cycles), float64(c+1)/float64(cycles)) {
+			return nil, fmt.Errorf("no module trains in cycle %d of %d", c+1, cycles)
+		}
+	}
+	return all, nil
+}
+
+// busy reports whether some module trains between two times.
+func busy(all []stretch, from, to float64) bool {
+	for i, at := range all {
+		end := 1.0
+		if i+1 < len(all) {
+			end = all[i+1].done
+		}
+		if at.done < to && end > from && slices.Contains(at.phases, local.Trains) {
+			return true
+		}
+	}
+	return false
 }
 
 // determinism: two networks that begin alike end alike, bit for bit.
