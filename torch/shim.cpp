@@ -284,6 +284,11 @@ char* lt_flatten(bool grad, lt_tensor x, int64_t start, lt_tensor* out) {
 }
 char* lt_cross_entropy(bool grad, lt_tensor logits, lt_tensor labels, double smoothing, lt_tensor* out) {
   return call(grad, [&] {
+    if (!T(labels).is_cpu() && !T(labels).is_floating_point() && smoothing > 0) { // for libtorch's own the processor waits
+      const auto p = at::log_softmax(T(logits), 1);
+      *out = wrap(p.gather(1, T(labels).unsqueeze(1)).mean() * (smoothing - 1) - p.mean() * smoothing);
+      return;
+    }
     if (T(labels).is_floating_point() || smoothing > 0) {
       *out = wrap(at::cross_entropy_loss(T(logits), T(labels), {}, at::Reduction::Mean, /*ignore_index=*/-100, smoothing));
       return;
@@ -295,6 +300,13 @@ char* lt_cross_entropy(bool grad, lt_tensor logits, lt_tensor labels, double smo
     *out = wrap(margins.logsumexp(1).mean());
   });
 }
+// Labels as rows of zeros with a one. libtorch's own looks at the labels first, for which the processor waits on a device.
+static at::Tensor one_hot(const at::Tensor& labels, int64_t classes, at::ScalarType type) {
+  if (labels.is_cpu()) return at::one_hot(labels, classes).to(type);
+  auto rows = at::zeros({labels.size(0), classes}, labels.options().dtype(type));
+  return rows.scatter_(1, labels.unsqueeze(1), 1);
+}
+
 char* lt_cross_entropy_tangent(bool grad, lt_tensor along, lt_tensor logits, lt_tensor labels, double smoothing,
                                lt_tensor* out) {
   return call(grad, [&] {
@@ -302,7 +314,7 @@ char* lt_cross_entropy_tangent(bool grad, lt_tensor along, lt_tensor logits, lt_
     if (T(labels).is_floating_point() || smoothing > 0) {
       const auto classes = p.size(1);
       auto q = T(labels).is_floating_point() ? T(labels).to(p.scalar_type())
-                                             : at::one_hot(T(labels), classes).to(p.scalar_type());
+                                             : one_hot(T(labels), classes, p.scalar_type());
       q = q * (1 - smoothing) + smoothing / static_cast<double>(classes);
       *out = wrap(((p - q) * t).sum(1).mean());
       return;
@@ -316,7 +328,7 @@ char* lt_softmax(bool grad, lt_tensor x, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(at::softmax(T(x), -1)); });
 }
 char* lt_one_hot(bool grad, lt_tensor labels, int64_t classes, lt_tensor* out) {
-  return call(grad, [&] { *out = wrap(at::one_hot(T(labels), classes).to(at::kFloat)); });
+  return call(grad, [&] { *out = wrap(one_hot(T(labels), classes, at::kFloat)); });
 }
 char* lt_topk_correct(lt_tensor logits, lt_tensor labels, int64_t k, lt_tensor* out) {
   return call(false, [&] {

@@ -88,84 +88,26 @@ func TestFaultsOfDevicesAreFound(t *testing.T) {
 	}
 }
 
-// costs bound what a step may cost on a device: how often the processor waits for it, and bytes copied to the host.
-var costs = map[string]struct {
-	stalls int
-	toHost int64
-}{
-	"bp":                                   {30, 240},
-	"layerwise":                            {46, 368},
-	"layerwise + sgr":                      {58, 147856},
-	"sgr":                                  {58, 147856},
-	"greedy":                               {17, 136},
-	"dgl":                                  {78, 624},
-	"dgl + sgr":                            {90, 148112},
-	"infopro":                              {56, 448},
-	"infopro + sgr":                        {68, 147936},
-	"infopro-contrast":                     {56, 448},
-	"infopro-contrast + sgr":               {68, 147936},
-	"reforward":                            {46, 368},
-	"reforward + sgr":                      {58, 147856},
-	"etf":                                  {30, 240},
-	"etf-sgr":                              {50, 639216},
-	"etf-reforward":                        {30, 240},
-	"fa":                                   {30, 240},
-	"dfa":                                  {19, 152},
-	"drtp":                                 {29, 232},
-	"pepita":                               {22, 176},
-	"barlow":                               {35, 280},
-	"barlow-blockwise":                     {55, 440},
-	"barlow-blockwise + sgr":               {67, 295384},
-	"barlow-sgr":                           {63, 295352},
-	"sgr: resnet18":                        {91, 37528},
-	"layerwise: resnet50":                  {178, 1424},
-	"layerwise: vgg11 with dropout":        {39, 312},
-	"layerwise: vgg12":                     {51, 408},
-	"sgr: vit with stochastic depth":       {79, 39736},
-	"layerwise: swin":                      {119, 952},
-	"drtp: conv32":                         {13, 104},
-	"pepita: conv32_relu":                  {10, 80},
-	"dfa: mlp":                             {13, 104},
-	"sgr: linear head":                     {48, 147776},
-	"layerwise: auglocal head":             {63, 504},
-	"layerwise: infopro head":              {46, 368},
-	"layerwise: momentum":                  {46, 368},
-	"sgr: adamw":                           {58, 147856},
-	"sgr: lars":                            {86, 148080},
-	"layerwise: clip, accumulate, average": {89, 712},
-	"sgr: tangent":                         {54, 147824},
-	"sgr: double":                          {50, 147824},
-	"sgr: raw gradients":                   {58, 147856},
-	"sgr: fraction":                        {60, 74144},
-	"sgr: checkpoints":                     {58, 147856},
-	"layerwise: smoothed labels":           {49, 368},
-	"sgr: mixed labels":                    {58, 147856},
-	"layerwise: bfloat16":                  {46, 368},
-	"infopro: images as they are":          {56, 448},
-}
-
-// A step waits for the device no more often, and copies no more to the host, than the table says.
-func TestStepsCostWhatTheTableSays(t *testing.T) {
+// A step waits for the device at most once, and copies to the host a handful of numbers a module: loss, agreement, and whether
+// all is finite.
+func TestStepsHardlyWaitForADevice(t *testing.T) {
+	const stalls, perModule = 1, 32
 	for _, s := range all(t) {
 		if s.spec.Method.Pipeline > 0 {
 			continue // its steps are those of the chain
 		}
 		t.Run(s.Name, func(t *testing.T) {
-			limit, listed := costs[s.Name]
-			if !listed {
-				limit.stalls, limit.toHost = 1, 64
-			}
-			c := count(t, s)
-			if c.Stalls > limit.stalls || c.ToHost > limit.toHost {
-				t.Errorf("%d stalls and %d bytes to the host, want at most %d and %d", c.Stalls, c.ToHost, limit.stalls, limit.toHost)
+			c, modules := count(t, s)
+			if most := int64(perModule * modules); c.Stalls > stalls || c.ToHost > most {
+				t.Errorf("%d stalls and %d bytes to the host, want at most %d and %d", c.Stalls, c.ToHost, stalls, most)
 			}
 			t.Log(c)
 		})
 	}
 }
 
-// count returns what the second step of a subject costs on the device.
-func count(t *testing.T, s Subject) (c testdevice.Counts) {
+// count returns what the second step of a subject costs on the device, and the number of modules.
+func count(t *testing.T, s Subject) (c testdevice.Counts, modules int) {
 	t.Helper()
 	r, err := s.rigOn(torch.TestDevice, s.spec.DType)
 	if err != nil {
@@ -183,7 +125,7 @@ func count(t *testing.T, s Subject) (c testdevice.Counts) {
 	if _, err := r.Drain(); err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return c, len(r.Modules())
 }
 
 // Reconciliation launches less than twice what local losses alone do.
@@ -192,7 +134,9 @@ func TestReconciliationLaunchesFewOperations(t *testing.T) {
 	for _, name := range []string{"layerwise", "sgr"} {
 		s := Subject{Name: name, spec: smallSpec(name, 1)}
 		s.spec.Net = zoo.Options{Name: "resnet32", Width: 4}
-		operations[name] = count(t, s).Operations
+		c, _ := count(t, s)
+		operations[name] = c.Operations
+		t.Log(c.Launched)
 	}
 	ratio := float64(operations["sgr"]) / float64(operations["layerwise"])
 	t.Logf("%v, ratio %.2f", operations, ratio)
