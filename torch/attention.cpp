@@ -10,8 +10,7 @@
 #include <cmath>
 
 #include "call.h"
-#include "device.h"
-#include "host.h"
+#include "constant.h"
 #include "node.h"
 
 #if __has_include(<ATen/ops/_scaled_dot_product_flash_attention_for_cpu_backward.h>)
@@ -27,6 +26,7 @@ using torch::autograd::variable_list;
 
 constexpr double kFar = -100;             // added to the score of two tokens of different regions
 constexpr int64_t kScores = 1 << 20;      // elements of scores that are alive at a time, unless one sample has more
+constexpr int64_t kScoresThere = 1 << 26;  // on other devices, where small operations leave most of the machine idle
 
 // How the rows of qkv [N·T, 3C] are divided, and which tokens see each other.
 struct Attention {
@@ -36,17 +36,17 @@ struct Attention {
   int64_t windows() const { return regions.empty() ? 1 : static_cast<int64_t>(regions.size()) / t; }
   double scale() const { return 1 / std::sqrt(static_cast<double>(width / heads)); }
   // Samples that are worked on together: whole pictures, so that every chunk meets the same regions.
-  int64_t chunk() const {
+  int64_t chunk(const Tensor& qkv) const {
     const int64_t w = windows(), each = std::max<int64_t>(1, heads * t * t * w);
-    return w * std::max<int64_t>(1, kScores / each);
+    return w * std::max<int64_t>(1, (qkv.is_cpu() ? kScores : kScoresThere) / each);
   }
   // [windows, 1, t, t], or none.
   Tensor mask(const Tensor& like) const {
     if (regions.empty()) return {};
-    Tensor r = at::empty({windows(), t}, at::kLong);
-    std::memcpy(host(r), regions.data(), regions.size() * sizeof(int64_t));
-    r = upload(r, like.device());
-    return r.unsqueeze(1).ne(r.unsqueeze(2)).to(like.scalar_type()).mul_(kFar).unsqueeze(1);
+    return constant("attention mask", regions, t, like.options(), [&](const Tensor& numbers) {
+      const Tensor r = numbers.view({windows(), t});
+      return r.unsqueeze(1).ne(r.unsqueeze(2)).to(like.scalar_type()).mul_(kFar).unsqueeze(1);
+    });
   }
   // q, k or v of samples [from, from + m) as a view [m, heads, t, d]; rows are [n·t, parts·C].
   Tensor part(const Tensor& rows, int64_t parts, int64_t i, int64_t from, int64_t m) const {
@@ -66,7 +66,7 @@ Tensor probabilities(const Attention& a, const Tensor& q, const Tensor& k, const
 Tensor forward(const Attention& a, const Tensor& qkv, const Tensor& bias) {
   Tensor out = at::empty({a.n * a.t, a.width}, qkv.options());
   const Tensor mask = a.mask(qkv);
-  for (int64_t i = 0, step = a.chunk(); i < a.n; i += step) {
+  for (int64_t i = 0, step = a.chunk(qkv); i < a.n; i += step) {
     const int64_t m = std::min(step, a.n - i);
     const Tensor p = probabilities(a, a.part(qkv, 3, 0, i, m), a.part(qkv, 3, 1, i, m), bias, mask);
     a.part(out, 1, 0, i, m).copy_(at::matmul(p, a.part(qkv, 3, 2, i, m)));
@@ -97,7 +97,7 @@ Parts backward(const Attention& a, const Parts& in, const Tensor& mask, const Te
 Gradients backward(const Attention& a, const Tensor& qkv, const Tensor& bias, const Tensor& dout) {
   Gradients g{at::empty_like(qkv), bias.defined() ? at::zeros_like(bias) : Tensor()};
   const Tensor mask = a.mask(qkv);
-  for (int64_t i = 0, step = a.chunk(); i < a.n; i += step) {
+  for (int64_t i = 0, step = a.chunk(qkv); i < a.n; i += step) {
     const int64_t m = std::min(step, a.n - i);
     const auto in = [&](int64_t j) { return a.part(qkv, 3, j, i, m); };
     const Parts d = backward(a, {in(0), in(1), in(2), bias}, mask, a.part(dout, 1, 0, i, m));

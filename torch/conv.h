@@ -10,9 +10,10 @@ inline at::Tensor looked_at(const at::Tensor& x, int64_t stride) {
 }
 
 // oneDNN's backward pass of a 1×1 convolution with a stride overruns the heap for some channels that are no multiple of
-// 16 with 3, 5, 6, 7 or 12 threads; seen in libtorch 1.13 and 2.15. Without a stride it does not.
+// 16 with 3, 5, 6, 7 or 12 threads; seen in libtorch 1.13 and 2.15. Without a stride it does not. Other devices have other
+// kernels.
 inline bool overruns(const at::Tensor& x, const at::Tensor& w, int64_t stride, int64_t padding) {
-  return stride > 1 && padding == 0 && w.size(2) == 1 && w.size(3) == 1 && x.size(1) % 16 != 0;
+  return x.is_cpu() && stride > 1 && padding == 0 && w.size(2) == 1 && w.size(3) == 1 && x.size(1) % 16 != 0;
 }
 
 inline at::Tensor convolve(const at::Tensor& x, const at::Tensor& w, const c10::optional<at::Tensor>& b, int64_t stride,

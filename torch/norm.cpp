@@ -9,7 +9,9 @@
 
 #include "call.h"
 #include "host.h"
+#include "kernels.h"
 #include "node.h"
+#include "norm.h"
 #include "norm_kernel.h"
 #include "remake.h"
 
@@ -17,14 +19,13 @@ namespace {
 
 using at::Tensor;
 using norm::Gate;
+using norm::Operands;
+using norm::Options;
+using norm::Point;
+using norm::unpack;
 using torch::autograd::variable_list;
 
 constexpr auto kNHWC = at::MemoryFormat::ChannelsLast;
-
-struct Options {
-  bool train, relu;
-  double momentum, eps;
-};
 
 // ---- the kernels over a whole tensor
 
@@ -183,17 +184,6 @@ Tensor normalise(const Tensor& x, const Tensor& add, const Tensor& w, const Tens
   return y;
 }
 
-// The mask that packed gates stand for, in x's shape and layout.
-Tensor unpack(const Tensor& gates, const Tensor& x) {
-  Tensor mask = at::empty(x.sizes(), at::TensorOptions(at::kBool).memory_format(kNHWC));
-  const uint8_t* bits = host<uint8_t>(gates);
-  bool* m = host<bool>(mask);
-  at::parallel_for(0, x.numel(), 1 << 15, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i++) m[i] = bits[i >> 3] >> (i & 7) & 1;
-  });
-  return mask;
-}
-
 // ---- autograd
 
 // Keeps the input, not the output; the gates only where they cannot be decided again.
@@ -289,35 +279,18 @@ struct NormBackward final : Remaker {
     return unpack(again.gates, x);
   }
 
-  // The same in operations that libtorch differentiates again. The gates are constants: a ReLU's second derivative
-  // is zero.
   variable_list differentiable(const Tensor& dy, const Tensor& x, const Tensor& w, const Tensor& b) const {
     variable_list out(kInputs);
     const Tensor g = options.relu ? dy.masked_fill(closed(x, w, b), 0) : dy;
     if (wanted(kAdd)) out[kAdd] = g;
-    const Tensor gf = g.to(at::kFloat), xf = x.to(at::kFloat);
-    if (options.train) {
-      std::tie(out[kX], out[kWeight], out[kBias]) =
-          at::native_batch_norm_backward(gf, xf, w, {}, {}, saved.mean, saved.invstd, true, options.eps,
-                                         {wanted(kX), wanted(kWeight), wanted(kBias)});
-    } else {
-      const auto column = [](const Tensor& t) { return t.view({1, -1, 1, 1}); };
-      if (wanted(kX)) out[kX] = gf * column(w * saved.invstd);
-      if (wanted(kWeight)) out[kWeight] = (gf * (xf - column(saved.mean))).sum({0, 2, 3}) * saved.invstd;
-      if (wanted(kBias)) out[kBias] = gf.sum({0, 2, 3});
-    }
-    if (out[kX].defined()) out[kX] = out[kX].to(x.scalar_type());
+    const auto d = norm::differentiable(g, x, w, saved.mean, saved.invstd, options,
+                                        {wanted(kX), wanted(kWeight), wanted(kBias)});
+    out[kX] = d.x, out[kWeight] = d.w, out[kBias] = d.b;
     return out;
   }
 };
 
 // ---- the tangent: the derivative of the normalisation by the batch's statistics, at x and along a direction
-
-// What the derivative is taken at. Its gates are those that the pass at x has recorded.
-struct Point {
-  Tensor x, w, gates;
-  double eps;
-};
 
 // With d = x − mean, v = invstd and N rows, the derivative along t is
 //
@@ -455,29 +428,14 @@ Tensor fused_tangent(Tensor along, Tensor add, const Point& at) {
   return y;
 }
 
-// The same of libtorch's operations, for what the kernels do not take.
-Tensor composed_tangent(const Tensor& along, const Tensor& add, const Point& at) {
-  const auto wide = [](const Tensor& t) { return t.scalar_type() == at::kBFloat16 ? t.to(at::kFloat) : t; };
-  const auto mean = [](const Tensor& t) { return t.mean({0, 2, 3}, true); };
-  const Tensor x = wide(at.x), t = wide(along), d = x - mean(x), v = (mean(d * d) + at.eps).rsqrt(), n = d * v;
-  Tensor y = (v * wide(at.w).view({1, -1, 1, 1}) * (t - mean(t) - n * mean(n * t))).to(at.x.scalar_type());
-  if (add.defined()) y = y + add;
-  if (!at.gates.defined()) return y;
-  return y.masked_fill(at.gates.scalar_type() == at::kBool ? at.gates : unpack(at.gates, at.x), 0);
-}
-
 // ---- the operation
-
-struct Operands {
-  Tensor x, add, w, b, running_mean, running_var, gates;
-};
 
 bool fits(const Operands& v) {
   const auto values = [&](const Tensor& t) {
     return !t.defined() || (t.device().is_cpu() && t.scalar_type() == at::kFloat && t.is_contiguous() &&
                             t.numel() == v.x.size(1));
   };
-  return v.x.device().is_cpu() && v.x.dim() == 4 && v.x.numel() > 0 && v.x.is_contiguous(kNHWC) &&
+  return own_kernels() && v.x.device().is_cpu() && v.x.dim() == 4 && v.x.numel() > 0 && v.x.is_contiguous(kNHWC) &&
          (v.x.scalar_type() == at::kFloat || v.x.scalar_type() == at::kBFloat16) && v.w.defined() && v.b.defined() &&
          values(v.w) && values(v.b) && values(v.running_mean) && values(v.running_var) &&
          (!v.gates.defined() || v.gates.scalar_type() == at::kByte);
@@ -510,19 +468,6 @@ std::pair<Tensor, Tensor> fused(Operands v, const Options& o, bool record) {
   return {y, recorded};
 }
 
-// What the kernels do not take: other devices, types and layouts. Its gates are a mask of x's shape.
-std::pair<Tensor, Tensor> composed(const Operands& v, const Options& o, bool record) {
-  Tensor y = at::batch_norm(v.x, v.w, v.b, v.running_mean, v.running_var, o.train, o.momentum, o.eps, false);
-  if (v.add.defined()) y.add_(v.add);
-  if (!o.relu) return {y, {}};
-  if (v.gates.defined()) {
-    y.masked_fill_(v.gates.scalar_type() == at::kBool ? v.gates : unpack(v.gates, v.x), 0);
-    return {y, {}};
-  }
-  y.relu_();
-  return {y, record ? y.detach().eq(0) : Tensor()};
-}
-
 std::pair<Tensor, Tensor> batch_norm_act(const Operands& v, const Options& o, bool record) {
   TORCH_CHECK(!v.add.defined() || (v.add.sizes() == v.x.sizes() && v.add.scalar_type() == v.x.scalar_type()),
               "batch norm: the residual's shape and type must be the input's");
@@ -532,10 +477,25 @@ std::pair<Tensor, Tensor> batch_norm_act(const Operands& v, const Options& o, bo
   TORCH_CHECK(!v.gates.defined() || (packed ? v.gates.numel() == gate_bytes(v.x.numel())
                                             : v.gates.sizes() == v.x.sizes()),
               "batch norm: the gates are those of another shape");
-  return fits(v) ? fused(v, o, record) : composed(v, o, record);
+  return fits(v) ? fused(v, o, record) : norm::composed(v, o, record);
 }
 
 }  // namespace
+
+Tensor norm::unpack(const Tensor& gates, const Tensor& x) {
+  if (!gates.is_cpu()) {
+    const Tensor bits = at::bitwise_right_shift(gates.unsqueeze(1), at::arange(8, gates.options())).bitwise_and_(1);
+    const Tensor flat = bits.view(-1).narrow(0, 0, x.numel()).to(at::kBool);
+    return flat.view({x.size(0), x.size(2), x.size(3), x.size(1)}).permute({0, 3, 1, 2});
+  }
+  Tensor mask = at::empty(x.sizes(), at::TensorOptions(at::kBool).memory_format(kNHWC));
+  const uint8_t* bits = host<uint8_t>(gates);
+  bool* m = host<bool>(mask);
+  at::parallel_for(0, x.numel(), 1 << 15, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) m[i] = bits[i >> 3] >> (i & 7) & 1;
+  });
+  return mask;
+}
 
 char* lt_batch_norm_act(bool grad, lt_tensor x, lt_tensor add, lt_tensor w, lt_tensor b, lt_tensor mean, lt_tensor var,
                         bool train, double momentum, double eps, bool relu, lt_tensor gates, bool record, lt_tensor* y,
@@ -555,6 +515,6 @@ char* lt_batch_norm_act_tangent(bool grad, lt_tensor along, lt_tensor add, lt_te
     TORCH_CHECK(T(along).sizes() == at.x.sizes() && T(along).scalar_type() == at.x.scalar_type(),
                 "batch norm: the tangent's shape and type must be the input's");
     const bool fused = fits({at.x, or_none(add), at.w, at.w, {}, {}, at.gates});
-    *y = wrap(fused ? fused_tangent(T(along), or_none(add), at) : composed_tangent(T(along), or_none(add), at));
+    *y = wrap(fused ? fused_tangent(T(along), or_none(add), at) : norm::composed_tangent(T(along), or_none(add), at));
   });
 }

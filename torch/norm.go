@@ -20,7 +20,8 @@ type NormOptions struct {
 // BatchNormAct normalises x [N, C, H, W] a channel as [Scope.BatchNorm] does, adds a residual and applies a ReLU. On
 // the CPU, float32 and bfloat16 in channels-last layout take one kernel forward and one backward, whose results do
 // not depend on the number of threads; its gradient may take the place of the one that comes in. Everything else is
-// composed of libtorch's operations. Both can be differentiated twice, the gates being constants.
+// composed of libtorch's operations, and so are those where the environment variable LOCUS_KERNELS is "off". Both can be
+// differentiated twice, the gates being constants. Neither keeps its result unless a residual was added.
 //
 // w, b, mean and var_ are float32; mean and var_ may be no tensors in training. What is recorded is opaque: a bit or
 // a byte an element, to be replayed on an x of the same shape.

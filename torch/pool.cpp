@@ -8,6 +8,7 @@
 
 #include "call.h"
 #include "host.h"
+#include "kernels.h"
 #include "node.h"
 #include "pool_kernel.h"
 
@@ -52,7 +53,7 @@ Tensor recorded(Tensor y, const Tensor& x, Map adjoint) {
 
 bool fits(const Tensor& x) {
   const auto t = x.scalar_type();
-  return x.device().is_cpu() && x.dim() == 4 && x.numel() > 0 &&
+  return own_kernels() && x.device().is_cpu() && x.dim() == 4 && x.numel() > 0 &&
          (t == at::kFloat || t == at::kDouble || t == at::kBFloat16);
 }
 

@@ -13,8 +13,8 @@ func (s *Scope) ProductRemaking(x, w, b Tensor, stride, padding int64) Tensor {
 	})
 }
 
-// Remakable tells whether t can be made again in backward: it is what [Scope.GELU] or [Scope.LayerNorm] put out or, in
-// their kernels and without a residual, [Scope.BatchNormAct] or its tangent, and its graph is recorded.
+// Remakable tells whether t can be made again in backward: it is what [Scope.GELU] or [Scope.LayerNorm] put out or, without
+// a residual, [Scope.BatchNormAct] or its tangent, and its graph is recorded.
 func (t Tensor) Remakable() bool { return bool(C.lt_remakable(t.c())) }
 
 // GELU returns x Φ(x).

@@ -453,7 +453,13 @@ char* lt_foreach_addcdiv_(const lt_tensor* a, const lt_tensor* b, const lt_tenso
 }
 char* lt_foreach_sqrt_of_(const lt_tensor* a, const lt_tensor* b, int n, double factor, double eps) {
   return call(false, [&] {
-    for (int i = 0; i < n; i++) at::sqrt_out(T(a[i]), T(b[i]));
+    if (T(a[0]).is_cpu()) {
+      for (int i = 0; i < n; i++) at::sqrt_out(T(a[i]), T(b[i]));
+    } else {  // three launches instead of one a tensor
+      at::_foreach_zero_(list(a, n));
+      at::_foreach_add_(list(a, n), list(b, n));
+      at::_foreach_sqrt_(list(a, n));
+    }
     at::_foreach_mul_(list(a, n), at::Scalar(factor));
     at::_foreach_add_(list(a, n), at::Scalar(eps));
   });

@@ -3,11 +3,13 @@
 #include <torch/csrc/autograd/saved_variable.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "call.h"
-#include "device.h"
+#include "constant.h"
 #include "host.h"
+#include "kernels.h"
 #include "node.h"
 #include "remake.h"
 
@@ -114,8 +116,9 @@ Tensor move(Tensor x, const Plan& p, bool back) {
               ", C], is ", x.sizes());
   x = x.contiguous();
   const int64_t n = x.size(0), rows = static_cast<int64_t>(from.size()), c = x.size(2), old = x.size(1);
-  Tensor y = at::empty({n, rows, c}, x.options().requires_grad(false));
-  if (x.device().is_cpu()) {
+  Tensor y;
+  if (own_kernels() && x.device().is_cpu()) {
+    y = at::empty({n, rows, c}, x.options().requires_grad(false));
     const size_t bytes = c * x.element_size();
     const char* src = static_cast<const char*>(host(x));
     char* dst = static_cast<char*>(host(y));
@@ -128,10 +131,10 @@ Tensor move(Tensor x, const Plan& p, bool back) {
     });
   } else {
     at::AutoGradMode quiet(false);
-    Tensor index = at::empty({rows}, at::kLong);
-    std::memcpy(host(index), from.data(), rows * sizeof(int64_t));
-    index = upload(index, x.device());
-    y = x.detach().index_select(1, index.clamp_min(0)).masked_fill_(index.lt(0).view({1, -1, 1}), 0);
+    const auto at = x.options().dtype(at::kLong);
+    y = x.detach().index_select(1, constant("rows", from, 0, at, [](const Tensor& i) { return i.clamp_min(0); }));
+    if (std::find(from.begin(), from.end(), -1) != from.end())
+      y.masked_fill_(constant("no rows", from, 0, at, [](const Tensor& i) { return i.lt(0).view({1, -1, 1}); }), 0);
   }
   if (torch::autograd::compute_requires_grad(x)) {
     auto node = make_node<MoveBackward>();
