@@ -140,7 +140,11 @@ func TestReconciliationLaunchesFewOperations(t *testing.T) {
 	}
 	ratio := float64(operations["sgr"]) / float64(operations["layerwise"])
 	t.Logf("%v, ratio %.2f", operations, ratio)
-	if ratio > 1.9 {
-		t.Errorf("sgr launches %.2f times the operations of layerwise, want at most 1.9", ratio)
+	most := 1.9
+	if strings.HasPrefix(torch.Describe().Version, "1.") { // which has no launch that scales a list by a number on the device
+		most = 2
+	}
+	if ratio > most {
+		t.Errorf("sgr launches %.2f times the operations of layerwise, want at most %.1f", ratio, most)
 	}
 }
