@@ -112,7 +112,7 @@ func (c *Chain) Enter(x, y torch.Tensor, step int) (in Signal, err error) {
 // error returns softmax(logits) − onehot(y) of the whole network, by a pass that leaves no trace in it and draws what the
 // modules will draw when they train.
 func (c *Chain) error(s *torch.Scope, in Signal, step int) torch.Tensor {
-	p := &nn.Pass{Scope: s, Train: true, Still: true, Compute: c.DType}
+	p := nn.Repeat(s, c.DType, nil)
 	x := s.Cast(in.X, c.DType)
 	for _, m := range c.modules {
 		p.Draws = c.Rule.draws(m, step)
@@ -145,7 +145,7 @@ func (c *Chain) Evaluate(x, y torch.Tensor) (scores []Score, err error) {
 	s := x.Device().Scope(torch.NoGrad)
 	defer s.Close()
 	adopt(s, Signal{X: x, Y: y})
-	p := &nn.Pass{Scope: s, Compute: c.DType}
+	p := nn.Evaluate(s, c.DType)
 	scores = make([]Score, len(c.modules))
 	var counts []torch.Tensor
 	for k, m := range c.modules {

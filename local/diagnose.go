@@ -101,10 +101,11 @@ func (p *Probe) Free() {
 // pass is a traversal of a module as in its training, without a trace.
 func (p *Probe) pass(s *torch.Scope, m *Module) *nn.Pass {
 	c := p.chain
-	return &nn.Pass{
-		Scope: s, Train: c.Schedule.Phase(m.Index, len(c.modules), p.at.Done) != Frozen, Still: true, Compute: p.dtype(),
-		Draws: nn.NewDraws(seed.Derive(c.Rule.Seed, "diagnose", uint64(m.Index), uint64(p.at.Step))),
+	if c.Schedule.Phase(m.Index, len(c.modules), p.at.Done) == Frozen {
+		return nn.Evaluate(s, p.dtype())
 	}
+	draws := nn.NewDraws(seed.Derive(c.Rule.Seed, "diagnose", uint64(m.Index), uint64(p.at.Step)))
+	return nn.Repeat(s, p.dtype(), draws)
 }
 
 func (p *Probe) dtype() torch.DType {

@@ -13,7 +13,7 @@ func Features(modules []*Module, x torch.Tensor, dtype torch.DType) (features []
 	defer torch.Catch(&err)
 	s := x.Device().Scope(torch.NoGrad)
 	defer s.Close()
-	p := &nn.Pass{Scope: s, Compute: dtype}
+	p := nn.Evaluate(s, dtype)
 	x = s.Adopt(x)
 	for _, m := range modules {
 		x = m.Body.Forward(p, x)
@@ -43,7 +43,7 @@ func Predict(modules []*Module, x torch.Tensor, dtype torch.DType, confidence fl
 	defer torch.Catch(&err)
 	s := x.Device().Scope(torch.NoGrad)
 	defer s.Close()
-	p := &nn.Pass{Scope: s, Compute: dtype}
+	p := nn.Evaluate(s, dtype)
 	x = s.Adopt(x)
 	for _, m := range modules {
 		x = m.Body.Forward(p, x)

@@ -98,7 +98,9 @@ func (w *Work) Gradients(x torch.Tensor, dtype torch.DType, gates *nn.Gates, wan
 }
 
 func (w *Work) pass(dtype torch.DType, gates *nn.Gates) *nn.Pass {
-	return &nn.Pass{Scope: w.Scope, Train: true, Still: w.part, Compute: dtype, Views: w.Rule.Views, Gates: gates, Draws: w.Rule.draws(w.Module, w.At.Step)}
+	p := nn.Train(w.Scope, dtype, w.Rule.draws(w.Module, w.At.Step)).Over(w.Rule.Views)
+	p.Still, p.Gates = w.part, gates
+	return p
 }
 
 // draws returns the stream of a module at a step. Every pass of a step begins it anew and so draws alike.
@@ -168,7 +170,7 @@ func (w *Work) stats(g Gradients, a Agreement) (Stats, error) {
 func (w *Work) reforward(x torch.Tensor) torch.Tensor {
 	s := x.Device().Scope(torch.NoGrad)
 	defer s.Close()
-	p := &nn.Pass{Scope: s, Train: true, Still: true, Compute: w.DType, Views: w.Rule.Views, Draws: w.Rule.draws(w.Module, w.At.Step)}
+	p := nn.Repeat(s, w.DType, w.Rule.draws(w.Module, w.At.Step)).Over(w.Rule.Views)
 	y := p.Run(w.Module.Body, s.Cast(x, w.DType)).Keep()
 	x.Free()
 	return y

@@ -48,7 +48,7 @@ func (w *Worker) pass(in Signal) (out Signal, err error) {
 	s := in.X.Device().Scope(torch.NoGrad)
 	defer s.Close()
 	adopt(s, in)
-	p := &nn.Pass{Scope: s, Compute: w.DType}
+	p := nn.Evaluate(s, w.DType)
 	out = in
 	out.X, out.Delta, out.Mod = w.Module.Body.Forward(p, in.X), torch.Tensor{}, torch.Tensor{}
 	return out.Map(torch.Tensor.Keep), nil

@@ -20,7 +20,7 @@ func Example() {
 	s := torch.NewScopeOn(torch.CPU, torch.NoGrad)
 	defer s.Close()
 	images := s.ChannelsLast(s.Full(torch.Float32, 0.5, 4, 3, 16, 16))
-	answers := layer.Forward(&nn.Pass{Scope: s, Compute: torch.Float32}, images)
+	answers := layer.Forward(nn.Evaluate(s, torch.Float32), images)
 	fmt.Println("answers", answers.Shape())
 	// Output:
 	// conv1.weight [8 3 3 3]

@@ -5,20 +5,50 @@ import (
 	"github.com/locus-learn/locus/torch"
 )
 
-// Pass is one traversal of a module: who owns the temporaries, in which mode the layers run, and what is recorded
-// or replayed.
+// Pass is one traversal of a module: who owns the temporaries, in which mode the layers run, what they draw from, and
+// what is recorded or replayed. [Evaluate], [Train] and [Repeat] make one; what they do not ask for may be set before its
+// first use.
 type Pass struct {
 	*torch.Scope
+
+	// The mode.
 	Train   bool        // batch statistics instead of running ones
-	Compute torch.DType // of activations; weights are cast to it, statistics and losses stay in float32 or better
-	Gates   *Gates      // nil: discrete choices are made freely and forgotten
-	Draws   *Draws      // what dropout and stochastic depth draw from in training
 	Still   bool        // leave running statistics alone: they have seen this batch
-	Work    *[]Product  // where products are listed; nil: they are not
+	Compute torch.DType // of activations; weights are cast to it, statistics and losses stay in float32 or better
 	Views   int         // of each sample, one behind the other: [Views·N, …]; 0 and 1 mean one. See Run
-	Back    *Feedback   // what gradients flow back through in place of the weights; nil: the weights themselves
-	Twice   bool        // what is recorded will be differentiated twice: nothing is left for backward to make again
-	Tangent bool        // what passes through is a direction, and layers apply their derivatives: see [Pass.Along]
+
+	Draws *Draws // what dropout and stochastic depth draw from in training
+
+	// The tape: what is kept of the pass, and how it is differentiated.
+	Gates   *Gates     // nil: discrete choices are made freely and forgotten
+	Work    *[]Product // where products are listed; nil: they are not
+	Back    *Feedback  // what gradients flow back through in place of the weights; nil: the weights themselves
+	Twice   bool       // what is recorded will be differentiated twice: nothing is left for backward to make again
+	Tangent bool       // what passes through is a direction, and layers apply their derivatives: see [Pass.Along]
+}
+
+// Evaluate returns a pass in evaluation mode: running statistics, and nothing is left out by dropout. The scope owns
+// temporaries, and activations are of type compute.
+func Evaluate(s *torch.Scope, compute torch.DType) *Pass { return &Pass{Scope: s, Compute: compute} }
+
+// Train returns a pass in training mode: batch statistics, which the running ones take in. Dropout and stochastic depth
+// draw from draws; nil will do for networks without them.
+func Train(s *torch.Scope, compute torch.DType, draws *Draws) *Pass {
+	return &Pass{Scope: s, Train: true, Compute: compute, Draws: draws}
+}
+
+// Repeat returns a pass like that of [Train] which leaves running statistics alone. It goes over a batch that they have
+// seen already, or must not see.
+func Repeat(s *torch.Scope, compute torch.DType, draws *Draws) *Pass {
+	p := Train(s, compute, draws)
+	p.Still = true
+	return p
+}
+
+// Over says how many views of each sample the pass goes over, and returns it.
+func (p *Pass) Over(views int) *Pass {
+	p.Views = views
+	return p
 }
 
 // Product is a convolution or a matrix product that a pass has done, in multiply-adds. Its gradient with respect to the

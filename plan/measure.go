@@ -96,7 +96,7 @@ func sampleBytes(shape nn.Shape, dtype torch.DType) float64 {
 
 // newPass returns a pass of kind k over so many views. forward, run once, fills the gates that a replay needs.
 func newPass(s *torch.Scope, dtype torch.DType, k kind, views int, forward func(*nn.Pass)) *nn.Pass {
-	p := &nn.Pass{Scope: s, Train: true, Compute: dtype, Draws: nn.NewDraws(1), Views: views}
+	p := nn.Train(s, dtype, nn.NewDraws(1)).Over(views)
 	if k.gates == free {
 		return p
 	}

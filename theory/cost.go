@@ -110,8 +110,11 @@ func (n net) count(k int) ([]work, error) {
 	var modules []work
 	for _, module := range m.Modules() {
 		var body, head []nn.Product
-		x = module.Body.Forward(&nn.Pass{Scope: s, Compute: torch.Float32, Work: &body}, x)
-		module.Head.Forward(&nn.Pass{Scope: s, Compute: torch.Float32, Work: &head}, s.Alias(x)).Free()
+		p := nn.Evaluate(s, torch.Float32)
+		p.Work = &body
+		x = module.Body.Forward(p, x)
+		p.Work = &head
+		module.Head.Forward(p, s.Alias(x)).Free()
 		modules = append(modules, work{sum(body, nil), sum(head, nil), sum(body, entries(module.Blocks[0]))})
 	}
 	return modules, nil

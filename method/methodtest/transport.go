@@ -104,7 +104,7 @@ func lastLinear(m *local.Module) *nn.Linear {
 
 // headFeatures returns the rows [samples, width] in front of the last layer of a module's head.
 func (r *rig) headFeatures(m *local.Module, x torch.Tensor) (rows [][]float64, width int) {
-	p := &nn.Pass{Scope: r.scope, Train: true, Still: true, Compute: r.DType, Views: r.Rule.Views}
+	p := nn.Repeat(r.scope, r.DType, nil).Over(r.Rule.Views)
 	h := p.Run(m.Body, r.scope.Alias(x))
 	if layers, ok := m.Head.(nn.Sequential); ok {
 		h = p.Run(layers[:len(layers)-1], h)

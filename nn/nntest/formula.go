@@ -89,7 +89,7 @@ func (g Golden) CheckNet(t testing.TB, n Net) (worst float64) {
 	}
 	Fill(params)
 	x := s.Cast(FormulaTensor(s, "input", 1.7, n.Input...), n.DType)
-	p := &nn.Pass{Scope: s, Compute: n.DType}
+	p := nn.Evaluate(s, n.DType)
 	worst = Close(t, "output in evaluation", n.Layer.Forward(p, s.Clone(x)), g.Get(t, n.Name+"|eval"), n.Tol)
 	x.SetRequiresGrad(true)
 	p.Train = true

@@ -98,7 +98,8 @@ func (g Golden) Check(t testing.TB, c Case) {
 	params := c.Layer.Params()
 	g.Load(t, c.Name+"|param|", params)
 	x := s.Alias(g.Get(t, c.Name+"|in")).SetRequiresGrad(true)
-	p := &nn.Pass{Scope: s, Train: !c.Eval, Compute: torch.Float32}
+	p := nn.Evaluate(s, torch.Float32)
+	p.Train = !c.Eval
 	// A copy: layers that overwrite their input need one that is not a leaf of the graph.
 	out := c.Layer.Forward(p, s.Clone(x))
 	wrt := append(nn.Trainable(params), x)
