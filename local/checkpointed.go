@@ -26,7 +26,7 @@ func (Checkpointed) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, wan
 	xk := p.Run(ends[0], p.Alias(leaf))
 	loss := o.Loss(p, m, xk, in)
 	g := Gradients{Loss: p.Number(p.Detach(loss)), X: p.Detach(xk)}
-	wrt := append(nn.Trainable(append(ends[0].Params(), m.Params[len(m.Body.Params()):]...)), leaf)
+	wrt := append(nn.Trainable(append(nn.Params(ends[0]), m.Params[len(nn.Params(m.Body)):]...)), leaf)
 	if want.Out {
 		wrt = append(wrt, xk)
 	}
@@ -77,7 +77,7 @@ func keepInputs(quiet *torch.Scope, p *nn.Pass, blocks nn.Sequential, x torch.Te
 func rerun(p *nn.Pass, block nn.Layer, input, delta torch.Tensor, wantIn bool) (theta []torch.Tensor, in torch.Tensor) {
 	leaf := p.Detach(input).SetRequiresGrad(wantIn)
 	out := p.Run(block, p.Cast(leaf, p.Compute))
-	wrt := nn.Trainable(block.Params())
+	wrt := nn.Trainable(nn.Params(block))
 	if wantIn {
 		wrt = append(wrt, leaf)
 	}

@@ -217,7 +217,7 @@ func (n neighbour) free() { free(append(n.theta, n.x)) }
 
 // bodyTheta returns the trainable parameters of the body, which come first in Theta. Heads are left out: of a head, the
 // network's loss knows nothing.
-func (m *Module) bodyTheta() []torch.Tensor { return m.theta[:len(nn.Trainable(m.Body.Params()))] }
+func (m *Module) bodyTheta() []torch.Tensor { return m.theta[:len(nn.Trainable(nn.Params(m.Body)))] }
 
 // localGradients are those by which the method moves a module, its term left out. The signal stays; s owns the result.
 func (p *Probe) localGradients(s *torch.Scope, m *Module, in Signal) Gradients {

@@ -55,7 +55,7 @@ func uncut(c *local.Chain, b local.Signal, k, of int) (grads []float64, features
 		features = append(features, x.Float64s())
 		if i == of {
 			loss := p.CrossEntropy(m.Head.Forward(p, x), b.Y, 0)
-			for _, g := range s.Grad(loss, nn.Trainable(c.Modules()[k].Body.Params()), torch.GradOptions{}) {
+			for _, g := range s.Grad(loss, nn.Trainable(nn.Params(c.Modules()[k].Body)), torch.GradOptions{}) {
 				grads = append(grads, g.Float64s()...)
 			}
 		}
@@ -126,7 +126,7 @@ func TestBoundHasTheJacobiansNorm(t *testing.T) {
 		unit := make([]float64, x1.Numel())
 		unit[i] = 1
 		var row []float64
-		for _, g := range s.Grad(x1, nn.Trainable(m.Body.Params()), torch.GradOptions{Output: s.FromDoubles(unit, shape...), Retain: true}) {
+		for _, g := range s.Grad(x1, nn.Trainable(nn.Params(m.Body)), torch.GradOptions{Output: s.FromDoubles(unit, shape...), Retain: true}) {
 			row = append(row, g.Float64s()...)
 		}
 		jacobian = append(jacobian, row)

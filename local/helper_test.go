@@ -70,7 +70,7 @@ func assemble(t testing.TB, net zoo.Options, how method.Method, k int, head zoo.
 			}
 		}
 		if last && how.LastHead {
-			nn.Free(n.Classifier.Params())
+			nn.Free(nn.Params(n.Classifier))
 		}
 		aux, err := zoo.NewAux(how.Aux, at, init)
 		if err != nil {

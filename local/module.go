@@ -50,9 +50,9 @@ func NewModule(index int, last bool, blocks []nn.Block, head, aux nn.Layer, buil
 		m.Blocks = append(m.Blocks, b.Name)
 	}
 	m.Body, m.blocks = body, body
-	m.Params = append(body.Params(), head.Params()...)
+	m.Params = append(nn.Params(body), nn.Params(head)...)
 	if aux != nil {
-		m.Params = append(m.Params, aux.Params()...)
+		m.Params = append(m.Params, nn.Params(aux)...)
 	}
 	m.Refresh(build)
 	return m

@@ -37,10 +37,10 @@ func (m *Model) Params() []*nn.Param {
 	all := m.Net.Params()
 	for _, module := range m.Modules() {
 		if !module.Last {
-			all = append(all, module.Head.Params()...)
+			all = append(all, nn.Params(module.Head)...)
 		}
 		if module.Aux != nil {
-			all = append(all, module.Aux.Params()...)
+			all = append(all, nn.Params(module.Aux)...)
 		}
 	}
 	return all

@@ -52,7 +52,7 @@ func TestEveryMethodHasAModel(t *testing.T) {
 				}
 				names[p.Name] = true
 			}
-			if last := modules[len(modules)-1]; how.LastHead && !slices.Equal(m.Net.Classifier.Params(), last.Head.Params()) {
+			if last := modules[len(modules)-1]; how.LastHead && !slices.Equal(nn.Params(m.Net.Classifier), nn.Params(last.Head)) {
 				t.Error("the method's head is not the network's classifier")
 			}
 			if resting := m.RestingBytes(); resting <= 0 {

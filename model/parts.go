@@ -88,7 +88,7 @@ func (p *Parts) modules() (modules []*local.Module, err error) {
 		return modules, err
 	}
 	if p.LastHead {
-		nn.Free(p.Net.Classifier.Params())
+		nn.Free(nn.Params(p.Net.Classifier))
 		p.Net.Classifier = modules[len(modules)-1].Head
 	}
 	return modules, nil
@@ -128,7 +128,7 @@ func (p *Parts) Module(from int, at zoo.Cut) (*local.Module, error) {
 	if p.Aux != nil {
 		if aux, err = p.Aux(at, p.Init); err != nil {
 			if own {
-				nn.Free(head.Params())
+				nn.Free(nn.Params(head))
 			}
 			return nil, err
 		}
@@ -141,10 +141,10 @@ func (p *Parts) Module(from int, at zoo.Cut) (*local.Module, error) {
 // FreeAdded releases what [Parts.Module] has made: head, what the module has besides, and the optimizer, but not the network.
 func (p *Parts) FreeAdded(m *local.Module) {
 	if !m.Last || p.LastHead {
-		nn.Free(m.Head.Params())
+		nn.Free(nn.Params(m.Head))
 	}
 	if m.Aux != nil {
-		nn.Free(m.Aux.Params())
+		nn.Free(nn.Params(m.Aux))
 	}
 	if m.Optim != nil {
 		m.Optim.Free()

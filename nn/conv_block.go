@@ -18,9 +18,6 @@ func (l *ConvNormReLU) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	return l.Norm.ReLU(p, l.Conv.Forward(p, x))
 }
 
-// Params implements [Layer].
-func (l *ConvNormReLU) Params() []*Param { return append(l.Conv.Params(), l.Norm.Params()...) }
-
 // Tangents says that the layer has a derivative for [Pass.Along].
 func (*ConvNormReLU) Tangents() bool { return true }
 
@@ -37,9 +34,6 @@ func (l *LinearNormReLU) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	h.Free()
 	return Flatten{}.Forward(p, l.Norm.ReLU(p, units))
 }
-
-// Params implements [Layer].
-func (l *LinearNormReLU) Params() []*Param { return append(l.Linear.Params(), l.Norm.Params()...) }
 
 // Tangents says that the layer has a derivative for [Pass.Along].
 func (*LinearNormReLU) Tangents() bool { return true }

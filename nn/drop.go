@@ -20,9 +20,6 @@ func (l Dropout) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	return y
 }
 
-// Params implements [Layer].
-func (Dropout) Params() []*Param { return nil }
-
 // Tangents says that the layer has a derivative for [Pass.Along].
 func (Dropout) Tangents() bool { return true }
 

@@ -11,8 +11,8 @@ import (
 func Example() {
 	init := nn.Init{Seed: 1, Device: torch.CPU}
 	layer := nn.Sequential{nn.NewConvNormReLU(init, "conv1", "bn1", 3, 8, 3, 2), nn.AvgPool{Side: 1}, nn.Flatten{}, nn.NewLinear(init.In("fc"), 8, 10)}
-	defer nn.Free(layer.Params())
-	for _, p := range layer.Params() {
+	defer nn.Free(nn.Params(layer))
+	for _, p := range nn.Params(layer) {
 		if p.Trainable {
 			fmt.Println(p.Name, p.Value.Shape())
 		}

@@ -12,7 +12,6 @@ import (
 type function func(p *nn.Pass, x torch.Tensor) torch.Tensor
 
 func (f function) Forward(p *nn.Pass, x torch.Tensor) torch.Tensor { return f(p, x) }
-func (f function) Params() []*nn.Param                             { return nil }
 
 // addReLU is ReLU(norm(x) + x).
 type addReLU struct{ *nn.BatchNorm2d }
@@ -51,7 +50,7 @@ func TestLayersAgreeWithPyTorch(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
-			defer nn.Free(c.Layer.Params())
+			defer nn.Free(nn.Params(c.Layer))
 			g.Check(t, c)
 		})
 	}
@@ -68,7 +67,7 @@ func TestEncoderKeepsNoScores(t *testing.T) {
 		Norm1: nn.NewLayerNorm(i.In("norm1"), 384, 1e-6), Norm2: nn.NewLayerNorm(i.In("norm2"), 384, 1e-6),
 		Mixer: nn.NewAttention(i.In("attn"), 384, 6), MLP: nn.NewMLP(i.In("mlp"), "fc1", "fc2", 384, 1536),
 	}
-	defer nn.Free(l.Params())
+	defer nn.Free(nn.Params(l))
 	x := s.Full(torch.Float32, 0, 2, 197, 384)
 	x.Normal(0, 1, 1)
 	x.SetRequiresGrad(true)
@@ -80,6 +79,6 @@ func TestEncoderKeepsNoScores(t *testing.T) {
 		t.Errorf("%d bytes are kept, want at most 10.2 of the input's %d", kept, x.Bytes())
 	}
 	torch.ResetPeak()
-	s.Grad(s.Sum(y), append(nn.Trainable(l.Params()), x), torch.GradOptions{})
+	s.Grad(s.Sum(y), append(nn.Trainable(nn.Params(l)), x), torch.GradOptions{})
 	t.Logf("peak of backward %d bytes", torch.PeakBytes()-before)
 }

@@ -16,7 +16,7 @@ func TestWhatConvolutionsKeep(t *testing.T) {
 	for i := range deep {
 		body = append(body, nn.NewConvNormReLU(init.In(string(rune('a'+i))), "conv", "bn", c, c, 3, 1))
 	}
-	defer nn.Free(body.Params())
+	defer nn.Free(nn.Params(body))
 	for _, tt := range []struct {
 		twice bool
 		maps  int64

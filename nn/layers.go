@@ -23,9 +23,6 @@ func (l *Conv2d) product() torch.Product {
 	return torch.Product{Stride: int64(l.Stride), Padding: int64(l.Padding)}
 }
 
-// Params implements [Layer].
-func (l *Conv2d) Params() []*Param { return present(l.Weight, l.Bias) }
-
 // Tangents says that the layer has a derivative for [Pass.Along].
 func (*Conv2d) Tangents() bool { return true }
 
@@ -44,9 +41,6 @@ func (l *Linear) Forward(p *Pass, x torch.Tensor) torch.Tensor { return p.weigh(
 
 func (l *Linear) product() torch.Product { return torch.Product{} }
 
-// Params implements [Layer].
-func (l *Linear) Params() []*Param { return present(l.Weight, l.Bias) }
-
 // Tangents says that the layer has a derivative for [Pass.Along].
 func (*Linear) Tangents() bool { return true }
 
@@ -55,9 +49,6 @@ type ReLU struct{}
 
 // Forward implements [Layer]. It overwrites x: put it behind a layer whose result autograd does not keep.
 func (ReLU) Forward(p *Pass, x torch.Tensor) torch.Tensor { return p.relu(x) }
-
-// Params implements [Layer].
-func (ReLU) Params() []*Param { return nil }
 
 // Tangents says that the layer has a derivative for [Pass.Along].
 func (ReLU) Tangents() bool { return true }
@@ -78,9 +69,6 @@ func (GELU) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 // Tangents says that the layer has a derivative for [Pass.Along].
 func (GELU) Tangents() bool { return true }
 
-// Params implements [Layer].
-func (GELU) Params() []*Param { return nil }
-
 // Flatten turns [N, …] into [N, D].
 type Flatten struct{}
 
@@ -90,9 +78,6 @@ func (Flatten) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	x.Free()
 	return y
 }
-
-// Params implements [Layer].
-func (Flatten) Params() []*Param { return nil }
 
 // Tangents says that the layer has a derivative for [Pass.Along].
 func (Flatten) Tangents() bool { return true }

@@ -9,12 +9,13 @@ import (
 	"github.com/locus-learn/locus/torch"
 )
 
-// Layer is a differentiable function with parameters.
+// Layer is a differentiable function with parameters. A layer of one's own owes Forward only.
+//
+// [Params] finds its parameters in its fields. Derivatives come from autograd. A forward derivative, for [Pass.Along], is
+// something that a layer with arithmetic of its own has only if it says so: see [Tangents].
 type Layer interface {
 	// Forward applies the layer to x, whose first dimension is the batch. It consumes x; the caller owns the result.
 	Forward(p *Pass, x torch.Tensor) torch.Tensor
-	// Params lists parameters and buffers in PyTorch's order. Names are unique within a network.
-	Params() []*Param
 }
 
 // Shape is the size of one sample between two layers. A map [N, C, H, W] has channels, height and width, a vector [N, C]
@@ -44,15 +45,6 @@ func (s Sequential) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 		x = l.Forward(p, x)
 	}
 	return x
-}
-
-// Params implements [Layer].
-func (s Sequential) Params() []*Param {
-	var all []*Param
-	for _, l := range s {
-		all = append(all, l.Params()...)
-	}
-	return all
 }
 
 // Tangents says that its layers have derivatives for [Pass.Along].

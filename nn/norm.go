@@ -82,8 +82,3 @@ func (l *BatchNorm2d) along(p *Pass, x torch.Tensor, o torch.NormOptions) torch.
 
 // Tangents says that the layer has a derivative for [Pass.Along].
 func (*BatchNorm2d) Tangents() bool { return true }
-
-// Params implements [Layer].
-func (l *BatchNorm2d) Params() []*Param {
-	return []*Param{l.Weight, l.Bias, l.RunningMean, l.RunningVar, l.Batches}
-}

@@ -2,7 +2,6 @@ package nn
 
 import (
 	"math"
-	"slices"
 
 	"github.com/locus-learn/locus/internal/seed"
 	"github.com/locus-learn/locus/torch"
@@ -14,11 +13,6 @@ type Param struct {
 	Value     torch.Tensor // owned by the Param
 	Trainable bool
 	Embedding bool // a table or a token that is added to features: by custom not decayed, as vectors are not
-}
-
-// present leaves out the parameters that a layer does without.
-func present(params ...*Param) []*Param {
-	return slices.DeleteFunc(params, func(p *Param) bool { return p == nil })
 }
 
 // Convert changes the type of a floating-point value; counters stay as they are.

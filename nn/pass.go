@@ -1,6 +1,8 @@
 package nn
 
 import (
+	"reflect"
+
 	"github.com/locus-learn/locus/internal/seed"
 	"github.com/locus-learn/locus/torch"
 )
@@ -207,14 +209,34 @@ func (p *Pass) Along() *Pass {
 	return &q
 }
 
-// Tangents tells whether layers have derivatives for [Pass.Along].
+// Tangents tells whether layers have derivatives for [Pass.Along]. One that only hands its input from part to part answers by
+// its parts, as [Sequential] does. One with arithmetic of its own has none unless its method Tangents() bool says so: what
+// its parts can do says nothing about what stands between them. Nor does an embedded layer's method speak for the layer
+// around it: whoever wants to say so holds that layer in a named field.
 func Tangents(layers ...Layer) bool {
 	for _, l := range layers {
-		if t, ok := l.(interface{ Tangents() bool }); !ok || !t.Tangents() {
+		t, ok := l.(tangents)
+		if !ok || embeds(reflect.TypeOf(l), reflect.TypeFor[tangents]()) || !t.Tangents() {
 			return false
 		}
 	}
 	return true
+}
+
+type tangents interface{ Tangents() bool }
+
+// embeds tells whether a struct, or what t points at, has an embedded field with the methods of want.
+func embeds(t, want reflect.Type) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	for i := 0; t.Kind() == reflect.Struct && i < t.NumField(); i++ {
+		f := t.Field(i)
+		if f.Anonymous && (f.Type.Implements(want) || reflect.PointerTo(f.Type).Implements(want)) {
+			return true
+		}
+	}
+	return false
 }
 
 // Point records x, which stays the caller's, if the pass records points.

@@ -27,15 +27,15 @@ func TestPassModes(t *testing.T) {
 			s := torch.NewScopeOn(torch.CPU, torch.NoGrad)
 			defer s.Close()
 			norm := nn.NewBatchNorm2d(nn.Init{Seed: 1, Device: torch.CPU}.In("bn"), 1)
-			defer nn.Free(norm.Params())
-			for _, p := range norm.Params() {
+			defer nn.Free(nn.Params(norm))
+			for _, p := range nn.Params(norm) {
 				p.Convert(torch.Float64)
 			}
 			y := tt.pass(s).Run(norm, s.FromDoubles([]float64{1, 3, 1, 3}, 4, 1, 1, 1)).Float64s()
 			if !near(y[0], tt.first) {
 				t.Errorf("the first value becomes %v, want %v", y[0], tt.first)
 			}
-			params := norm.Params()
+			params := nn.Params(norm)
 			i := slices.IndexFunc(params, func(p *nn.Param) bool { return p.Name == "bn.running_mean" })
 			if mean := params[i].Value.Float64s()[0]; !near(mean, tt.mean) {
 				t.Errorf("the running mean is %v, want %v", mean, tt.mean)

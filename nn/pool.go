@@ -12,9 +12,6 @@ func (l AvgPool) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	return y
 }
 
-// Params implements [Layer].
-func (AvgPool) Params() []*Param { return nil }
-
 // Tangents says that the layer has a derivative for [Pass.Along].
 func (AvgPool) Tangents() bool { return true }
 
@@ -37,9 +34,6 @@ func (l MaxPool) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	x.Free()
 	return y
 }
-
-// Params implements [Layer].
-func (MaxPool) Params() []*Param { return nil }
 
 // Tangents says that the layer has a derivative for [Pass.Along].
 func (MaxPool) Tangents() bool { return true }

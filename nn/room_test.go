@@ -25,7 +25,7 @@ func TestRoom(t *testing.T) {
 	} {
 		err := nn.Init{Room: nn.NewRoom(tt.bytes)}.Rehearse(func(i nn.Init) (all []*nn.Param, err error) {
 			for _, n := range tt.sizes {
-				all = append(all, nn.NewLinear(i.In("fc"), n, n).Params()...)
+				all = append(all, nn.Params(nn.NewLinear(i.In("fc"), n, n))...)
 			}
 			return all, nil
 		})
@@ -41,7 +41,7 @@ func TestRoom(t *testing.T) {
 func TestRoomThatSuffices(t *testing.T) {
 	room := nn.NewRoom(4 * 20)
 	l := nn.NewLinear(nn.Init{Room: room}, 4, 4)
-	defer nn.Free(l.Params())
+	defer nn.Free(nn.Params(l))
 	nn.Init{}.Fits("any", 1<<40, 1<<40) // without a room everything does
 }
 
@@ -56,7 +56,7 @@ func TestRehearse(t *testing.T) {
 			if got := l.Weight.Value.Shape()[1]; got != int64(n) {
 				t.Errorf("a row of %d", got)
 			}
-			return l.Params(), nil
+			return nn.Params(l), nil
 		})
 		return torch.PeakBytes() - start, err
 	}

@@ -20,9 +20,6 @@ func (l *LayerNorm) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	return y
 }
 
-// Params implements [Layer].
-func (l *LayerNorm) Params() []*Param { return []*Param{l.Weight, l.Bias} }
-
 // TokenRows turns a map [N, C, H, W] into rows [N·H·W, C], or tokens [N, T, C] into [N·T, C]. It consumes x, of which
 // the result is a view where the layout allows.
 func (p *Pass) TokenRows(x torch.Tensor) torch.Tensor {
@@ -63,9 +60,6 @@ func (l Fold) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	return p.RowsMap(p.TokenRows(x), l.In.H, l.In.W)
 }
 
-// Params implements [Layer].
-func (Fold) Params() []*Param { return nil }
-
 // ClassToken takes the first token of [N, T, C].
 type ClassToken struct{}
 
@@ -78,9 +72,6 @@ func (ClassToken) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	return y
 }
 
-// Params implements [Layer].
-func (ClassToken) Params() []*Param { return nil }
-
 // TokenMean averages [N, T, C] over the tokens.
 type TokenMean struct{}
 
@@ -90,9 +81,6 @@ func (TokenMean) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	x.Free()
 	return y
 }
-
-// Params implements [Layer].
-func (TokenMean) Params() []*Param { return nil }
 
 // Unfold turns a map [N, C, H, W] into tokens [N, H·W, C], row by row.
 type Unfold struct{}
@@ -105,6 +93,3 @@ func (Unfold) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	rows.Free()
 	return y
 }
-
-// Params implements [Layer].
-func (Unfold) Params() []*Param { return nil }

@@ -1,10 +1,6 @@
 package nn
 
-import (
-	"slices"
-
-	"github.com/locus-learn/locus/torch"
-)
+import "github.com/locus-learn/locus/torch"
 
 // transformerStd is the deviation of a transformer's weights at the start.
 const transformerStd = 0.02
@@ -25,23 +21,20 @@ func (l *MLP) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	return l.Second.Forward(p, GELU{}.Forward(p, l.First.Forward(p, x)))
 }
 
-// Params implements [Layer].
-func (l *MLP) Params() []*Param { return append(l.First.Params(), l.Second.Params()...) }
-
 // Mixer lets the tokens of a sample see each other.
 type Mixer interface {
 	// Mix takes normalised rows [N·T, C], which it consumes, and returns rows of the same shape that autograd does not keep.
 	Mix(p *Pass, rows torch.Tensor, samples int64) torch.Tensor
-	Params() []*Param
 }
 
 // Encoder is a pre-norm transformer block: x + mix(norm x), then the same with an MLP. Its in- and output are tokens
 // [N, T, C] or maps [N, C, H, W].
 type Encoder struct {
-	Norm1, Norm2 *LayerNorm
-	Mixer        Mixer
-	MLP          *MLP
-	DropPath     DropPath
+	Norm1    *LayerNorm
+	Mixer    Mixer
+	Norm2    *LayerNorm
+	MLP      *MLP
+	DropPath DropPath
 }
 
 // Forward implements [Layer].
@@ -56,11 +49,6 @@ func (l *Encoder) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	y := p.Reshape(x, shape...)
 	x.Free()
 	return y
-}
-
-// Params implements [Layer].
-func (l *Encoder) Params() []*Param {
-	return slices.Concat(l.Norm1.Params(), l.Mixer.Params(), l.Norm2.Params(), l.MLP.Params())
 }
 
 // Attention is multi-head self-attention (Vaswani et al. 2017).
@@ -85,6 +73,3 @@ func (l *Attention) Mix(p *Pass, rows torch.Tensor, samples int64) torch.Tensor 
 	qkv.Free()
 	return l.Proj.Forward(p, y)
 }
-
-// Params implements [Mixer].
-func (l *Attention) Params() []*Param { return append(l.QKV.Params(), l.Proj.Params()...) }

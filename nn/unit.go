@@ -83,9 +83,6 @@ func (Tanh) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	return y
 }
 
-// Params implements [Layer].
-func (Tanh) Params() []*Param { return nil }
-
 // Slope implements [Activation]: σ′ = 1 − y².
 func (Tanh) Slope(p *Pass, y, d torch.Tensor) torch.Tensor {
 	yd := p.Mul(y, d)
@@ -125,9 +122,6 @@ func (u *Unit) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	}
 	return y
 }
-
-// Params implements [Layer].
-func (u *Unit) Params() []*Param { return u.Weigh.Params() }
 
 // Trace is one forward pass of a unit: what its closed forms need. Its tensors belong to the pass's scope.
 type Trace struct {

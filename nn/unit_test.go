@@ -46,8 +46,8 @@ func units() map[string]struct {
 func TestUnitsClosedFormsAreAutograds(t *testing.T) {
 	for name, c := range units() {
 		t.Run(name, func(t *testing.T) {
-			defer nn.Free(c.unit.Params())
-			for _, p := range c.unit.Params() {
+			defer nn.Free(nn.Params(c.unit))
+			for _, p := range nn.Params(c.unit) {
 				p.Convert(torch.Float64)
 			}
 			s := torch.NewScope(torch.Grad)
@@ -56,7 +56,7 @@ func TestUnitsClosedFormsAreAutograds(t *testing.T) {
 			p := &nn.Pass{Scope: s, Train: true, Compute: torch.Float64}
 			out := c.unit.Forward(p, s.Alias(x))
 			probe := random(s, 2, out.Shape()...)
-			want := s.Grad(out, append([]torch.Tensor{x}, nn.Trainable(c.unit.Params())...), torch.GradOptions{Output: probe})
+			want := s.Grad(out, append([]torch.Tensor{x}, nn.Trainable(nn.Params(c.unit))...), torch.GradOptions{Output: probe})
 
 			quiet := torch.NewScope(torch.NoGrad)
 			defer quiet.Close()
@@ -108,8 +108,8 @@ func TestReadoutSpreads(t *testing.T) {
 		"vector":       {nn.NewLinear(unitInit, 5, 4), []int64{2, 5}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			defer nn.Free(c.head.Params())
-			for _, p := range c.head.Params() {
+			defer nn.Free(nn.Params(c.head))
+			for _, p := range nn.Params(c.head) {
 				p.Convert(torch.Float64)
 			}
 			r, ok := nn.AsReadout(c.head)

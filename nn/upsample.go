@@ -11,6 +11,3 @@ func (l Upsample) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	x.Free()
 	return y
 }
-
-// Params implements [Layer].
-func (Upsample) Params() []*Param { return nil }

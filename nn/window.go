@@ -10,8 +10,8 @@ import (
 // windows, with a bias for each relative position (Liu et al. 2021). Maps that windows do not fill are padded with
 // zeros; where a window is as large as the map, there is no shift.
 type WindowAttention struct {
-	Attention
 	Table, Index *Param // [(2·Window − 1)², heads]; which of its rows belongs to each pair of a window's tokens
+	Attention
 
 	window   int
 	to, back []int64 // rows of the map → rows of its windows, and back
@@ -127,11 +127,6 @@ func (l *WindowAttention) bias(p *Pass) torch.Tensor {
 	return y
 }
 
-// Params implements [Mixer].
-func (l *WindowAttention) Params() []*Param {
-	return append([]*Param{l.Table, l.Index}, l.Attention.Params()...)
-}
-
 // PatchMerging halves a map and doubles its channels: 2×2 cells side by side, LayerNorm and a linear layer without bias
 // (Liu et al. 2021). Odd sides are padded with zeros.
 type PatchMerging struct {
@@ -172,6 +167,3 @@ func mergedRows(h, w int) (to []int64) {
 	}
 	return to
 }
-
-// Params implements [Layer].
-func (l *PatchMerging) Params() []*Param { return append(l.Reduction.Params(), l.Norm.Params()...) }

@@ -15,7 +15,7 @@ func TestPassListsProducts(t *testing.T) {
 	net := nn.Sequential{
 		nn.NewConvNormReLU(i, "conv1", "bn1", 3, 6, 3, 2), nn.AvgPool{Side: 1}, nn.Flatten{}, nn.NewLinear(i.In("fc"), 6, 10),
 	}
-	defer nn.Free(net.Params())
+	defer nn.Free(nn.Params(net))
 	var work []nn.Product
 	net.Forward(&nn.Pass{Scope: s, Compute: torch.Float32, Work: &work}, s.Full(torch.Float32, 0, 2, 3, 7, 8))
 	want := []nn.Product{{Weight: "conv1.weight", MACs: 2 * 6 * 4 * 4 * 27}, {Weight: "fc.weight", MACs: 2 * 6 * 10}}

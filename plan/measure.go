@@ -140,7 +140,7 @@ func (p *Planner) measureBlock(b *block, n int, k kind) cost {
 	if !k.starts && !b.keepsIn {
 		out.kept += float64(n) * sampleBytes(b.in, dtype)
 	}
-	wrt := nn.Trainable(b.Layer.Params())
+	wrt := nn.Trainable(nn.Params(b.Layer))
 	if at.leaf.Defined() {
 		wrt = append(wrt, at.leaf)
 	}

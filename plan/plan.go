@@ -162,7 +162,7 @@ func (p *Planner) prepare() {
 		if like := known[sign]; like != nil && !like.first { // the first gets images, not features
 			b.id, b.rest, b.held, b.sample = like.id, like.rest, like.held, like.sample
 		} else {
-			b.rest = p.resting(nb.Layer.Params())
+			b.rest = p.resting(nn.Params(nb.Layer))
 			var bytes int64
 			b.held, bytes = p.keeps(b, 2, p.spec.DType)
 			b.sample = bytes / 2

@@ -15,7 +15,7 @@ func signature(l nn.Layer, in nn.Shape) string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "%+v ", in)
 	describe(&s, reflect.ValueOf(l))
-	for _, p := range l.Params() {
+	for _, p := range nn.Params(l) {
 		fmt.Fprintf(&s, " %v%t", p.Value.Shape(), p.Trainable)
 	}
 	return s.String()

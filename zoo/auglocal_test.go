@@ -75,13 +75,13 @@ func TestAugLocalHeads(t *testing.T) {
 					t.Errorf("the head behind %s puts out %v", b.Name, got)
 				}
 				names := map[string]bool{}
-				for _, q := range head.Params() {
+				for _, q := range nn.Params(head) {
 					if names[q.Name] {
 						t.Errorf("%s is there twice", q.Name)
 					}
 					names[q.Name] = true
 				}
-				nn.Free(head.Params())
+				nn.Free(nn.Params(head))
 			}
 		})
 	}
@@ -105,7 +105,7 @@ func TestDecoders(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer func() { nn.Free(d.Params()) }()
+			defer func() { nn.Free(nn.Params(d)) }()
 			s := torch.NewScope(torch.NoGrad)
 			defer s.Close()
 			shape := []int64{2, int64(tt.out.C), int64(tt.out.H), int64(tt.out.W)}
@@ -114,8 +114,8 @@ func TestDecoders(t *testing.T) {
 			}
 			y := d.Forward(&nn.Pass{Scope: s, Train: true}, s.Full(torch.Float32, 1, shape...))
 			want := []int64{2, int64(tt.input.C), int64(tt.input.H), int64(tt.input.W)}
-			if !slices.Equal(y.Shape(), want) || len(d.Params()) != tt.params || d.Params()[0].Name != "decoders.4.conv1.weight" {
-				t.Errorf("puts out %v, has %d tensors, the first %s", y.Shape(), len(d.Params()), d.Params()[0].Name)
+			if !slices.Equal(y.Shape(), want) || len(nn.Params(d)) != tt.params || nn.Params(d)[0].Name != "decoders.4.conv1.weight" {
+				t.Errorf("puts out %v, has %d tensors, the first %s", y.Shape(), len(nn.Params(d)), nn.Params(d)[0].Name)
 			}
 		})
 	}

@@ -32,7 +32,7 @@ func TestETFHead(t *testing.T) {
 			head, err := tryHead(zoo.HeadOptions{Name: "etf", Side: tt.side}, true, 2, tt.in, tt.classes, nn.Init{Seed: 1, Device: torch.CPU})
 			if tt.features == 0 {
 				if err == nil {
-					nn.Free(head.Params())
+					nn.Free(nn.Params(head))
 					t.Fatal("it is built")
 				}
 				t.Log(err)
@@ -41,10 +41,10 @@ func TestETFHead(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer nn.Free(head.Params())
-			m := head.Params()[0]
-			if len(head.Params()) != 1 || m.Trainable || m.Name != "heads.2.etf" || m.Value.Shape()[1] != tt.features {
-				t.Fatalf("parameters %v, features %v", head.Params(), m.Value.Shape())
+			defer nn.Free(nn.Params(head))
+			m := nn.Params(head)[0]
+			if len(nn.Params(head)) != 1 || m.Trainable || m.Name != "heads.2.etf" || m.Value.Shape()[1] != tt.features {
+				t.Fatalf("parameters %v, features %v", nn.Params(head), m.Value.Shape())
 			}
 			checkSimplex(t, m.Value.Float64s(), tt.classes)
 		})

@@ -30,8 +30,8 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	defer nn.Free(head.Params())
-	fmt.Println(head.Params()[0].Name, head.Params()[0].Value.Shape())
+	defer nn.Free(nn.Params(head))
+	fmt.Println(nn.Params(head)[0].Name, nn.Params(head)[0].Value.Shape())
 	// Output:
 	// stem 4 channels of 32 × 32
 	// layer1.0 4 channels of 32 × 32

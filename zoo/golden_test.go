@@ -33,7 +33,7 @@ func TestBlocksAndHeadsAgreeWithPyTorch(t *testing.T) {
 		{"heads.2", 2, zoo.HeadOptions{Name: "linear"}, nn.Shape{C: 8, H: 4, W: 4}},
 	} {
 		head := newHead(t, h.o, h.k, h.in, 10, init)
-		defer nn.Free(head.Params())
+		defer nn.Free(nn.Params(head))
 		layers[h.name] = head
 	}
 	for _, name := range []string{"layer1.0", "layer2.0", "heads.1", "heads.2"} {
@@ -71,11 +71,11 @@ func TestImageNetDecoderAgreesWithPyTorch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { nn.Free(d.Params()) }()
-	for _, p := range d.Params() {
+	defer func() { nn.Free(nn.Params(d)) }()
+	for _, p := range nn.Params(d) {
 		p.Convert(torch.Float64)
 	}
-	nntest.Fill(d.Params())
+	nntest.Fill(nn.Params(d))
 	y := d.Forward(&nn.Pass{Scope: s, Train: true, Compute: torch.Float64}, nntest.FormulaTensor(s, "features", 1, 2, 6, 7, 7))
 	nntest.Open(t, s, "testdata/decoder.safetensors").CheckDigest(t, "", "image", y.Float64s(), 1e-10)
 }

@@ -124,7 +124,7 @@ func rehearse(init *nn.Init, build func(nn.Init) (nn.Layer, error)) error {
 		if err != nil || l == nil {
 			return nil, err
 		}
-		return l.Params(), nil
+		return nn.Params(l), nil
 	})
 }
 
@@ -160,7 +160,7 @@ func newTokensHead(o HeadOptions, in nn.Shape, classes int, init nn.Init) (nn.La
 	case in.Tokens > in.H*in.W && o.Pool == "class":
 		return nn.Sequential{nn.ClassToken{}, norm, fc}, nil
 	case o.Pool == "class":
-		nn.Free(append(norm.Params(), fc.Params()...))
+		nn.Free(append(nn.Params(norm), nn.Params(fc)...))
 		return nil, fault.New("head.pool is class: the module's output has no class token; use head.pool=mean")
 	case in.Tokens == 0:
 		return nn.Sequential{nn.Unfold{}, norm, nn.TokenMean{}, fc}, nil

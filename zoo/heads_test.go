@@ -37,7 +37,7 @@ func TestHeadsAgreeWithPyTorch(t *testing.T) {
 			t.Run(fmt.Sprint(tt.name, " ", precision.dtype), func(t *testing.T) {
 				init := nn.Init{Seed: 1, Device: nntest.Device(t)}
 				head := newHead(t, tt.o, 1, tt.in, 10, init)
-				defer func() { nn.Free(head.Params()) }()
+				defer func() { nn.Free(nn.Params(head)) }()
 				input := []int64{tt.batch, int64(tt.in.C), int64(tt.in.H), int64(tt.in.W)}
 				if tt.in.Tokens > 0 {
 					input = []int64{tt.batch, int64(tt.in.Tokens), int64(tt.in.C)}

@@ -104,10 +104,5 @@ func (b *bottleneck) Forward(p *nn.Pass, x torch.Tensor) torch.Tensor {
 	return b.bn3.AddReLU(p, b.conv3.Forward(p, h), shortcut)
 }
 
-// Params implements nn.Layer.
-func (b *bottleneck) Params() []*nn.Param {
-	return slices.Concat(b.first.Params(), b.second.Params(), b.conv3.Params(), b.bn3.Params(), b.downsample.Params())
-}
-
 // Tangents says that the block has a derivative for nn.Pass.Along.
 func (*bottleneck) Tangents() bool { return true }

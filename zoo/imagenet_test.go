@@ -144,7 +144,7 @@ func TestInfoProHead(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tt.in), func(t *testing.T) {
 			head := newHead(t, zoo.HeadOptions{Name: "infopro"}, 3, tt.in, 7, nn.Init{Device: torch.CPU})
-			defer nn.Free(head.Params())
+			defer nn.Free(nn.Params(head))
 			var got []string
 			for _, l := range head.(nn.Sequential) {
 				if c, ok := l.(*nn.ConvNormReLU); ok {
@@ -165,7 +165,7 @@ func TestInfoProHead(t *testing.T) {
 			if out := head.Forward(&nn.Pass{Scope: s, Train: true}, x).Shape(); !slices.Equal(out, []int64{2, 7}) {
 				t.Errorf("puts out %v", out)
 			}
-			if first := head.Params()[0].Name; first != "heads.3.conv1.weight" {
+			if first := nn.Params(head)[0].Name; first != "heads.3.conv1.weight" {
 				t.Errorf("the first parameter is %q", first)
 			}
 		})

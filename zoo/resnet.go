@@ -96,12 +96,5 @@ func (b *basicBlock) Forward(p *nn.Pass, x torch.Tensor) torch.Tensor {
 	return b.bn2.AddReLU(p, b.conv2.Forward(p, h), shortcut)
 }
 
-// Params implements nn.Layer.
-func (b *basicBlock) Params() []*nn.Param {
-	all := append(b.first.Params(), b.conv2.Params()...)
-	all = append(all, b.bn2.Params()...)
-	return append(all, b.downsample.Params()...)
-}
-
 // Tangents says that the block has a derivative for nn.Pass.Along.
 func (*basicBlock) Tangents() bool { return true }

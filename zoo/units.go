@@ -85,7 +85,7 @@ func pooledConv(o Options, depth int, in nn.Shape, conv *nn.Conv2d, act nn.Activ
 		err = fault.New("model.image is %d×%d: %s needs at least 6×6", in.H, in.W, o.Name)
 	}
 	if err != nil {
-		nn.Free(conv.Params())
+		nn.Free(nn.Params(conv))
 		return nn.Block{}, err
 	}
 	unit := &nn.Unit{Weigh: conv, Act: act, Shape: y, Pool: &nn.MaxPool{K: 2, Stride: 2}}

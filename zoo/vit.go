@@ -83,8 +83,3 @@ func (l *vitEmbedding) Forward(p *nn.Pass, x torch.Tensor) torch.Tensor {
 	}
 	return y
 }
-
-// Params implements nn.Layer.
-func (l *vitEmbedding) Params() []*nn.Param {
-	return append([]*nn.Param{l.token, l.position}, l.patches.Params()...)
-}

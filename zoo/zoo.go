@@ -58,9 +58,9 @@ func (c Cut) Out() nn.Shape { return c.Block().Out }
 func (n *Network) Params() []*nn.Param {
 	var all []*nn.Param
 	for _, b := range n.Blocks {
-		all = append(all, b.Layer.Params()...)
+		all = append(all, nn.Params(b.Layer)...)
 	}
-	return append(all, n.Classifier.Params()...)
+	return append(all, nn.Params(n.Classifier)...)
 }
 
 // Free releases all parameters and buffers.

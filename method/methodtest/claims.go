@@ -6,6 +6,7 @@ import (
 
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/method"
+	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
 )
 
@@ -47,7 +48,7 @@ func (s *Subject) isolates(j int, want trace) (shaken bool, err error) {
 	}
 	defer r.free()
 	changed := r.Modules()[j-1]
-	if !shake(changed.Head.Params(), "methodtest/head") {
+	if !shake(nn.Params(changed.Head), "methodtest/head") {
 		return false, nil
 	}
 	t, err := r.drive(func(k int, in local.Signal) local.Signal {

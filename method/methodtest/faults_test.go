@@ -70,7 +70,7 @@ func TestFaultsAreFound(t *testing.T) {
 		}},
 		{check: "isolation", method: "layerwise", plant: func(c *local.Chain) { // one that looks at the next module's head
 			c.Rule.Objective = objective(func(p *nn.Pass, m *local.Module, xk torch.Tensor, in local.Signal) torch.Tensor {
-				return times(p, m, xk, in, 1+c.Modules()[m.Index%len(c.Modules())].Head.Params()[0].Value.Norm())
+				return times(p, m, xk, in, 1+nn.Params(c.Modules()[m.Index%len(c.Modules())].Head)[0].Value.Norm())
 			})
 		}},
 		{check: "isolation", method: "layerwise", plant: func(c *local.Chain) { // one that no body can change

@@ -84,7 +84,7 @@ func (s *Subject) transported(i int, want trace, start state, plain []float64) (
 }
 
 // bodyOf returns the parameters of a module's body.
-func bodyOf(m *local.Module) []*nn.Param { return m.Body.Params() }
+func bodyOf(m *local.Module) []*nn.Param { return nn.Params(m.Body) }
 
 // lastLinear returns the layer that a head ends in, if it is linear and trained.
 func lastLinear(m *local.Module) *nn.Linear {

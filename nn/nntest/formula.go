@@ -83,7 +83,7 @@ func (g Golden) CheckNet(t testing.TB, n Net) (worst float64) {
 	t.Helper()
 	s := torch.NewScopeOn(Device(t), torch.Grad)
 	defer s.Close()
-	params := n.Layer.Params()
+	params := nn.Params(n.Layer)
 	for _, p := range params {
 		p.Convert(n.DType)
 	}

@@ -95,7 +95,7 @@ func (g Golden) Check(t testing.TB, c Case) {
 	t.Helper()
 	s := torch.NewScopeOn(Device(t), torch.Grad)
 	defer s.Close()
-	params := c.Layer.Params()
+	params := nn.Params(c.Layer)
 	g.Load(t, c.Name+"|param|", params)
 	x := s.Alias(g.Get(t, c.Name+"|in")).SetRequiresGrad(true)
 	p := nn.Evaluate(s, torch.Float32)
