@@ -521,6 +521,20 @@ std::pair<Tensor, Tensor> fused(Operands v, const Options& o, bool record) {
   return {y, recorded};
 }
 
+// libtorch's own operations, for what neither the kernels nor the node of norm_composed.cpp take, such as vectors. They keep
+// their results.
+std::pair<Tensor, Tensor> plain(const Operands& v, const Options& o, bool record) {
+  Tensor y = at::batch_norm(v.x, v.w, v.b, v.running_mean, v.running_var, o.train, o.momentum, o.eps, false);
+  if (v.add.defined()) y.add_(v.add);
+  if (!o.relu) return {y, {}};
+  if (v.gates.defined()) {
+    y.masked_fill_(v.gates.scalar_type() == at::kBool ? v.gates : norm::unpack(v.gates, v.x), 0);
+    return {y, {}};
+  }
+  y.relu_();
+  return {y, record ? y.detach().eq(0) : Tensor()};
+}
+
 std::pair<Tensor, Tensor> batch_norm_act(const Operands& v, const Options& o, bool record) {
   TORCH_CHECK(!v.add.defined() || (v.add.sizes() == v.x.sizes() && v.add.scalar_type() == v.x.scalar_type()),
               "batch norm: the residual's shape and type must be the input's");
@@ -530,7 +544,9 @@ std::pair<Tensor, Tensor> batch_norm_act(const Operands& v, const Options& o, bo
   TORCH_CHECK(!v.gates.defined() || (packed ? v.gates.numel() == gate_bytes(v.x.numel())
                                             : v.gates.sizes() == v.x.sizes()),
               "batch norm: the gates are those of another shape");
-  return fits(v) ? fused(v, o, record) : norm::composed(v, o, record);
+  if (fits(v)) return fused(v, o, record);
+  const bool node = v.x.dim() == 4 && v.w.defined() && v.b.defined() && (!v.x.is_cpu() || !own_kernels());
+  return node ? norm::composed(v, o, record) : plain(v, o, record);
 }
 
 }  // namespace

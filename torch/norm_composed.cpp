@@ -232,7 +232,6 @@ Gradients differentiable(const Tensor& g, const Tensor& x, const Tensor& w, cons
 }
 
 std::pair<Tensor, Tensor> composed(const Operands& v, Options o, bool record) {
-  TORCH_CHECK(v.x.dim() == 4 && v.w.defined() && v.b.defined(), "batch norm: x must be [N, C, H, W], and have weight and bias");
   const bool graph = torch::autograd::compute_requires_grad(v.x, v.add, v.w, v.b);
   // Behind a residual the gates are not decided again from x. Then the ReLU is libtorch's, with a node of its own that keeps
   // the result: most often the layer behind it keeps that anyway.
