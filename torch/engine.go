@@ -32,6 +32,7 @@ import (
 
 func init() {
 	C.lt_meter_install()
+	setKernels()
 	loadCUDA()
 	SetThreads(0)
 }

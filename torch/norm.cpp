@@ -12,6 +12,7 @@
 #include "kernels.h"
 #include "node.h"
 #include "norm.h"
+#include "norm_card.h"
 #include "norm_kernel.h"
 #include "remake.h"
 
@@ -22,6 +23,7 @@ using norm::Gate;
 using norm::Operands;
 using norm::Options;
 using norm::Point;
+using norm::Saved;
 using norm::unpack;
 using torch::autograd::variable_list;
 
@@ -115,12 +117,9 @@ norm::Tensors tensors(const Plan& p, const Tensor& x, const Tensor& gates, Gate 
 // One bit an element, and room for the last vector's mask.
 int64_t gate_bytes(int64_t numel) { return (numel + 63) / 64 * 8; }
 
-struct Saved {
-  Tensor mean, invstd, gates;
-};
-
 // Mean and 1/√(var + eps): of the batch, which then moves the running statistics, or of those.
 Saved statistics(const Tensor& x, const Options& o, const Tensor& running_mean, const Tensor& running_var) {
+  if (x.is_cuda()) return norm::on_card::statistics(x, o, running_mean, running_var);
   const Plan p(x);
   Saved s{at::empty({p.channels}, at::kFloat), at::empty({p.channels}, at::kFloat), {}};
   float *mean = host<float>(s.mean), *invstd = host<float>(s.invstd);
@@ -151,10 +150,17 @@ Saved statistics(const Tensor& x, const Options& o, const Tensor& running_mean, 
 }
 
 // Room for the gates; the bits that no element has are zero.
-Tensor empty_gates(int64_t numel) {
-  Tensor gates = at::empty({gate_bytes(numel)}, at::kByte);
+Tensor empty_gates(const Tensor& x) {
+  Tensor gates = at::empty({gate_bytes(x.numel())}, x.options().dtype(at::kByte));
+  if (x.is_cuda()) return gates;  // whole vectors
   std::memset(host<uint8_t>(gates) + gates.numel() - 8, 0, 8);
   return gates;
+}
+
+// In channels-last layout and, for a card's kernels, at an address that vectors can be read from.
+Tensor laid(Tensor t) {
+  t = t.contiguous(kNHWC);
+  return t.is_cuda() && reinterpret_cast<uintptr_t>(t.data_ptr()) % 16 != 0 ? t.clone() : t;
 }
 
 Tensor fresh(const Tensor& x) { return at::empty(x.sizes(), x.options().memory_format(kNHWC)); }
@@ -173,6 +179,7 @@ void tile(Tiles& tiles, norm::Tensors& t, const Saved& s, const Tensor& w, const
 }
 
 Tensor normalise(const Tensor& x, const Tensor& add, const Tensor& w, const Tensor& b, Gate gate, const Saved& s) {
+  if (x.is_cuda()) return norm::on_card::normalise(x, add, w, b, gate, s);
   const Plan p(x);
   norm::Tensors t = tensors(p, x, s.gates, gate);
   Tiles tiles(p, 3);
@@ -231,9 +238,10 @@ struct NormBackward final : Remaker {
 
   // Where nobody else holds dy, its memory becomes that of a result. (The engine accumulates by the same rule.)
   variable_list fused(Tensor dy, const Tensor& x, const Tensor& w, const Tensor& b) const {
-    const Plan p(x);
-    dy = dy.contiguous(kNHWC);
+    dy = laid(std::move(dy));
     const bool own = dy.use_count() == 1 && dy.storage().use_count() == 1;
+    if (x.is_cuda()) return on_card(dy, own, x, w, b);
+    const Plan p(x);
     variable_list out(kInputs);
     const bool gated = options.relu;
     norm::Tensors t = tensors(p, x, saved.gates, gate());
@@ -241,11 +249,26 @@ struct NormBackward final : Remaker {
     Tiles tiles(p, 5);
     tile(tiles, t, saved, w, b);
     reduce(p, t, tiles, out);
-    if (wanted(kAdd)) out[kAdd] = own || !gated ? dy : fresh(x);
-    if (wanted(kX)) out[kX] = own && !wanted(kAdd) ? dy : fresh(x);
+    place(dy, own, x, out);
     t.dx = wanted(kX) ? host(out[kX]) : nullptr;
     t.dadd = wanted(kAdd) && gated ? host(out[kAdd]) : nullptr;
     if (t.dx || t.dadd) p.back([&](int64_t begin, int64_t end) { norm::kernels().backward(t, begin, end); });
+    return out;
+  }
+
+  void place(const Tensor& dy, bool own, const Tensor& x, variable_list& out) const {
+    if (wanted(kAdd)) out[kAdd] = own || !options.relu ? dy : fresh(x);
+    if (wanted(kX)) out[kX] = own && !wanted(kAdd) ? dy : fresh(x);
+  }
+
+  variable_list on_card(const Tensor& dy, bool own, const Tensor& x, const Tensor& w, const Tensor& b) const {
+    variable_list out(kInputs);
+    const auto sums = norm::on_card::sums(dy, {}, x, w, b, gate(), saved, options.train && wanted(kX));
+    if (wanted(kWeight)) out[kWeight] = sums.dw;
+    if (wanted(kBias)) out[kBias] = sums.db;
+    place(dy, own, x, out);
+    const Tensor gated = options.relu ? out[kAdd] : Tensor();
+    if (out[kX].defined() || gated.defined()) norm::on_card::backward(dy, x, w, b, gate(), saved, sums, out[kX], gated);
     return out;
   }
 
@@ -274,7 +297,7 @@ struct NormBackward final : Remaker {
   Tensor closed(const Tensor& x, const Tensor& w, const Tensor& b) const {
     if (saved.gates.defined()) return unpack(saved.gates, x);
     Saved again = saved;
-    again.gates = empty_gates(x.numel());
+    again.gates = empty_gates(x);
     normalise(x, {}, w, b, Gate::kRecord, again);
     return unpack(again.gates, x);
   }
@@ -329,7 +352,8 @@ struct TangentBackward final : Remaker {
   bool added;  // a direction of the residual, which it does not keep
   torch::autograd::SavedVariable x, along, w;
   Saved saved;
-  std::vector<double> sums;  // Σt, then Σ(t·d)
+  std::vector<double> sums;         // Σt, then Σ(t·d)
+  norm::on_card::Sums card;  // the same on a card
 
   std::string name() const override { return "TangentBackward"; }
 
@@ -339,12 +363,14 @@ struct TangentBackward final : Remaker {
     along.reset_data();
     w.reset_data();
     saved = {};
+    card = {};
   }
 
   bool remakes() const override { return !added; }
 
   Tensor remake() override {
     std::lock_guard<std::mutex> lock(mutex_);
+    if (card.totals.defined()) return norm::on_card::tangent(along.unpack(), {}, x.unpack(), w.unpack(), saved, card);
     std::vector<double> total = sums;
     return derivative(along.unpack(), {}, x.unpack(), w.unpack(), saved, {total.data(), total.data() + total.size() / 2});
   }
@@ -358,9 +384,10 @@ struct TangentBackward final : Remaker {
     variable_list out(kInputs);
     if (!u.defined()) return out;
     const Tensor input = x.unpack(), direction = along.unpack();
-    const Plan p(input);
-    u = u.contiguous(kNHWC);
+    u = laid(std::move(u));
     const Gate gate = saved.gates.defined() ? Gate::kReplay : Gate::kOpen;
+    if (card.totals.defined()) return on_card(u, direction, input, gate);
+    const Plan p(input);
     norm::Tensors t = tensors(p, input, saved.gates, gate);
     t.dy = host(u);
     t.along = host(direction);
@@ -398,13 +425,19 @@ struct TangentBackward final : Remaker {
     p.back([&](int64_t begin, int64_t end) { norm::kernels().curve(t, begin, end); });
     return out;
   }
+
+  variable_list on_card(const Tensor& u, const Tensor& direction, const Tensor& input, Gate gate) {
+    variable_list out(kInputs);
+    if (task_should_compute_output(kAdd)) out[kAdd] = gate == Gate::kOpen ? u : fresh(input);
+    const auto c = norm::on_card::curve(u, direction, card.totals, input, w.unpack(), gate, saved,
+                                        gate == Gate::kOpen ? Tensor() : out[kAdd]);
+    out[kAlong] = c.dalong, out[kX] = c.dx, out[kWeight] = c.dw;
+    return out;
+  }
 };
 
-Tensor fused_tangent(Tensor along, Tensor add, const Point& at) {
-  along = along.contiguous(kNHWC);
-  if (add.defined()) add = add.contiguous(kNHWC);
-  Saved s = statistics(at.x, {true, false, 0, at.eps}, {}, {});
-  s.gates = at.gates;
+// Σt, then Σ(t·d).
+std::vector<double> direction_sums(const Tensor& along, const Point& at, const Saved& s) {
   const Plan p(at.x);
   norm::Tensors t = tensors(p, at.x, {}, Gate::kOpen);
   Tiles tiles(p, 3);
@@ -413,7 +446,25 @@ Tensor fused_tangent(Tensor along, Tensor add, const Point& at) {
   Partial part(p);
   part.run(norm::kernels().reduce, t);
   const norm::Sums total = part.total();
-  Tensor y = derivative(along, add, at.x, at.w, s, total);
+  return {total.first, total.first + 2 * p.channels};
+}
+
+Tensor fused_tangent(Tensor along, Tensor add, const Point& at) {
+  along = laid(along);
+  if (add.defined()) add = laid(add);
+  Saved s = statistics(at.x, {true, false, 0, at.eps}, {}, {});
+  s.gates = at.gates;
+  std::vector<double> sums;
+  norm::on_card::Sums card;
+  Tensor y;
+  if (at.x.is_cuda()) {
+    card = norm::on_card::sums(along, {}, at.x, at.w, {}, Gate::kOpen, s, true);
+    y = norm::on_card::tangent(along, add, at.x, at.w, s, card);
+  } else {
+    sums = direction_sums(along, at, s);
+    std::vector<double> total = sums;
+    y = derivative(along, add, at.x, at.w, s, {total.data(), total.data() + total.size() / 2});
+  }
   if (torch::autograd::compute_requires_grad(along, add, at.x, at.w)) {
     auto node = make_node<TangentBackward>();
     node->added = add.defined();
@@ -422,7 +473,8 @@ Tensor fused_tangent(Tensor along, Tensor add, const Point& at) {
     node->along = torch::autograd::SavedVariable(along, false);
     node->w = torch::autograd::SavedVariable(at.w, false);
     node->saved = std::move(s);
-    node->sums.assign(total.first, total.first + 2 * p.channels);
+    node->sums = std::move(sums);
+    node->card = std::move(card);
     torch::autograd::create_gradient_edge(y, node);
   }
   return y;
@@ -432,17 +484,18 @@ Tensor fused_tangent(Tensor along, Tensor add, const Point& at) {
 
 bool fits(const Operands& v) {
   const auto values = [&](const Tensor& t) {
-    return !t.defined() || (t.device().is_cpu() && t.scalar_type() == at::kFloat && t.is_contiguous() &&
+    return !t.defined() || (t.device() == v.x.device() && t.scalar_type() == at::kFloat && t.is_contiguous() &&
                             t.numel() == v.x.size(1));
   };
-  return own_kernels() && v.x.device().is_cpu() && v.x.dim() == 4 && v.x.numel() > 0 && v.x.is_contiguous(kNHWC) &&
+  const bool there = v.x.is_cpu() || (v.x.is_cuda() && v.x.dim() == 4 && norm::on_card::fits(v.x));
+  return own_kernels() && there && v.x.dim() == 4 && v.x.numel() > 0 && v.x.is_contiguous(kNHWC) &&
          (v.x.scalar_type() == at::kFloat || v.x.scalar_type() == at::kBFloat16) && v.w.defined() && v.b.defined() &&
          values(v.w) && values(v.b) && values(v.running_mean) && values(v.running_var) &&
          (!v.gates.defined() || v.gates.scalar_type() == at::kByte);
 }
 
 std::pair<Tensor, Tensor> fused(Operands v, const Options& o, bool record) {
-  if (v.add.defined()) v.add = v.add.contiguous(kNHWC);
+  if (v.add.defined()) v.add = laid(v.add);
   const bool graph = torch::autograd::compute_requires_grad(v.x, v.add, v.w, v.b);
   // Backward decides again from x, unless a residual was added.
   const Gate gate = !o.relu                                ? Gate::kOpen
@@ -451,7 +504,7 @@ std::pair<Tensor, Tensor> fused(Operands v, const Options& o, bool record) {
                                                            : Gate::kDecide;
   Saved s = statistics(v.x, o, v.running_mean, v.running_var);
   if (gate == Gate::kReplay) s.gates = v.gates;
-  if (gate == Gate::kRecord) s.gates = empty_gates(v.x.numel());
+  if (gate == Gate::kRecord) s.gates = empty_gates(v.x);
   Tensor y = normalise(v.x, v.add, v.w, v.b, gate, s);
   const Tensor recorded = record && gate == Gate::kRecord ? s.gates : Tensor();
   if (graph) {

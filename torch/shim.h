@@ -99,6 +99,11 @@ char* lt_softmax(bool grad, lt_tensor x, lt_tensor* out);
 char* lt_one_hot(bool grad, lt_tensor labels, int64_t classes, lt_tensor* out);
 char* lt_topk_correct(lt_tensor logits, lt_tensor labels, int64_t k, lt_tensor* out);
 
+// card.go
+void lt_set_kernels(const char* text);
+char* lt_kernels(int device);  // why not, or nothing; the caller frees
+char* lt_kernels_compile(const char* architecture, bool bf16, int64_t* bytes);  // the same
+
 // norm.go
 char* lt_batch_norm_act(bool grad, lt_tensor x, lt_tensor add, lt_tensor w, lt_tensor b, lt_tensor mean, lt_tensor var,
                         bool train, double momentum, double eps, bool relu, lt_tensor gates, bool record, lt_tensor* y,
