@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/locus-learn/locus/nn/nntest"
 	"github.com/locus-learn/locus/torch"
 )
 
@@ -83,7 +84,7 @@ func normResults(device torch.Device, k normCase) (names []string, values []torc
 
 // On a card the kernels have the CPU's results, and the same bits every time.
 func TestDeviceNormKernels(t *testing.T) {
-	device := testDevice(t)
+	device := nntest.Device(t)
 	if !device.IsCUDA() {
 		t.Skip("LOCUS_TEST_DEVICE is no CUDA device")
 	}

@@ -4,6 +4,8 @@
 #include <numeric>
 
 #include "call.h"
+#include "card.h"
+#include "kernels.h"
 
 namespace {
 
@@ -11,10 +13,38 @@ using at::Tensor;
 
 // Both tensors hold their samples one after the other in the same order of elements, so that a flat loop over a
 // sample meets the same coordinates in both.
-bool same_rows(const Tensor& a, const Tensor& b) {
+bool alike(const Tensor& a, const Tensor& b) {
   return a.sizes() == b.sizes() && a.strides() == b.strides() && a.is_non_overlapping_and_dense() &&
-         a.scalar_type() == b.scalar_type() && a.device().is_cpu() && b.device().is_cpu() &&
-         a.stride(0) * a.size(0) == a.numel();
+         a.scalar_type() == b.scalar_type() && a.device() == b.device() && a.stride(0) * a.size(0) == a.numel();
+}
+
+bool same_rows(const Tensor& a, const Tensor& b) { return own_kernels() && alike(a, b) && a.is_cpu(); }
+
+// What a card's kernels take: samples of whole vectors.
+bool rows_on_card(const Tensor& a, const Tensor& b) {
+  constexpr int64_t kMost = 65535;  // of a grid's second dimension
+  return a.is_cuda() && alike(a, b) && a.numel() > 0 && a.size(0) <= kMost &&
+         a.numel() / a.size(0) % card::kVector == 0 && card::takes(a) && card::takes(b);
+}
+
+unsigned vectors_of(const Tensor& a) { return static_cast<unsigned>(a.numel() / a.size(0) / card::kVector); }
+
+std::array<Tensor, 3> card_dots(const Tensor& a, const Tensor& b) {
+  std::array<Tensor, 3> dots;
+  for (Tensor& t : dots) t = at::empty({a.size(0)}, a.options().dtype(at::kDouble));
+  const card::Shape shape{static_cast<unsigned>(a.size(0)), 1, card::kThreads, 1};
+  card::launch("row_dots", a, shape, card::address(a), card::address(b), vectors_of(a), card::address(dots[0]),
+               card::address(dots[1]), card::address(dots[2]));
+  return dots;
+}
+
+Tensor card_sum(const Tensor& x, const Tensor& a, const Tensor& b, const Tensor& p, const Tensor& q) {
+  Tensor y = at::empty_like(a);
+  const unsigned vectors = vectors_of(a), blocks = std::min(32u, (vectors + card::kThreads - 1) / card::kThreads);
+  const card::Shape shape{blocks, static_cast<unsigned>(a.size(0)), card::kThreads, 1};
+  card::launch("add_rows", a, shape, card::address(x), card::address(a), card::address(b), card::address(p),
+               card::address(q), card::address(y), vectors);
+  return y;
 }
 
 // bfloat16 as vectors can take it: the upper half of a float, to the nearest and ties to even.
@@ -136,7 +166,7 @@ char* lt_row_dots(lt_tensor at_, lt_tensor bt, lt_tensor* aa, lt_tensor* ab, lt_
         default: TORCH_CHECK(false, "row dots: dtype ", a.scalar_type());
       }
     } else {
-      dots = composed_dots(a, b);
+      dots = rows_on_card(a, b) ? card_dots(a, b) : composed_dots(a, b);
     }
     *aa = wrap(dots[0]);
     *ab = wrap(dots[1]);
@@ -159,6 +189,8 @@ char* lt_add_rows(lt_tensor xt, lt_tensor at_, lt_tensor bt, lt_tensor pt, lt_te
       if (like.scalar_type() == at::kFloat) return void(*out = wrap(add_rows<float>(x, a, b, u, v)));
       if (like.scalar_type() == at::kBFloat16) return void(*out = wrap(add_rows<uint16_t>(x, a, b, u, v)));
     }
+    if (rows_on_card(like, a) && rows_on_card(like, b) && p.device() == a.device() && q.device() == a.device())
+      return void(*out = wrap(card_sum(x, a, b, p, q)));
     std::vector<int64_t> shape(like.dim(), 1);
     shape[0] = like.size(0);
     const auto column = [&](const Tensor& t) { return t.to(like.options()).view(shape); };
