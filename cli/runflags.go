@@ -61,17 +61,36 @@ func progress(cmd *cobra.Command) record.Sink {
 }
 
 func addSet(cmd *cobra.Command, to *[]string) {
-	cmd.Flags().StringArrayVar(to, "set", nil, "override a key of the recipe by `key=value`, such as optim.lr=0.05; may be repeated")
+	cmd.Flags().Var(assignments{to: to}, "set", "override a key of the recipe by `key=value`, such as optim.lr=0.05; may be repeated")
 	must(cmd.RegisterFlagCompletionFunc("set", completeKeys))
 	addDevice(cmd, to)
 }
 
+// assignments is a flag that adds key=value to a list, in the order of the command line; or, with a key, the key's value. Several
+// flags may share a list: the lists of pflag forget what was there before their own first use.
+type assignments struct {
+	to  *[]string
+	key string
+}
+
+// Set implements [pflag.Value].
+func (a assignments) Set(value string) error {
+	if a.key != "" {
+		value = a.key + "=" + value
+	}
+	*a.to = append(*a.to, value)
+	return nil
+}
+
+// Type implements [pflag.Value].
+func (assignments) Type() string { return "string" }
+
+// String implements [pflag.Value]: there is no default to show.
+func (assignments) String() string { return "" }
+
 // addDevice adds a flag that stands for the recipe's key of that name.
 func addDevice(cmd *cobra.Command, sets *[]string) {
-	cmd.Flags().Func("device", "`D` to compute on: cpu, cuda (the first card) or cuda:N (default the recipe's)", func(name string) error {
-		*sets = append(*sets, "device="+name)
-		return nil
-	})
+	cmd.Flags().Var(assignments{to: sets, key: "device"}, "device", "`D` to compute on: cpu, cuda (the first card) or cuda:N (default the recipe's)")
 	completeDevices(cmd)
 }
 

@@ -10,6 +10,7 @@
 
 #include "device.h"
 #include "host.h"
+#include "shim.h"
 
 namespace {
 
@@ -17,6 +18,16 @@ using at::Tensor;
 using Key = std::tuple<std::string, std::vector<int64_t>, int64_t, std::string, at::ScalarType>;
 
 constexpr size_t kKept = 64;
+
+struct Kept {
+  std::mutex guard;
+  std::map<Key, Tensor> tensors;
+};
+
+Kept& kept() {
+  static auto& all = *new Kept;  // never destroyed: the device may be gone before
+  return all;
+}
 
 Tensor sent(const std::vector<int64_t>& numbers, at::Device to) {
   Tensor here = at::empty({static_cast<int64_t>(numbers.size())}, at::kLong);
@@ -30,11 +41,15 @@ Tensor constant(const char* name, const std::vector<int64_t>& numbers, int64_t s
                 const std::function<Tensor(const Tensor&)>& make) {
   const at::NoGradGuard plain;
   if (options.device().is_cpu()) return make(sent(numbers, options.device()));
-  static std::mutex guard;
-  static auto& kept = *new std::map<Key, Tensor>;  // never destroyed: the device may be gone before
+  auto& all = kept();
   const Key key{name, numbers, size, options.device().str(), c10::typeMetaToScalarType(options.dtype())};
-  const std::lock_guard<std::mutex> lock(guard);
-  if (const auto found = kept.find(key); found != kept.end()) return found->second;
-  if (kept.size() >= kKept) kept.clear();
-  return kept[key] = make(sent(numbers, options.device()));
+  const std::lock_guard<std::mutex> lock(all.guard);
+  if (const auto found = all.tensors.find(key); found != all.tensors.end()) return found->second;
+  if (all.tensors.size() >= kKept) all.tensors.clear();
+  return all.tensors[key] = make(sent(numbers, options.device()));
+}
+
+void lt_forget_constants(void) {
+  const std::lock_guard<std::mutex> lock(kept().guard);
+  kept().tensors.clear();
 }

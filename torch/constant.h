@@ -10,3 +10,4 @@
 // name, numbers, size, device and type is kept, the last few dozen of them. Nobody may write to it.
 at::Tensor constant(const char* name, const std::vector<int64_t>& numbers, int64_t size, const at::TensorOptions& options,
                     const std::function<at::Tensor(const at::Tensor&)>& make);
+

@@ -68,3 +68,7 @@ func (t Tensor) Device() Device { return Device(C.lt_device(t.c())) }
 
 // Device returns where the scope places new tensors.
 func (s *Scope) Device() Device { return s.device }
+
+// FreeConstants frees the small tensors, masks and row numbers, that are kept on devices between steps. They are made again when
+// they are needed.
+func FreeConstants() { C.lt_forget_constants() }

@@ -108,8 +108,9 @@ struct ComposedBackward final : Remaker {
     } else if (options.train) {
       d = through_batch(g, input, weight, statistics, statistics.invstd(options.eps), options.eps, which);
     } else {
-      std::tie(d.x, d.w, d.b) = at::native_batch_norm_backward(g, input, weight, statistics.mean, statistics.variance, {}, {},
-                                                               false, options.eps, which);
+      std::tie(d.x, d.w, d.b) = at::native_batch_norm_backward(g, input, weight, statistics.mean, statistics.variance,
+                                                               statistics.mean, statistics.invstd(options.eps), false,
+                                                               options.eps, which);
     }
     out[kX] = d.x, out[kWeight] = d.w, out[kBias] = d.b;
     return out;

@@ -68,8 +68,12 @@ char* lt_scale_each_(const lt_tensor* ts, int n, lt_tensor factors) {
 
 char* lt_normal_by_(lt_tensor t, lt_tensor std_, uint64_t seed) {
   return call(false, [&] {
-    // A seed means the same numbers on every device: they are drawn on the CPU.
-    const auto drawn = at::empty_strided(T(t).sizes(), T(t).strides(), T(t).options().device(at::kCPU));
+    // A seed means the same numbers on every device: they are drawn on the CPU, in the order in which maps lie there. A
+    // device may lay them out in another one.
+    const auto options = T(t).options().device(at::kCPU);
+    const auto order = T(t).dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+    const auto drawn = T(t).is_cpu() ? at::empty_strided(T(t).sizes(), T(t).strides(), options)
+                                     : at::empty(T(t).sizes(), options, order);
     drawn.normal_(0, 1, at::make_generator<at::CPUGeneratorImpl>(seed));
     T(t).copy_(drawn, /*non_blocking=*/true).mul_(T(std_));
   });

@@ -96,6 +96,7 @@ char* lt_cross_entropy(bool grad, lt_tensor logits, lt_tensor labels, double smo
 char* lt_cross_entropy_tangent(bool grad, lt_tensor along, lt_tensor logits, lt_tensor labels, double smoothing,
                                lt_tensor* out);
 char* lt_softmax(bool grad, lt_tensor x, lt_tensor* out);
+void lt_forget_constants(void);
 char* lt_one_hot(bool grad, lt_tensor labels, int64_t classes, lt_tensor* out);
 char* lt_topk_correct(lt_tensor logits, lt_tensor labels, int64_t k, lt_tensor* out);
 
