@@ -62,6 +62,9 @@ type progress struct {
 // write writes the checkpoint of a run: the metrics so far first, which it must not be ahead of, then the state, then the
 // weights that name it, then old states go.
 func (r *Run) write() error {
+	if err := r.spoiled(); err != nil {
+		return err
+	}
 	r.logged(errors.Join(r.log.Sync(), r.board.Sync()))
 	state, at := stateFile(r.at.Step), r.at
 	at.Lowest = at.Lowest.at(at.Step)

@@ -2,8 +2,10 @@ package train
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"github.com/locus-learn/locus/safetensors"
+	"github.com/locus-learn/locus/torch"
 )
 
 // notFinite returns the first element of a tensor's bytes that is NaN or infinite, -1 if there is none. A number of one of
@@ -31,4 +33,27 @@ func notFinite(t safetensors.DType, bytes []byte) int {
 		}
 	}
 	return -1
+}
+
+// spoilt is a tensor that must not be saved. A loss can be finite while running statistics have become infinite: a checkpoint of
+// such a network would take the place of one that can be used.
+type spoilt struct {
+	tensor       string
+	module, step int
+}
+
+func (s *spoilt) Error() string {
+	return fmt.Sprintf("%s of module %d is not finite after step %d", s.tensor, s.module, s.step)
+}
+
+// spoiled returns a [*spoilt] error if a parameter or buffer is not finite.
+func (r *Run) spoiled() error {
+	for _, m := range r.model.Modules() {
+		for _, p := range m.Params {
+			if p.Value.DType() != torch.Int64 && !torch.AllFinite([]torch.Tensor{p.Value}) {
+				return &spoilt{p.Name, m.Index, r.at.Step}
+			}
+		}
+	}
+	return nil
 }

@@ -44,7 +44,7 @@ func (r *Run) Train(ctx context.Context) (record.Summary, error) {
 			err = r.save()
 		}
 		if err != nil {
-			return record.Summary{}, err
+			return r.stopped(err)
 		}
 	}
 	if err := r.evaluateAgain(ctx); err != nil {
@@ -102,17 +102,18 @@ func (r *Run) drain() error {
 // the last checkpoint as it is.
 func (r *Run) stopped(cause error) (record.Summary, error) {
 	var diverged *local.Diverged
+	var spoilt *spoilt
 	var engine *torch.Error
 	switch {
 	case errors.Is(cause, context.Canceled):
 		if err := r.saveLast(context.Background()); err != nil {
-			return record.Summary{}, err
+			return r.stopped(err)
 		}
 		s, err := r.finish("interrupted")
 		return s, errors.Join(err, ErrInterrupted)
 	case errors.Is(cause, data.ErrBroken), errors.Is(cause, data.ErrFailed):
 		if err := r.saveLast(context.Background()); err != nil {
-			return record.Summary{}, err
+			return r.stopped(err)
 		}
 		s, err := r.finish(cause.Error())
 		const saved = "%w; the run is saved and goes on with --resume"
@@ -120,8 +121,8 @@ func (r *Run) stopped(cause error) (record.Summary, error) {
 			return s, errors.Join(err, fmt.Errorf(saved, cause))
 		}
 		return s, errors.Join(err, fault.New(saved, cause))
-	case errors.As(cause, &diverged):
-		s, err := r.finish(diverged.Error())
+	case errors.As(cause, &diverged), errors.As(cause, &spoilt):
+		s, err := r.finish(cause.Error())
 		cause = fault.New("%w; %s keeps the last good checkpoint; a lower optim.lr, now %g, is the usual cure",
 			cause, r.folder.Path(lastFile), r.model.Config.Optim.LR)
 		return s, errors.Join(err, cause)

@@ -66,9 +66,6 @@ var operations = []struct {
 	{"cross entropy", func(s *torch.Scope, _, rows, labels torch.Tensor) torch.Tensor {
 		return s.CrossEntropy(rows, labels, 0)
 	}},
-	{"smoothed", func(s *torch.Scope, _, rows, labels torch.Tensor) torch.Tensor {
-		return s.CrossEntropy(rows, labels, 0.1)
-	}},
 	{"one hot", func(s *torch.Scope, _, _, labels torch.Tensor) torch.Tensor { return s.OneHot(labels, 8) }},
 	{"batch norm", func(s *torch.Scope, x, _, _ torch.Tensor) torch.Tensor {
 		one, mean, variance := s.Full(torch.Float32, 1, 8), s.Full(torch.Float32, 0, 8), s.Full(torch.Float32, 1, 8)
