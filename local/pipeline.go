@@ -176,10 +176,14 @@ func (p *Pipeline) Close() {
 	}
 	p.closed, p.inFlight = true, 0
 	close(p.entry)
+	var lost [][]Stats
 	for b := range p.exit {
 		b.signal.Free()
-		defer forget(b.Stats)
+		lost = append(lost, b.Stats)
 	}
 	p.workers.Wait()
+	for _, stats := range lost {
+		forget(stats)
+	}
 	torch.SetBLASThreads(p.threads)
 }

@@ -49,7 +49,7 @@ func named(name string) *nn.Param { return &nn.Param{Name: name} }
 func TestParamsFromParts(t *testing.T) {
 	a, b, c := named("a"), named("b"), named("c")
 	linear := func(p *nn.Param) *nn.Linear { return &nn.Linear{Weight: p} }
-	m := mixed{own: a, layer: nn.Sequential{nn.ReLU{}, linear(b)}, cells: []int64{1}, again: a}
+	m := mixed{own: a, absent: nil, seen: torch.Tensor{}, layer: nn.Sequential{nn.ReLU{}, linear(b)}, cells: []int64{1}, again: a}
 	m.inner.list = []*nn.Linear{linear(c), nil}
 	for _, tt := range []struct {
 		name  string

@@ -38,7 +38,7 @@ func TestNotFinite(t *testing.T) {
 		{safetensors.F32, f32(0, nan), 1},
 		{safetensors.F32, f32(inf), 0},
 		{safetensors.F32, f32(1, 2, 3, math.Inf(-1)), 3},
-		{safetensors.F64, f64(math.MaxFloat64, 1e-308, -0.0), -1},
+		{safetensors.F64, f64(math.MaxFloat64, 1e-308, math.Copysign(0, -1)), -1},
 		{safetensors.F64, f64(1, 1, nan), 2},
 		{safetensors.F64, f64(math.Inf(-1)), 0},
 		{safetensors.BF16, half(0x3f80, 0x7f7f, 0xff7f), -1}, // 1 and the largest
