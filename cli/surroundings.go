@@ -28,7 +28,7 @@ func warnOfThreads(asked int, notice func(string)) {
 	cores, got := runtime.GOMAXPROCS(0), torch.Threads()
 	switch {
 	case asked > got:
-		notice(fmt.Sprintf("threads is %d: this process gets %d; OMP_THREAD_LIMIT or a limit on processes allows no more", asked, got))
+		notice(fmt.Sprintf("threads is %d: this process gets %d; a team has at most 4 a core, or 64, and what limits on threads allow", asked, got))
 	case got > cores:
 		notice(fmt.Sprintf("threads is %d on %d cores: they wait for each other, and a step can take many times as long", asked, cores))
 	}

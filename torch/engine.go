@@ -66,9 +66,9 @@ func (e Engine) String() string {
 }
 
 // SetThreads sets the number of intra-op threads of the process and returns it. 0 means as many as OMP_NUM_THREADS says, or
-// all cores available to it, control groups included. (Debian's libtorch starts with one.) It is less than n where
-// OMP_THREAD_LIMIT or a limit on the number of processes allows fewer: a team that does not come together would be waited
-// for without end.
+// all cores available to it, control groups included. (Debian's libtorch starts with one.) It is less than n
+// where n is above 4 a core and above 64, and where OMP_THREAD_LIMIT or a limit on the number of processes allows fewer: a
+// team that does not come together would be waited for without end.
 func SetThreads(n int) int {
 	n = bounded(n)
 	C.lt_set_threads(C.int(n))

@@ -7,6 +7,8 @@
 #include <vector>
 
 
+extern "C" void lt_steady_team(void);
+
 namespace {
 
 // libgomp is libtorch's: asked for by name, so that no second copy is linked beside the one in libtorch's own package.
@@ -15,15 +17,24 @@ F* named(const char* name) {
   return reinterpret_cast<F*>(dlsym(RTLD_DEFAULT, name));
 }
 
+using Parallel = void(void (*)(void*), void*, unsigned, unsigned);
+
 struct Roll {
-  std::mutex mutex;
+  int asked;
   int came = 0;
+  std::mutex mutex;
 };
 
 void answer(void* data) {
   auto* roll = static_cast<Roll*>(data);
   std::lock_guard<std::mutex> lock(roll->mutex);
   roll->came++;
+}
+
+void* call(void* data) {
+  lt_steady_team();
+  named<Parallel>("GOMP_parallel")(answer, data, static_cast<unsigned>(static_cast<Roll*>(data)->asked), 0);
+  return nullptr;
 }
 
 struct Gate {
@@ -59,12 +70,15 @@ int lt_thread_limit(void) {
   return limit ? limit() : 0x7fffffff;
 }
 
+// A team stays with the OS thread that called it, and libgomp counts the members of all teams: with more of them than cores it
+// lets no thread spin at a barrier, which costs a step of small operations a tenth or more. So the roll is called from a
+// thread that ends, and its team ends with it.
 int lt_muster(int n) {
-  auto* parallel = named<void(void (*)(void*), void*, unsigned, unsigned)>("GOMP_parallel");
-  if (!parallel || n < 2) return n;
-  lt_steady_team();
-  Roll roll;
-  parallel(answer, &roll, static_cast<unsigned>(n), 0);
+  if (n < 2 || !named<Parallel>("GOMP_parallel")) return n;
+  Roll roll{n};
+  pthread_t caller;
+  if (pthread_create(&caller, nullptr, call, &roll)) return 1;
+  pthread_join(caller, nullptr);
   return roll.came;
 }
 

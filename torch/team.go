@@ -15,20 +15,21 @@ import (
 	"github.com/locus-learn/locus/internal/host"
 )
 
-// most is the largest team that is tried.
-const most = 1024
+// most returns how many threads the largest team has that is tried: 4 a core, and 64 on a small machine, so that a run
+// from a larger one can be repeated. Teams far above the cores only wait for each other, for minutes when one is called.
+func most() int { return max(64, 4*runtime.NumCPU()) }
 
 // reserve is how many threads the process must be able to start beside its team: the Go runtime ends a process that
 // needs a thread and gets none, and so does OpenMP.
 const reserve = 6
 
-// bounded returns how many threads a team of n can have on this machine: at most as many as OMP_THREAD_LIMIT and the
-// limit on the number of processes allow. n <= 0 asks for as many as OMP_NUM_THREADS says, or for all cores.
+// bounded returns how many threads a team of n can have on this machine: at most [most], and as many as OMP_THREAD_LIMIT
+// and the limit on the number of processes allow. n <= 0 asks for as many as OMP_NUM_THREADS says, or for all cores.
 func bounded(n int) int {
 	if n <= 0 {
 		n = host.Threads(runtime.GOMAXPROCS(0))
 	}
-	n = min(n, most, int(C.lt_thread_limit()))
+	n = min(n, most(), int(C.lt_thread_limit()))
 	if n < 2 {
 		return max(1, n)
 	}
@@ -42,9 +43,6 @@ func steady() { C.lt_steady_team() }
 // kernel names the processor that OpenBLAS's products are written for.
 func kernel() string { return C.GoString(C.lt_blas_kernel()) }
 
-// Muster calls the calling goroutine's team together and returns how many threads came, of n that were asked for. With
-// fewer than n, a matrix product of n threads would wait for ever.
-func Muster(n int) int {
-	defer Pin()()
-	return int(C.lt_muster(C.int(n)))
-}
+// Muster calls a team together, lets it go, and returns how many threads came, of n that were asked for. With fewer than n,
+// a matrix product of n threads would wait for ever.
+func Muster(n int) int { return int(C.lt_muster(C.int(n))) }
