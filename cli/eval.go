@@ -8,6 +8,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/train"
 )
 
@@ -15,6 +16,7 @@ import (
 type evaluation struct {
 	Checkpoint string         `json:"checkpoint"`
 	Set        string         `json:"set"`
+	Data       string         `json:"data"` // folder of the set
 	On         train.Split    `json:"on"`
 	Subset     bool           `json:"subset"`
 	Images     int            `json:"images"`
@@ -86,7 +88,7 @@ func evaluate(cmd *cobra.Command, path string, on train.Split, data string, sets
 	if err != nil {
 		return evaluation{}, err
 	}
-	e := evaluation{Checkpoint: t.Path, Set: got.Set, On: on, Subset: got.Subset, Images: got.Images}
+	e := evaluation{Checkpoint: t.Path, Set: got.Set, Data: got.Dir, On: on, Subset: got.Subset, Images: got.Images}
 	for i, m := range t.Learner.Modules() {
 		head := got.Heads[i]
 		r := moduleResult{
@@ -105,7 +107,11 @@ func evaluate(cmd *cobra.Command, path string, on train.Split, data string, sets
 
 func (e evaluation) print(cmd *cobra.Command) error {
 	w := cmd.OutOrStdout()
-	fmt.Fprintf(w, "%s on %d %s images of %s\n", e.Checkpoint, e.Images, e.On, e.Set)
+	fmt.Fprintf(w, "%s on %d %s images of %s", show.Name(e.Checkpoint), e.Images, e.On, show.Name(e.Set))
+	if e.Data != "" {
+		fmt.Fprintf(w, " in %s", show.Name(e.Data))
+	}
+	fmt.Fprintln(w)
 	header := table.Row{"module", "blocks", "top-1, %", "top-5, %"}
 	for _, o := range e.Modules[0].others {
 		header = append(header, o.Name)

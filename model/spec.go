@@ -32,6 +32,7 @@ type Spec struct {
 	Seed       uint64           `recipe:"-"` // root of the parameters' values and of what layers draw in training
 	Threads    int              `recipe:"-"` // that an operation may use; 0: all cores
 	Inference  bool             `recipe:"-"` // no optimizers are made, and no pipeline
+	Weights    *Weights         `recipe:"-"` // values of all parameters and buffers, in place of drawn ones; nil: they are drawn
 }
 
 // Input is what a network must know of the samples that it gets.
@@ -53,6 +54,9 @@ func Defaults() Spec {
 
 // New builds the network of a spec, cuts it and hands it to its method. The caller frees the model.
 //
+// With weights, every parameter is compared with the file's header before it is allocated, and none is drawn. So a file from
+// elsewhere takes no more memory than its own tensors do.
+//
 // What a user can mend is a fault that names the recipe's key. Cuts must be given or counted; those that are to be chosen
 // by measuring ("auto") are settled before, by package plan.
 func New(s Spec) (*Model, error) {
@@ -60,7 +64,16 @@ func New(s Spec) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Of(parts)
+	m, err := Of(parts)
+	if err != nil || s.Weights == nil {
+		return m, err
+	}
+	if err := s.Weights.Fill(m.Params()); err != nil {
+		m.Free()
+		return nil, err
+	}
+	m.Init.Stored = nil
+	return m, nil
 }
 
 // Parts resolves the names and builds the uncut network, which the caller owns until it is given to [Of].
@@ -86,6 +99,10 @@ func (s Spec) Parts() (p Parts, err error) {
 
 		LastHead: m.LastHead, Embeds: head.Embeds, MirrorsNet: head.Mirrors,
 		Pixels: local.Pixels{Mean: s.Input.Mean, Std: s.Input.Std}, Threads: threads, Spec: &s,
+	}
+	if s.Weights != nil {
+		p.Init.Stored = s.Weights.stored(m.LastHead)
+		s.Weights = nil // the spec that is kept outlives the open file
 	}
 	if s.Arithmetic.TF32 && options.Pipeline > 0 {
 		return p, fault.New("precision is tf32: must be fp32 or bf16 with method.pipeline; modules that compute at the same time share the arithmetic")

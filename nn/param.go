@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"errors"
 	"math"
 
 	"github.com/locus-learn/locus/internal/seed"
@@ -52,6 +53,11 @@ type Init struct {
 	Prefix string // "layer1.0." or empty
 	Device torch.Device
 	Room   *Room // what all parameters together may take; nil for any
+
+	// Stored, where it is not nil, says whether a parameter's value lies somewhere already, such as in a file, under this name
+	// and in this shape. Nothing is drawn then: whoever sets Stored fills the parameters. [Init.Rehearse] returns its error
+	// before the parameter is allocated. [Spare] is no error: such a parameter takes no memory.
+	Stored func(name string, shape []int64) error
 }
 
 // In returns the Init of a child.
@@ -61,11 +67,12 @@ func (i Init) In(name string) Init {
 }
 
 func (i Init) make(name string, trainable bool, dtype torch.DType, value float64, shape ...int64) *Param {
+	spare := i.lookUp(i.Prefix+name, shape)
 	bytes := i.Room.reserve(i.Prefix+name, int64(dtype.Size()), shape)
 	s := i.Device.Scope(torch.NoGrad)
 	defer s.Close()
 	var v torch.Tensor
-	if i.Room.dry(bytes) {
+	if spare || i.Room.dry(bytes) {
 		v = s.Expand(s.Full(dtype, value, 1), shape...).Keep() // one element in all places
 	} else {
 		v = s.Full(dtype, value, shape...).Keep().SetRequiresGrad(trainable)
@@ -74,6 +81,12 @@ func (i Init) make(name string, trainable bool, dtype torch.DType, value float64
 	i.Room.note(p)
 	return p
 }
+
+// Spare is what [Init.Stored] returns for a parameter that nobody will use, such as of a classifier that another head replaces.
+var Spare = errors.New("nn: this parameter is not used")
+
+// draws reports whether parameters get values of their own.
+func (i Init) draws() bool { return !i.Room.rehearsing() && i.Stored == nil }
 
 func (i Init) constant(name string, value float64, shape ...int64) *Param {
 	return i.make(name, true, torch.Float32, value, shape...)
@@ -86,7 +99,7 @@ func (i Init) buffer(name string, dtype torch.DType, value float64, shape ...int
 // Fixed draws a constant from ±bound.
 func (i Init) Fixed(name string, bound float64, shape ...int64) *Param {
 	p := i.buffer(name, torch.Float32, 0, shape...)
-	if !i.Room.rehearsing() {
+	if i.draws() {
 		p.Value.Uniform(-bound, bound, seed.Derive(i.Seed, "init/"+p.Name))
 	}
 	return p
@@ -95,7 +108,7 @@ func (i Init) Fixed(name string, bound float64, shape ...int64) *Param {
 // Given returns a constant of the elements that a function gives.
 func (i Init) Given(name string, elements func() []float64, shape ...int64) *Param {
 	p := i.buffer(name, torch.Float32, 0, shape...)
-	if i.Room.rehearsing() {
+	if !i.draws() {
 		return p
 	}
 	s := i.Device.Scope(torch.NoGrad)
@@ -110,7 +123,7 @@ func (i Init) Bias(n int) *Param { return i.constant("bias", 0, int64(n)) }
 // Normal draws a parameter from N(0, std²).
 func (i Init) Normal(name string, std float64, shape ...int64) *Param {
 	p := i.constant(name, 0, shape...)
-	if !i.Room.rehearsing() {
+	if i.draws() {
 		p.Value.Normal(0, std, seed.Derive(i.Seed, "init/"+p.Name))
 	}
 	return p
@@ -131,7 +144,7 @@ func (i Init) heNormal(name string, fan int, shape ...int64) *Param {
 // uniform draws from ±1/√fan, PyTorch's default for linear layers.
 func (i Init) uniform(name string, fan int, shape ...int64) *Param {
 	p := i.constant(name, 0, shape...)
-	if b := 1 / math.Sqrt(float64(fan)); !i.Room.rehearsing() {
+	if b := 1 / math.Sqrt(float64(fan)); i.draws() {
 		p.Value.Uniform(-b, b, seed.Derive(i.Seed, "init/"+p.Name))
 	}
 	return p

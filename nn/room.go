@@ -65,18 +65,25 @@ func (r *Room) rehearsing() bool { return r != nil && r.rehearse }
 const smallest = 64 << 10
 
 // Rehearse calls build, which returns all parameters that it made with the Init it is given, to find out whether they fit
-// into i's Room. The large ones take no memory. A [TooLarge] is the error where they do not fit; without a Room all do.
+// into i's Room and are what i.Stored has. The large ones take no memory. A [TooLarge] is the error where they do not fit,
+// and Stored's own where that has none.
 func (i Init) Rehearse(build func(i Init) ([]*Param, error)) (err error) {
-	if i.Room == nil {
+	left := int64(math.MaxInt64)
+	switch {
+	case i.Room != nil:
+		left = i.Room.left
+	case i.Stored == nil:
 		return nil
 	}
-	i.Room = &Room{left: i.Room.left, rehearse: true}
+	i.Room = &Room{left: left, rehearse: true}
 	defer func() {
 		switch caught := recover().(type) {
 		case nil:
 			return
 		case *TooLarge:
 			err = caught
+		case *notStored:
+			err = caught.error
 		case *torch.Error: // it writes into a parameter by itself: whether it fits is seen when it is built
 		default:
 			panic(caught)
@@ -86,6 +93,21 @@ func (i Init) Rehearse(build func(i Init) ([]*Param, error)) (err error) {
 	params, err := build(i)
 	Free(params)
 	return err
+}
+
+// notStored carries the error of [Init.Stored] out of a rehearsal.
+type notStored struct{ error }
+
+// lookUp ends a rehearsal where a parameter is not what is stored, and reports whether it is [Spare].
+func (i Init) lookUp(name string, shape []int64) (spare bool) {
+	if i.Stored == nil {
+		return false
+	}
+	err := i.Stored(name, shape)
+	if err != nil && err != Spare && i.Room.rehearsing() {
+		panic(&notStored{err})
+	}
+	return err == Spare
 }
 
 // note remembers a parameter that was made.

@@ -70,3 +70,41 @@ func TestRehearse(t *testing.T) {
 		t.Errorf("%d tensors live, %d before", now, before)
 	}
 }
+
+// What is stored elsewhere is compared before it is allocated, and not drawn; what is spare takes no memory.
+func TestStored(t *testing.T) {
+	missing := errors.New("missing")
+	before, bytes := torch.LiveTensors(), torch.LiveBytes()
+	var asked []string
+	i := nn.Init{Stored: func(name string, shape []int64) error {
+		asked = append(asked, name)
+		switch name {
+		case "spare.weight", "spare.bias":
+			return nn.Spare
+		case "other.weight":
+			return missing
+		}
+		return nil
+	}}
+	err := i.Rehearse(func(i nn.Init) ([]*nn.Param, error) {
+		return nn.Params(nn.NewLinear(i.In("fc"), 4, 4), nn.NewLinear(i.In("other"), 1<<20, 1<<20)), nil
+	})
+	if err != missing || strings.Join(asked, " ") != "fc.weight fc.bias other.weight" {
+		t.Errorf("%v after %v", err, asked)
+	}
+	l := nn.NewLinear(i.In("fc"), 4, 4)
+	for _, v := range l.Weight.Value.Float64s() {
+		if v != 0 {
+			t.Fatalf("%g was drawn", v)
+		}
+	}
+	start := torch.LiveBytes()
+	spare := nn.NewLinear(i.In("spare"), 1<<20, 1<<20)
+	if n := torch.LiveBytes() - start; n > 1<<10 {
+		t.Errorf("a spare layer has %d bytes", n)
+	}
+	nn.Free(nn.Params(l, spare))
+	if torch.LiveTensors() != before || torch.LiveBytes() != bytes {
+		t.Error("tensors are left")
+	}
+}

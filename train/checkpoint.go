@@ -3,18 +3,17 @@ package train
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
-	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/internal/show"
+	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/optim"
 	"github.com/locus-learn/locus/recipe"
 	"github.com/locus-learn/locus/safetensors"
-	"github.com/locus-learn/locus/torch"
 )
 
 // Names within a run folder. A checkpoint is two files: the weights, which need nothing else to be used, and beside
@@ -59,6 +58,31 @@ type progress struct {
 	Lowest    lowest
 }
 
+// mostSteps bounds the length of a run, so that products with the number of its modules do not overflow.
+const mostSteps = 1 << 50
+
+// check returns an error unless a position read from a file is one that a run can have that has so many batches an epoch,
+// and so many modules.
+func (p progress) check(perEpoch, modules int) error {
+	for _, n := range []struct {
+		name        string
+		value, most int
+	}{
+		{"Step", p.Step, mostSteps}, {"Total", p.Total, mostSteps}, {"Epoch", p.Epoch, p.Step}, {"Batch", p.Batch, perEpoch},
+		{"Evaluated", p.Evaluated, p.Step}, {"Sums.Steps", p.Sums.Steps, p.Step}, {"Lowest.Step", p.Lowest.Step, p.Step},
+	} {
+		if n.value < 0 || n.value > n.most {
+			return fmt.Errorf("its position's %s is %d: must be from 0 to %d", n.name, n.value, n.most)
+		}
+	}
+	for _, each := range [][]mean{p.Sums.SGR, p.Sums.Cos, p.Sums.Busy, p.Sums.Wait} {
+		if n := len(each); n != 0 && n != modules {
+			return fmt.Errorf("its position has sums of %d modules: must be those of %d", n, modules)
+		}
+	}
+	return nil
+}
+
 // write writes the checkpoint of a run: the metrics so far first, which it must not be ahead of, then the state, then the
 // weights that name it, then old states go.
 func (r *Run) write() error {
@@ -75,7 +99,7 @@ func (r *Run) write() error {
 	var tensors []safetensors.Tensor
 	for _, m := range r.model.Learner.Modules() {
 		for _, s := range m.Optim.State() {
-			tensors = append(tensors, stored(s.Name, s.Value))
+			tensors = append(tensors, model.StoredTensor(s.Name, s.Value))
 		}
 	}
 	if err := r.put(state, tensors, map[string]string{metaRun: string(position)}); err != nil {
@@ -150,89 +174,39 @@ func (r *Run) saveWeights(name, state string) error {
 	if name == emaFile {
 		meta[metaStep] = strconv.Itoa(r.at.Step)
 	}
-	return r.put(name, weights(r.model.Params()), meta)
+	return r.put(name, model.Stored(r.model.Params()), meta)
 }
 
-func weights(params []*nn.Param) []safetensors.Tensor {
-	var out []safetensors.Tensor
-	for _, p := range params {
-		out = append(out, stored(p.Name, p.Value))
-	}
-	return out
-}
-
-// stored describes a tensor to the writer, which asks for its bytes when their turn comes.
-func stored(name string, t torch.Tensor) safetensors.Tensor {
-	return safetensors.Tensor{
-		Name: name, DType: dtypes[t.DType()], Shape: t.Shape(),
-		Load: func() ([]byte, error) { return t.Data(), nil },
-	}
-}
-
-var dtypes = map[torch.DType]safetensors.DType{
-	torch.Float32: "F32", torch.Float64: "F64", torch.BFloat16: "BF16", torch.Int64: "I64", torch.Uint8: "U8", torch.Bool: "BOOL",
-}
-
-// fetch copies tensor name of file f over t, whose shape it must have; the type is converted.
-func fetch(f *safetensors.File, path, name string, t torch.Tensor) error {
-	info, ok := f.Info(name)
-	if !ok {
-		return fault.New("%s has no tensor %s %v", path, name, t.Shape())
-	}
-	if !slices.Equal(info.Shape, t.Shape()) {
-		return fault.New("%s: tensor %s is %v, the network's is %v", path, name, info.Shape, t.Shape())
-	}
-	var dtype torch.DType = -1
-	for d, stored := range dtypes {
-		if stored == info.DType {
-			dtype = d
-		}
-	}
-	if dtype < 0 {
-		return fault.New("%s: tensor %s is of type %s: must be F32, F64, BF16 or I64", path, name, info.DType)
-	}
-	bytes, err := f.Read(name)
-	if err != nil {
-		return err
-	}
-	if i := notFinite(info.DType, bytes); i >= 0 {
-		return fault.New("%s: tensor %s is not finite at element %d: these weights are from a run that diverged; use an earlier checkpoint",
-			path, name, i)
-	}
-	s := torch.NewScope(torch.NoGrad)
-	defer s.Close()
-	t.Copy(s.FromBytes(dtype, bytes, info.Shape...))
-	return nil
-}
-
-// restore continues from the checkpoint in r.dir.
+// restore continues from the checkpoint in the run folder. Its state is compared with the optimizers before it is read.
 func (r *Run) restore() error {
-	path := r.folder.Path(lastFile)
-	f, err := safetensors.Open(path)
+	w, err := model.OpenWeights(r.folder.Path(lastFile))
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	for _, p := range r.model.Params() {
-		if err := fetch(f, path, p.Name, p.Value); err != nil {
+	defer w.Close()
+	if !r.model.filled {
+		if err := w.Fill(r.model.Params()); err != nil {
 			return err
 		}
 	}
-	state := r.folder.Path(filepath.Base(f.Metadata()[metaState]))
-	s, err := safetensors.Open(state)
+	path := r.folder.Path(filepath.Base(w.Metadata()[metaState]))
+	s, err := model.OpenWeights(path)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	for _, m := range r.model.Learner.Modules() {
 		for _, t := range m.Optim.State() {
-			if err := fetch(s, state, t.Name, t.Value); err != nil {
+			if err := s.Read(t.Name, t.Value); err != nil {
 				return err
 			}
 		}
 	}
 	if err := json.Unmarshal([]byte(s.Metadata()[metaRun]), &r.at); err != nil {
-		return fault.New("%s: its position cannot be read: %w", state, err)
+		return fault.New("%s: its position cannot be read: %w", show.Name(path), err)
+	}
+	if err := r.at.check(r.perEpoch, len(r.model.Modules())); err != nil {
+		return fault.New("%s: %w", show.Name(path), err)
 	}
 	if err := r.renewAverages(); err != nil {
 		return err
@@ -256,59 +230,3 @@ func (r *Run) renewAverages() error {
 	}
 	return r.saveAverages()
 }
-
-// InitFrom overwrites a model's weights by those of a safetensors file: one of our checkpoints, whatever its cuts, or
-// published weights under PyTorch's names. It returns the local heads that the file lacks or, because the cuts moved, has
-// in another shape; they stay as they are. Any other difference is a fault that names the first tensor and both shapes.
-func (m *Model) InitFrom(path string) (fresh []string, err error) {
-	f, err := safetensors.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	known := map[string]bool{}
-	fresh = misfits(m.Params(), f)
-	for _, p := range m.Params() {
-		known[p.Name] = true
-		_, there := f.Info(p.Name)
-		switch {
-		case isLocal(p.Name) && slices.Contains(fresh, headOf(p.Name)):
-		case there:
-			if err := fetch(f, path, p.Name, p.Value); err != nil {
-				return nil, err
-			}
-		case strings.HasSuffix(p.Name, ".num_batches_tracked"): // older PyTorch did not save it
-		default:
-			return nil, fault.New("%s has no tensor %s %v", path, p.Name, p.Value.Shape())
-		}
-	}
-	for _, name := range f.Names() {
-		if !known[name] && !isLocal(name) {
-			info, _ := f.Info(name)
-			return nil, fault.New("%s: tensor %s %v has no place in the network", path, name, info.Shape)
-		}
-	}
-	return fresh, nil
-}
-
-// misfits lists the local heads of which a tensor is not in the file, or not in its shape.
-func misfits(params []*nn.Param, f *safetensors.File) (heads []string) {
-	for _, p := range params {
-		info, there := f.Info(p.Name)
-		fits := there && slices.Equal(info.Shape, p.Value.Shape())
-		if isLocal(p.Name) && !fits && !slices.Contains(heads, headOf(p.Name)) {
-			heads = append(heads, headOf(p.Name))
-		}
-	}
-	return heads
-}
-
-// isLocal reports whether a tensor belongs to a local head, a decoder or a module's fixed feedback, which come and go with
-// the cuts and the method.
-func isLocal(name string) bool {
-	prefix, _, _ := strings.Cut(name, ".")
-	return slices.Contains([]string{"heads", "decoders", "feedback"}, prefix)
-}
-
-// headOf shortens heads.2.conv.weight to heads.2.
-func headOf(name string) string { return strings.Join(strings.SplitN(name, ".", 3)[:2], ".") }

@@ -3,8 +3,11 @@
 package train
 
 import (
+	"strings"
+
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/method"
 	"github.com/locus-learn/locus/model"
@@ -117,6 +120,8 @@ func (c Config) Spec(in model.Input) model.Spec {
 type Model struct {
 	*model.Model
 	Config Config
+
+	filled bool // its weights were read from a file, and none was drawn
 }
 
 // NewModel builds the network of a recipe, cuts it and hands it to its method. For inference no optimizer is made. The
@@ -127,6 +132,25 @@ func NewModel(c Config, in model.Input, inference bool) (*Model, error) {
 		return nil, err
 	}
 	spec.Inference = inference
+	return c.build(spec)
+}
+
+// loadModel is [NewModel] with the weights of a file, which the network is compared with before it is allocated.
+func loadModel(c Config, in model.Input, inference bool, w *model.Weights) (*Model, error) {
+	if _, auto := c.Method.Auto(); auto {
+		return nil, fault.New("method.cuts is %s: must be the cuts that %s was trained with", strings.Join(c.Method.Cuts, ","), show.Name(w.Path()))
+	}
+	spec := c.Spec(in)
+	spec.Inference, spec.Weights = inference, w
+	m, err := c.build(spec)
+	if err == nil {
+		m.filled = true
+	}
+	return m, err
+}
+
+// build makes the model of a spec whose cuts are settled.
+func (c Config) build(spec model.Spec) (*Model, error) {
 	c.Method.Cuts = spec.Method.Cuts
 	m, err := model.New(spec)
 	if err != nil {
@@ -136,7 +160,7 @@ func NewModel(c Config, in model.Input, inference bool) (*Model, error) {
 		m.Free()
 		return nil, err
 	}
-	return &Model{m, c}, nil
+	return &Model{Model: m, Config: c}, nil
 }
 
 // suits returns a fault where the method cannot learn from the batches that the recipe's data makes, or cannot be diagnosed.

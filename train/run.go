@@ -81,12 +81,25 @@ func FromRecipe(c Config, o Options) (*Run, error) {
 		folder.Close()
 		return nil, err
 	}
-	m, err := NewModel(c, inputOf(source.Info()), false)
+	m, err := modelOf(c, inputOf(source.Info()), o, folder)
 	if err != nil {
 		folder.Close()
 		return nil, err
 	}
 	return newRun(m, source, o, folder)
+}
+
+// modelOf builds the model of a recipe: with the weights of the run that goes on, or drawn ones.
+func modelOf(c Config, in model.Input, o Options, folder *runfolder.Folder) (*Model, error) {
+	if !o.Resume || !folder.Has(lastFile) {
+		return NewModel(c, in, false)
+	}
+	w, err := model.OpenWeights(folder.Path(lastFile))
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	return loadModel(c, in, false, w)
 }
 
 // New prepares a run of a model on a data set, which may both be of one's own: it makes the run folder, or restores the run
@@ -110,7 +123,7 @@ func New(m *model.Model, source data.Source, c Config, o Options) (*Run, error) 
 		m.Free()
 		return nil, err
 	}
-	return newRun(&Model{m, c}, source, o, folder)
+	return newRun(&Model{Model: m, Config: c}, source, o, folder)
 }
 
 // newRun is New in a folder that is taken. It takes over that, too.

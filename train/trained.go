@@ -2,19 +2,19 @@ package train
 
 import (
 	"context"
-	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/runfolder"
 	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/recipe"
 	"github.com/locus-learn/locus/safetensors"
-	"github.com/locus-learn/locus/torch"
 )
 
 // Trained is a model read back from a checkpoint, for inference.
@@ -22,55 +22,41 @@ type Trained struct {
 	*Model
 	Path    string
 	Classes []string
-	set     dataset
+	Own     bool // the file is a run's own, in its folder; otherwise its recipe decides nothing but network and images' form
+
+	set dataset
+	dir string // data.dir that is not believed
 }
 
 // Open reads a checkpoint: a safetensors file of ours, or a run folder, which stands for its last one. Assignments key=value
-// override keys of its recipe. The model is on the recipe's device; on the CPU where this machine does not have that one,
-// unless an assignment names it. The caller frees the model.
+// override keys of its recipe. The caller frees the model.
+//
+// A file in its run folder is believed what its recipe says of device, threads and data; the model is on the CPU where this
+// machine does not have that device, unless an assignment names it. Of a file from elsewhere only the network, its method
+// and how images are prepared for it are taken: it may come from anybody. Either way the file's tensors are compared with
+// the network before that is allocated.
 func Open(path string, sets ...string) (*Trained, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		path = filepath.Join(path, lastFile)
 	}
-	f, err := safetensors.Open(path)
+	w, err := model.OpenWeights(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	meta := f.Metadata()
-	if meta[metaRecipe] == "" && meta[metaDataset] != "" {
-		return nil, fault.New("%s was trained by a program of its own: no recipe names its network; start from it with train --init, or read it there", path)
-	}
-	if meta[metaRecipe] == "" {
-		return nil, fault.New("%s is not a checkpoint of locus: its metadata has no %s; start from it with train --init", path, metaRecipe)
-	}
-	t := &Trained{Path: path}
-	var input nn.Shape
-	for key, v := range map[string]any{metaInput: &input, metaClasses: &t.Classes, metaDataset: &t.set} {
-		if err := json.Unmarshal([]byte(meta[key]), v); err != nil {
-			return nil, fault.New("%s: its metadata %s cannot be read: %w", path, key, err)
-		}
-	}
-	c, _, err := resolve(recipe.Source{Path: path, Doc: []byte(meta[metaRecipe])}, nil)
+	defer w.Close()
+	t := &Trained{Path: path, Own: runfolder.Wrote(filepath.Dir(path), filepath.Base(path))}
+	input, c, err := t.describe(w.Metadata())
 	if err != nil {
 		return nil, err
-	}
-	if c.Device.Available() != nil {
-		c.Device = torch.CPU
 	}
 	for _, s := range sets {
 		if err := recipe.Set(&c, s); err != nil {
 			return nil, err
 		}
 	}
-	if t.Model, err = NewModel(c, model.Input{Shape: input, Classes: len(t.Classes)}, true); err != nil {
+	t.Model, err = loadModel(c, model.Input{Shape: input, Classes: len(t.Classes)}, true, w)
+	if err != nil {
 		return nil, err
-	}
-	for _, p := range t.Params() {
-		if err := fetch(f, path, p.Name, p.Value); err != nil {
-			t.Free()
-			return nil, err
-		}
 	}
 	return t, nil
 }
@@ -87,7 +73,8 @@ const (
 // Evaluation is how well every head of a model does on a part of a set.
 type Evaluation struct {
 	Set    string
-	Subset bool // the set has fewer images than the official one
+	Dir    string // where the set lies; "" if in no folder
+	Subset bool   // the set has fewer images than the official one
 	Images int
 	Heads  []Accuracy
 }
@@ -96,11 +83,17 @@ type Evaluation struct {
 // features of every module by their neighbours; dir is where to look for it first,
 // and may be empty. notice gets the set's warnings.
 func (t *Trained) Evaluate(ctx context.Context, part Split, dir string, notice func(string)) (Evaluation, error) {
-	set, err := data.Open(t.Config.Data, t.Config.Seed, dirs(dir))
+	o := t.Config.Data
+	o.Batch = 1 // that of training may be more than there are training images here
+	set, err := data.Open(o, t.Config.Seed, dirs(dir))
 	if err != nil {
 		return Evaluation{}, err
 	}
 	info := set.Info()
+	if t.dir != "" && dir == "" {
+		notice(fmt.Sprintf("%s is not in its run folder, and its data.dir %q is not looked into: using %s; --data names another folder",
+			show.Name(t.Path), t.dir, show.Name(info.Dir)))
+	}
 	for _, line := range info.Notes {
 		notice(line)
 	}
@@ -113,6 +106,10 @@ func (t *Trained) Evaluate(ctx context.Context, part Split, dir string, notice f
 			return Evaluation{}, fault.New("class %d of %s is %s: %s was trained with %s", i, info.Dir, show.Name(class), t.Path, show.Name(t.Classes[i]))
 		}
 	}
+	if want, has := t.Net.Input, inputOf(info).Shape; want.C != has.C || want.H != has.H || want.W != has.W {
+		return Evaluation{}, fault.New("%s has samples of %d×%d×%d: %s was trained on %d×%d×%d",
+			show.Name(info.Name), has.C, has.H, has.W, show.Name(t.Path), want.C, want.H, want.W)
+	}
 	images := set.Part(data.Test)
 	if part == Validation {
 		if images = set.Part(data.Validation); images.Len() == 0 {
@@ -120,7 +117,7 @@ func (t *Trained) Evaluate(ctx context.Context, part Split, dir string, notice f
 		}
 	}
 	heads, err := t.measure(ctx, set, images, t.set.Mean, t.set.Std)
-	return Evaluation{info.Name, info.Subset, images.Len(), heads}, err
+	return Evaluation{info.Name, info.Dir, info.Subset, images.Len(), heads}, err
 }
 
 // Export writes the uncut network as a plain PyTorch state dict: local heads are left out, and so is the projector that stands
@@ -128,7 +125,7 @@ func (t *Trained) Evaluate(ctx context.Context, part Split, dir string, notice f
 func (t *Trained) Export(path string) error {
 	params := t.Net.Params()
 	if t.Views() > 1 {
-		params = slices.DeleteFunc(params, func(p *nn.Param) bool { return isLocal(p.Name) })
+		params = slices.DeleteFunc(params, func(p *nn.Param) bool { return model.IsLocal(p.Name) })
 	}
-	return safetensors.Write(path, weights(params), map[string]string{"format": "pt"})
+	return safetensors.Write(path, model.Stored(params), map[string]string{"format": "pt"})
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/internal/sniff"
@@ -84,7 +85,7 @@ func (s *spec) mustLocate(dirs []string) (dir, root string, err error) {
 		if info, err := os.Stat(d); err != nil {
 			return "", "", fault.New("data folder %q: %w: name the folder with --data or data.dir", d, cause(err))
 		} else if !info.IsDir() {
-			return "", "", fault.New("data folder %q: is a file: must be a folder", d)
+			return "", "", fault.New("data folder %q: is %s: must be a folder", d, disk.Kind(info.Mode()))
 		}
 	}
 	roots := s.roots(dirs)

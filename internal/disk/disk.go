@@ -110,9 +110,11 @@ func Open(path string) (File, error) {
 	return f, nil
 }
 
-// Kind says in words what something that is not a regular file is.
+// Kind says in words what something is.
 func Kind(mode fs.FileMode) string {
 	switch {
+	case mode.IsRegular():
+		return "a file"
 	case mode.IsDir():
 		return "a folder"
 	case mode&fs.ModeNamedPipe != 0:

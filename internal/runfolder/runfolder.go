@@ -52,7 +52,7 @@ func Open(dir string, adopt []string) (*Folder, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return f, nil
 	case err == nil && !info.IsDir():
-		return nil, fault.New("%q cannot be the run folder: it is %s; give another --out", dir, kind(info))
+		return nil, fault.New("%q cannot be the run folder: it is %s; give another --out", dir, disk.Kind(info.Mode()))
 	case err != nil:
 		return nil, fault.New("the run folder %q cannot be opened: %w", dir, cause(err))
 	}
@@ -65,13 +65,6 @@ func Open(dir string, adopt []string) (*Folder, error) {
 	}
 	disk.Sweep(dir, func(name string) bool { return name == manifestFile || f.Owns(name) })
 	return f, nil
-}
-
-func kind(info fs.FileInfo) string {
-	if info.Mode().IsRegular() {
-		return "a file"
-	}
-	return disk.Kind(info.Mode())
 }
 
 func (f *Folder) take() (err error) {
@@ -172,6 +165,14 @@ func (f *Folder) Owns(name string) bool {
 
 // Start returns how the run was begun; it is nil if the folder does not say.
 func (f *Folder) Start() *Start { return f.manifest.Start }
+
+// Wrote reports whether the folder dir is that of a run that has written a file of this name. It takes no lock: the run may be
+// at work.
+func Wrote(dir, name string) bool {
+	var m manifest
+	text, err := disk.ReadFile(filepath.Join(dir, manifestFile))
+	return err == nil && json.Unmarshal(text, &m) == nil && slices.Contains(m.Files, name)
+}
 
 // Begin writes down how a run is begun.
 func (f *Folder) Begin(s Start) error {

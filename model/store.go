@@ -1,0 +1,68 @@
+package model
+
+import (
+	"encoding/binary"
+
+	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/safetensors"
+	"github.com/locus-learn/locus/torch"
+)
+
+// Stored describes parameters and buffers to [safetensors.Write], in their order and by their names.
+func Stored(params []*nn.Param) []safetensors.Tensor {
+	var all []safetensors.Tensor
+	for _, p := range params {
+		all = append(all, StoredTensor(p.Name, p.Value))
+	}
+	return all
+}
+
+// StoredTensor describes a tensor to [safetensors.Write], which asks for its elements when their turn comes. They are
+// written in row-major order, whatever layout the tensor has in memory.
+func StoredTensor(name string, t torch.Tensor) safetensors.Tensor {
+	return safetensors.Tensor{
+		Name: name, DType: dtypes[t.DType()], Shape: t.Shape(),
+		Load: func() ([]byte, error) { return t.Data(), nil },
+	}
+}
+
+var dtypes = map[torch.DType]safetensors.DType{
+	torch.Float32: "F32", torch.Float64: "F64", torch.BFloat16: "BF16", torch.Int64: "I64", torch.Uint8: "U8", torch.Bool: "BOOL",
+}
+
+// typeOf returns the engine's name of a type of elements, and reports whether it has it.
+func typeOf(t safetensors.DType) (torch.DType, bool) {
+	for dtype, stored := range dtypes {
+		if stored == t {
+			return dtype, true
+		}
+	}
+	return 0, false
+}
+
+// notFinite returns the first element of a tensor's bytes that is NaN or infinite, -1 if there is none. A number of one of
+// IEEE's types is, when all bits of its exponent are set; they lie in its upper half.
+func notFinite(t safetensors.DType, bytes []byte) int {
+	size := t.Size()
+	exponent := map[safetensors.DType]uint64{
+		safetensors.F64: 0x7ff << 52, safetensors.F32: 0xff << 23, safetensors.BF16: 0xff << 7, safetensors.F16: 0x1f << 10,
+	}[t]
+	if exponent == 0 {
+		return -1
+	}
+	for i := 0; i < len(bytes); i += size {
+		var bits uint64
+		switch size {
+		case 8:
+			bits = binary.LittleEndian.Uint64(bytes[i:])
+		case 4:
+			bits = uint64(binary.LittleEndian.Uint32(bytes[i:]))
+		default:
+			bits = uint64(binary.LittleEndian.Uint16(bytes[i:]))
+		}
+		if bits&exponent == exponent {
+			return i / size
+		}
+	}
+	return -1
+}

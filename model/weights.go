@@ -1,0 +1,109 @@
+package model
+
+import (
+	"slices"
+
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/show"
+	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/safetensors"
+	"github.com/locus-learn/locus/torch"
+)
+
+// Weights are the tensors of a safetensors file, which are read one by one: a checkpoint of ours, or published weights
+// under PyTorch's names. Nothing in the file is believed before it is compared with what it is to fill. All errors that
+// the file causes are faults with its name.
+type Weights struct {
+	path string
+	file *safetensors.File
+}
+
+// OpenWeights reads and checks the header of the file at path. The caller closes the weights.
+func OpenWeights(path string) (*Weights, error) {
+	file, err := safetensors.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Weights{path, file}, nil
+}
+
+// Close releases the file.
+func (w *Weights) Close() error { return w.file.Close() }
+
+// Path returns the file's name as it was given.
+func (w *Weights) Path() string { return w.path }
+
+// Metadata returns what the file says besides its tensors.
+func (w *Weights) Metadata() map[string]string { return w.file.Metadata() }
+
+// Names lists the tensors in the file's order.
+func (w *Weights) Names() []string { return w.file.Names() }
+
+// Shape returns the sizes of a tensor's dimensions, and reports whether the file has it.
+func (w *Weights) Shape(name string) ([]int64, bool) {
+	info, ok := w.file.Info(name)
+	return info.Shape, ok
+}
+
+// Fits returns a fault unless the file has a tensor of this name and shape, in a type that can be read: F32, F64, BF16,
+// I64, U8 or BOOL. It reads no more than the header has told.
+func (w *Weights) Fits(name string, shape []int64) error {
+	info, ok := w.file.Info(name)
+	switch {
+	case !ok:
+		return fault.New("%s has no tensor %s %v", show.Name(w.path), show.Name(name), shape)
+	case !slices.Equal(info.Shape, shape):
+		return fault.New("%s: tensor %s is %v, the network's is %v", show.Name(w.path), show.Name(name), info.Shape, shape)
+	}
+	if _, ok := typeOf(info.DType); !ok {
+		return fault.New("%s: tensor %s is of type %s: must be F32, F64, BF16 or I64", show.Name(w.path), show.Name(name), info.DType)
+	}
+	return nil
+}
+
+// stored is [Weights.Fits] for [nn.Init]. Where a head takes the classifier's place, the file lacks that, and nobody needs it.
+func (w *Weights) stored(lastHead bool) func(name string, shape []int64) error {
+	return func(name string, shape []int64) error {
+		if _, there := w.file.Info(name); lastHead && !there && !IsLocal(name) {
+			return nn.Spare
+		}
+		return w.Fits(name, shape)
+	}
+}
+
+// Read copies the tensor of a name over t, whose shape it must have; t keeps its type, device and layout. A tensor with an
+// element that is NaN or infinite is a fault.
+func (w *Weights) Read(name string, t torch.Tensor) error {
+	if err := w.Fits(name, t.Shape()); err != nil {
+		return err
+	}
+	info, _ := w.file.Info(name)
+	bytes, err := w.file.Read(name)
+	if err != nil {
+		return err
+	}
+	if i := notFinite(info.DType, bytes); i >= 0 {
+		return fault.New("%s: tensor %s is not finite at element %d: these weights are from a run that diverged; use an earlier checkpoint",
+			show.Name(w.path), show.Name(name), i)
+	}
+	dtype, _ := typeOf(info.DType)
+	s := torch.CPU.Scope(torch.NoGrad)
+	defer s.Close()
+	t.Copy(s.FromBytes(dtype, bytes, info.Shape...))
+	return nil
+}
+
+// Fill reads a tensor of the file into each parameter and buffer, by its name. Unless all fit, none is changed.
+func (w *Weights) Fill(params []*nn.Param) error {
+	for _, p := range params {
+		if err := w.Fits(p.Name, p.Value.Shape()); err != nil {
+			return err
+		}
+	}
+	for _, p := range params {
+		if err := w.Read(p.Name, p.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
