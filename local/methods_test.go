@@ -240,9 +240,9 @@ func TestHeadsThatEmbed(t *testing.T) {
 		x, y := randomBatch(torch.Float32, 1)
 		x, y = shorten(x, y, 1)
 		y.Free()
-		module, p, err := local.Predict(c.Modules(), x, torch.Float32, 1e-9)
-		if err != nil || module != 3 || len(p) != classes {
-			t.Errorf("module %d answers with %d classes, error %v", module, len(p), err)
+		answers, err := local.Predict(c.Modules(), x, torch.Float32, 1e-9)
+		if err != nil || len(answers) != 1 || answers[0].Module != 3 || len(answers[0].Probabilities) != classes {
+			t.Errorf("answers %+v, error %v", answers, err)
 		}
 	})
 }

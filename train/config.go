@@ -35,6 +35,7 @@ type Config struct {
 	Probe      ProbeOptions          `recipe:"probe"`
 	Diagnose   DiagnoseOptions       `recipe:"diagnose"`
 	Checkpoint CheckpointOptions     `recipe:"checkpoint"`
+	Serve      ServeOptions          `recipe:"serve"`
 }
 
 // Load resolves a recipe: an embedded name, a file, or "" for the quickstart; then the assignments key=value in order.

@@ -28,6 +28,7 @@ var resumable = []Change{
 	{"probe", "how features are measured from here on"},
 	{"diagnose", "what is measured from here on"},
 	{"checkpoint", "how many checkpoints are kept"},
+	{"serve", "how the trained network answers"},
 }
 
 // Resumable returns the keys and sections that may change when a run goes on.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
@@ -26,6 +27,9 @@ type Trained struct {
 
 	set dataset
 	dir string // data.dir that is not believed
+
+	mu  sync.Mutex
+	own *Classifier // of Classify; nil before its first call
 }
 
 // Open reads a checkpoint: a safetensors file of ours, or a run folder, which stands for its last one. Assignments key=value

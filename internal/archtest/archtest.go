@@ -22,7 +22,8 @@ const module = "github.com/locus-learn/locus"
 // every package may import them, and they import nothing else of ours.
 var edges = map[string][]string{
 	"cmd/locus":         {"cli"},
-	"cli":               {"recipe", "train", "model", "plan", "bench", "theory", "record", "data", "data/images", "zoo", "optim", "method", "method/methodtest", "local", "nn", "torch"},
+	"cli":               {"recipe", "serve", "train", "model", "plan", "bench", "theory", "record", "data", "data/images", "zoo", "optim", "method", "method/methodtest", "local", "nn", "torch"},
+	"serve":             {"train"},
 	"bench":             {"model", "plan", "local", "torch", "record"},
 	"train":             {"plan", "model", "method", "local", "zoo", "data", "data/images", "nn", "optim", "record", "recipe", "safetensors", "torch"},
 	"method/methodtest": {"model", "method", "local", "zoo", "nn", "optim", "torch"},
@@ -42,6 +43,7 @@ var edges = map[string][]string{
 	"record":            {},
 	"results/evidence":  {"record"},
 	"safetensors":       {},
+	"scripts/serveload": {},
 }
 
 // testEdges lists what a package's external tests may import besides: helpers, and nets to try things on.
@@ -54,6 +56,7 @@ var testEdges = map[string][]string{
 	"torch":    {"nn/nntest"},
 	"plan":     {"bench", "train"},
 	"bench":    {"train", "zoo"},
+	"serve":    {"data"},
 	testDevice: {"torch"},
 }
 

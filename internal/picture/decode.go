@@ -138,6 +138,19 @@ func (p Picture) take(img image.Image) error {
 	return nil
 }
 
+// From returns the colours of an image, without its transparency.
+func From(img image.Image) Picture {
+	if m, ok := img.(*image.RGBA); ok && !m.Opaque() {
+		img = struct{ image.Image }{m} // colours are multiplied by alpha, which takes the long way back
+	}
+	b := img.Bounds()
+	p := New(b.Dx(), b.Dy(), 3)
+	if err := p.take(img); err != nil {
+		panic(err) // p was made in the image's size
+	}
+	return p
+}
+
 // readRow writes the row of img that starts at x, y to rgb. Colours are those without transparency.
 func readRow(rgb []byte, img image.Image, x, y int) {
 	n := len(rgb) / 3

@@ -1,0 +1,67 @@
+package local_test
+
+import (
+	"math"
+	"testing"
+
+	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/torch"
+)
+
+// In a batch each sample leaves where it would leave alone, with the same answer: those that go on keep their places.
+func TestPredictInABatchIsPredictOneByOne(t *testing.T) {
+	c := composed(t, "layerwise")
+	alone := func(confidence float64) (answers []local.Answer) {
+		for i := range batch {
+			x, y := randomBatch(torch.Float32, 1)
+			s := torch.NewScope(torch.NoGrad)
+			one := s.Clone(s.Narrow(x, 0, int64(i), 1)).Keep()
+			s.Close()
+			x.Free()
+			y.Free()
+			a, err := local.Predict(c.Modules(), one, torch.Float32, confidence)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answers = append(answers, a...)
+		}
+		return answers
+	}
+	nothingLeft(t, func() {
+		for _, confidence := range []float64{0, 0.1, median(alone(1e-9)), 1} {
+			want := alone(confidence)
+			x, y := randomBatch(torch.Float32, 1)
+			y.Free()
+			got, err := local.Predict(c.Modules(), x, torch.Float32, confidence)
+			if err != nil || len(got) != batch {
+				t.Fatalf("%d answers, %v", len(got), err)
+			}
+			modules := map[int]int{}
+			for i := range got {
+				modules[got[i].Module]++
+				if got[i].Module != want[i].Module {
+					t.Errorf("confidence %g, sample %d: module %d answers, alone %d", confidence, i, got[i].Module, want[i].Module)
+				}
+				for k, p := range got[i].Probabilities {
+					if math.Abs(p-want[i].Probabilities[k]) > 1e-5 {
+						t.Errorf("confidence %g, sample %d, class %d: %g, alone %g", confidence, i, k, p, want[i].Probabilities[k])
+					}
+				}
+			}
+			t.Logf("confidence %g: %v", confidence, modules)
+		}
+	})
+}
+
+// median is a confidence that about half of the answers reach.
+func median(answers []local.Answer) float64 {
+	sum := 0.0
+	for _, a := range answers {
+		best := 0.0
+		for _, p := range a.Probabilities {
+			best = max(best, p)
+		}
+		sum += best
+	}
+	return sum / float64(len(answers))
+}
