@@ -3,70 +3,77 @@
 # a comparison of the weights.
 #
 #   scripts/samebits.sh BASE_PROGRAM NEW_PROGRAM [NAME...]
+#   scripts/samebits.sh --golden PROGRAM >cli/testdata/bits/golden.txt
 #
-# Names choose among the runs below. It needs Fashion-MNIST, python3 and about a minute; it ends with 1 if weights differ.
+# Names choose among the runs of cli/testdata/bits/runs.txt. The second form prints a hash of the weights of each run, for
+# TestBits. It lets the engine use the oldest instructions that it has, which every x86-64 processor executes alike.
+# Both need Fashion-MNIST, python3 and about a minute; the exit code is 1 if weights differ.
 set -euo pipefail
 
-[ $# -ge 2 ] || { echo "usage: $0 BASE_PROGRAM NEW_PROGRAM [NAME...]" >&2; exit 2; }
-base=$1 new=$2
-shift 2
+[ $# -ge 2 ] || { echo "usage: $0 BASE_PROGRAM NEW_PROGRAM [NAME...], or $0 --golden PROGRAM" >&2; exit 2; }
+here=$(cd "$(dirname "$0")/.." && pwd)
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
 common="--steps 12 --set threads=1 --set data.limit=96 --set data.test_limit=16 --set data.batch=16 --set model.depth=8 --set model.width=4"
-units="--set model.name=plain7 --set model.depth=7 --set model.width=8"
 
-# name: recipe and what is set beside the common part
-runs="
-bp: fashion-bp
-layerwise: fashion-layerwise
-sgr: fashion-sgr
-sgr-raw: fashion-sgr --set method.normalize=false --set method.reduction=mean
-sgr-part: fashion-sgr --set method.fraction=0.5 --set method.every=2
-sgr-tangent: fashion-sgr --set method.gradient=tangent
-sgr-double: fashion-sgr --set method.gradient=double
-sgr-bf16: fashion-sgr --set precision=bf16
-sgr-pipeline: fashion-sgr --set method.pipeline=3
-sgr-checkpoint: fashion-sgr --set method.checkpoint=blocks
-greedy: fashion-layerwise --set method.name=greedy
-dgl: fashion-layerwise --set method.name=dgl
-infopro: fashion-layerwise --set method.name=infopro
-etf-sgr: fashion-layerwise --set method.name=etf-sgr $units
-dfa: fashion-layerwise --set method.name=dfa $units
-pepita: fashion-layerwise --set method.name=pepita $units
-barlow-sgr: fashion-layerwise --set method.name=barlow-sgr --set data.augment=barlow --set head.widths=24,32,32
-barlow-blockwise: fashion-layerwise --set method.name=barlow-blockwise --set data.augment=barlow --set head.widths=24,32,32
-lars-clip: fashion-layerwise --set optim.name=lars --set optim.clip=0.5
-adamw-clip: fashion-layerwise --set optim.name=adamw --set optim.lr=0.001 --set optim.clip=0.5 --set optim.accumulate=2 --set optim.ema=0.9
-"
-
-# The tensors of two files, by name, type, shape and bytes; what describes the file may differ.
+# The tensors of files, by name, type, shape and bytes; what describes a file may differ. Of one file: their hash.
 compare() {
-    python3 - "$1" "$2" <<'PYTHON'
-import json, sys
+    python3 - "$@" <<'PYTHON'
+import hashlib, json, sys
 def load(path):
     raw = open(path, "rb").read()
     n = int.from_bytes(raw[:8], "little")
     head = json.loads(raw[8 : 8 + n])
     head.pop("__metadata__", None)
     return {k: (t["dtype"], t["shape"], raw[8 + n + t["data_offsets"][0] : 8 + n + t["data_offsets"][1]]) for k, t in head.items()}
-a, b = load(sys.argv[1]), load(sys.argv[2])
+a = load(sys.argv[1])
+if len(sys.argv) == 2:
+    h = hashlib.sha256()
+    for name in sorted(a):
+        dtype, shape, data = a[name]
+        h.update(f"{name} {dtype} {' '.join(map(str, shape))}\n".encode() + data)
+    print(h.hexdigest())
+    sys.exit()
+b = load(sys.argv[2])
 different = sorted(k for k in a.keys() | b.keys() if a.get(k) != b.get(k))
 print(f"{len(a)} tensors, {len(different)} different" + (": " + ", ".join(different[:3]) if different else ""))
 sys.exit(bool(different))
 PYTHON
 }
 
+# run PROGRAM FOLDER ARGUMENTS trains into a folder.
+run() {
+    local program=$1 out=$2 arguments=$3
+    # shellcheck disable=SC2086 # words on purpose
+    "$program" train ${arguments%% --*} $common ${arguments#"${arguments%% --*}"} --out "$out" >"$dir/log" 2>&1 || {
+        echo "$program train $arguments failed:" >&2
+        tail -n 3 "$dir/log" >&2
+        return 1
+    }
+}
+
+runs() { grep -v '^#' "$here/cli/testdata/bits/runs.txt"; }
+
+if [ "$1" = --golden ]; then
+    export ATEN_CPU_CAPABILITY=default OPENBLAS_CORETYPE=Nehalem ONEDNN_MAX_CPU_ISA=SSE41
+    while IFS=: read -r name arguments; do
+        case $name in *bf16*) continue ;; esac # the engine chooses bfloat16's algorithms by the processor
+        run "$2" "$dir/$name" "$arguments" </dev/null
+        echo "$name $(compare "$dir/$name/last.safetensors")"
+    done < <(runs)
+    exit
+fi
+
+base=$1 new=$2
+shift 2
 failed=0
 while IFS=: read -r name arguments; do
-    [ -n "$name" ] || continue
     [ $# = 0 ] || [[ " $* " == *" $name "* ]] || continue
     for side in base new; do
-        # shellcheck disable=SC2086 # words on purpose
-        "${!side}" train ${arguments%% --*} $common ${arguments#"${arguments%% --*}"} --out "$dir/$name-$side" >"$dir/log" 2>&1 ||
-            { echo "$name: the $side program failed:"; tail -n 3 "$dir/log"; failed=1; continue 2; }
+        run "${!side}" "$dir/$name-$side" "$arguments" </dev/null || { failed=1; continue 2; }
     done
     printf '%-18s' "$name"
     compare "$dir/$name-base/last.safetensors" "$dir/$name-new/last.safetensors" || failed=1
-done <<<"$runs"
+done < <(runs)
 exit $failed
