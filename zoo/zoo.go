@@ -72,6 +72,10 @@ type Model struct {
 	Width, Depth int // defaults
 	Side         int // of the images that it was published for, in pixels; 0: 32
 
+	// Takes names the options, by their recipe keys, that this network understands and others do not: any of "patch", "norm",
+	// "dropout" and "drop_path". The others are refused where a user sets them, for they would be ignored.
+	Takes []string
+
 	// Build returns the network for samples of shape in. Options that are 0 have Width, Depth and the data's values by then.
 	// What a user can mend is a fault that names the recipe's key.
 	Build func(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error)
@@ -86,6 +90,12 @@ const (
 	deepVGGDoc  = "CIFAR VGG: five stages of (d−2)/5 convolutions, two linear layers; model.norm batch or none"
 )
 
+// What transformers and VGGs take beside what all networks do.
+var (
+	tokens = []string{"patch", "drop_path"}
+	plain  = []string{"norm", "dropout"}
+)
+
 var models = registry.New("model.name", func(m Model) string { return m.Name })
 
 func init() {
@@ -97,26 +107,26 @@ func init() {
 		{Name: "resnet50", Doc: imageNetDoc, Width: 64, Depth: 50, Side: 224, Build: newImageNetResNet},
 		{Name: "resnet101", Doc: imageNetDoc, Width: 64, Depth: 101, Side: 224, Build: newImageNetResNet},
 		{Name: "resnet152", Doc: imageNetDoc, Width: 64, Depth: 152, Side: 224, Build: newImageNetResNet},
-		{Name: "vgg11", Doc: vggDoc, Width: 64, Depth: 11, Side: 224, Build: newVGG("none")},
-		{Name: "vgg13", Doc: vggDoc, Width: 64, Depth: 13, Side: 224, Build: newVGG("none")},
-		{Name: "vgg16", Doc: vggDoc, Width: 64, Depth: 16, Side: 224, Build: newVGG("none")},
-		{Name: "vgg19", Doc: vggDoc, Width: 64, Depth: 19, Side: 224, Build: newVGG("none")},
-		{Name: "vgg11_bn", Doc: vggNormDoc, Width: 64, Depth: 11, Side: 224, Build: newVGG("batch")},
-		{Name: "vgg13_bn", Doc: vggNormDoc, Width: 64, Depth: 13, Side: 224, Build: newVGG("batch")},
-		{Name: "vgg16_bn", Doc: vggNormDoc, Width: 64, Depth: 16, Side: 224, Build: newVGG("batch")},
-		{Name: "vgg19_bn", Doc: vggNormDoc, Width: 64, Depth: 19, Side: 224, Build: newVGG("batch")},
-		{Name: "vgg12", Doc: deepVGGDoc, Width: 64, Depth: 12, Build: newDeepVGG},
-		{Name: "vgg17", Doc: deepVGGDoc, Width: 64, Depth: 17, Build: newDeepVGG},
-		{Name: "vgg27", Doc: deepVGGDoc, Width: 64, Depth: 27, Build: newDeepVGG},
-		{Name: "vgg37", Doc: deepVGGDoc, Width: 64, Depth: 37, Build: newDeepVGG},
-		{Name: "vgg47", Doc: deepVGGDoc, Width: 64, Depth: 47, Build: newDeepVGG},
-		{Name: "vgg57", Doc: deepVGGDoc, Width: 64, Depth: 57, Build: newDeepVGG},
-		{Name: "vit_ti", Doc: vitDoc, Width: 192, Depth: 12, Side: 224, Build: newViT(3)},
-		{Name: "vit_s", Doc: vitDoc, Width: 384, Depth: 12, Side: 224, Build: newViT(6)},
-		{Name: "vit_b", Doc: vitDoc, Width: 768, Depth: 12, Side: 224, Build: newViT(12)},
-		{Name: "swin_t", Doc: swinDoc, Width: 96, Depth: 12, Side: 224, Build: newSwin(3)},
-		{Name: "swin_s", Doc: swinDoc, Width: 96, Depth: 24, Side: 224, Build: newSwin(3)},
-		{Name: "swin_b", Doc: swinDoc, Width: 128, Depth: 24, Side: 224, Build: newSwin(4)},
+		{Name: "vgg11", Doc: vggDoc, Width: 64, Depth: 11, Side: 224, Takes: plain, Build: newVGG("none")},
+		{Name: "vgg13", Doc: vggDoc, Width: 64, Depth: 13, Side: 224, Takes: plain, Build: newVGG("none")},
+		{Name: "vgg16", Doc: vggDoc, Width: 64, Depth: 16, Side: 224, Takes: plain, Build: newVGG("none")},
+		{Name: "vgg19", Doc: vggDoc, Width: 64, Depth: 19, Side: 224, Takes: plain, Build: newVGG("none")},
+		{Name: "vgg11_bn", Doc: vggNormDoc, Width: 64, Depth: 11, Side: 224, Takes: plain, Build: newVGG("batch")},
+		{Name: "vgg13_bn", Doc: vggNormDoc, Width: 64, Depth: 13, Side: 224, Takes: plain, Build: newVGG("batch")},
+		{Name: "vgg16_bn", Doc: vggNormDoc, Width: 64, Depth: 16, Side: 224, Takes: plain, Build: newVGG("batch")},
+		{Name: "vgg19_bn", Doc: vggNormDoc, Width: 64, Depth: 19, Side: 224, Takes: plain, Build: newVGG("batch")},
+		{Name: "vgg12", Doc: deepVGGDoc, Width: 64, Depth: 12, Takes: plain, Build: newDeepVGG},
+		{Name: "vgg17", Doc: deepVGGDoc, Width: 64, Depth: 17, Takes: plain, Build: newDeepVGG},
+		{Name: "vgg27", Doc: deepVGGDoc, Width: 64, Depth: 27, Takes: plain, Build: newDeepVGG},
+		{Name: "vgg37", Doc: deepVGGDoc, Width: 64, Depth: 37, Takes: plain, Build: newDeepVGG},
+		{Name: "vgg47", Doc: deepVGGDoc, Width: 64, Depth: 47, Takes: plain, Build: newDeepVGG},
+		{Name: "vgg57", Doc: deepVGGDoc, Width: 64, Depth: 57, Takes: plain, Build: newDeepVGG},
+		{Name: "vit_ti", Doc: vitDoc, Width: 192, Depth: 12, Side: 224, Takes: tokens, Build: newViT(3)},
+		{Name: "vit_s", Doc: vitDoc, Width: 384, Depth: 12, Side: 224, Takes: tokens, Build: newViT(6)},
+		{Name: "vit_b", Doc: vitDoc, Width: 768, Depth: 12, Side: 224, Takes: tokens, Build: newViT(12)},
+		{Name: "swin_t", Doc: swinDoc, Width: 96, Depth: 12, Side: 224, Takes: tokens, Build: newSwin(3)},
+		{Name: "swin_s", Doc: swinDoc, Width: 96, Depth: 24, Side: 224, Takes: tokens, Build: newSwin(3)},
+		{Name: "swin_b", Doc: swinDoc, Width: 128, Depth: 24, Side: 224, Takes: tokens, Build: newSwin(4)},
 		{Name: "plain7", Doc: "3×3 convolutions with ReLU and nothing else, every one a block, in three stages of widths w, 2w, 4w (the paper's Table 4)", Width: 32, Depth: 7, Build: newPlainConvs},
 		{Name: "conv32", Doc: "5×5 convolution, tanh, max pool, linear to w, tanh, linear: DRTP's for CIFAR (Frenkel et al. 2021)", Width: 1000, Depth: 3, Build: newDRTPNet},
 		{Name: "conv32_relu", Doc: "5×5 convolution, ReLU, max pool, linear, no bias: PEPITA's for CIFAR (Dellaferrera and Kreiman 2022)", Width: 32, Depth: 2, Build: newPEPITANet},
@@ -131,6 +141,11 @@ func init() {
 func Register(m Model) {
 	if m.Build == nil {
 		panic("model " + m.Name + " has no Build")
+	}
+	for _, key := range m.Takes {
+		if !slices.ContainsFunc(Options{}.extras(), func(e extra) bool { return e.key == key }) {
+			panic("model " + m.Name + " takes " + key + ", which is no option that only some networks take")
+		}
 	}
 	m.Side = cmp.Or(m.Side, 32)
 	models.Add(m)
@@ -163,7 +178,7 @@ func New(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error) {
 		}
 		classes = o.Classes
 	}
-	if err = o.fits(); err != nil {
+	if err = o.fits(m); err != nil {
 		return nil, err
 	}
 	init.Room = cmp.Or(init.Room, Room())
@@ -187,20 +202,36 @@ func New(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error) {
 // much again.
 func Room() *nn.Room { return nn.NewRoom(host.Memory() / 2) }
 
-// fits refuses what would be ignored.
-func (o Options) fits() error {
-	family := func(prefix ...string) bool {
-		return slices.ContainsFunc(prefix, func(p string) bool { return strings.HasPrefix(o.Name, p) })
+// An extra is an option that only some networks take.
+type extra struct {
+	key   string
+	value any
+	set   bool
+	unset string // the values that leave it to the network
+}
+
+func (o Options) extras() []extra {
+	return []extra{
+		{"patch", o.Patch, o.Patch != 0, "0"},
+		{"norm", o.Norm, o.Norm != "" && o.Norm != "auto", "auto"},
+		{"dropout", o.Dropout, o.Dropout > 0, "0 or -1"},
+		{"drop_path", o.DropPath, o.DropPath != 0, "0"},
 	}
-	switch {
-	case o.Patch != 0 && !family("vit", "swin"):
-		return fault.New("model.patch is %d: must be 0 for %s, which has no patches", o.Patch, o.Name)
-	case o.DropPath != 0 && !family("vit", "swin"):
-		return fault.New("model.drop_path is %g: must be 0 for %s; vit and swin have stochastic depth", o.DropPath, o.Name)
-	case o.Dropout > 0 && !family("vgg"):
-		return fault.New("model.dropout is %g: must be 0 or -1 for %s; vgg has dropout", o.Dropout, o.Name)
-	case o.Norm != "" && o.Norm != "auto" && !family("vgg"):
-		return fault.New("model.norm is %s: must be auto for %s; a vgg can be had with and without", o.Norm, o.Name)
+}
+
+// fits refuses what m would ignore.
+func (o Options) fits(m Model) error {
+	for _, e := range o.extras() {
+		if !e.set || slices.Contains(m.Takes, e.key) {
+			continue
+		}
+		var takers []string
+		for _, other := range Models() {
+			if slices.Contains(other.Takes, e.key) {
+				takers = append(takers, other.Name)
+			}
+		}
+		return fault.New("model.%s is %v: must be %s for %s; %s take it", e.key, e.value, e.unset, o.Name, strings.Join(takers, ", "))
 	}
 	return nil
 }
