@@ -13,7 +13,7 @@ import (
 // isolation: another loss of module j, by another head, leaves the modules before it as they were, bit for bit, and those
 // behind it, too, when they get the signals that they got before. A module that back-propagates its own loss is moved.
 func isolation(s *Subject) (note string, err error) {
-	base, err := s.rig(torch.Float32)
+	base, err := s.trial(torch.Float32)
 	if err != nil {
 		return "", err
 	}
@@ -42,7 +42,7 @@ func isolation(s *Subject) (note string, err error) {
 
 // isolates changes the loss of module j; it reports whether there was something to change.
 func (s *Subject) isolates(j int, want trace) (shaken bool, err error) {
-	r, err := s.rig(torch.Float32)
+	r, err := s.trial(torch.Float32)
 	if err != nil {
 		return false, err
 	}
@@ -83,7 +83,7 @@ func (s *Subject) isolates(j int, want trace) (shaken bool, err error) {
 // locking: which updates wait for modules behind. Never: module k learns from its signal alone, whatever became of the
 // others. Inside, partly: from its signal, of which the network's error is a part. Whole: there is one module.
 func locking(s *Subject) (note string, err error) {
-	base, err := s.rig(torch.Float32)
+	base, err := s.trial(torch.Float32)
 	if err != nil {
 		return "", err
 	}
@@ -115,7 +115,7 @@ func locking(s *Subject) (note string, err error) {
 
 // alone trains the i-th module on its signal, in a network whose other modules are not what they were.
 func (s *Subject) alone(i int, want trace) error {
-	r, err := s.rig(torch.Float32)
+	r, err := s.trial(torch.Float32)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (s *Subject) alone(i int, want trace) error {
 
 // waits returns an error if no module cares for the network's error.
 func (s *Subject) waits(want trace) error {
-	r, err := s.rig(torch.Float32)
+	r, err := s.trial(torch.Float32)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func (s *Subject) waits(want trace) error {
 
 // graph: a method that claims to do without back-propagation records no autograd graph; others do.
 func graph(s *Subject) (note string, err error) {
-	r, err := s.rig(torch.Float32)
+	r, err := s.trial(torch.Float32)
 	if err != nil {
 		return "", err
 	}

@@ -102,7 +102,7 @@ type trained struct {
 
 // train takes the steps on a device.
 func (s *Subject) train(d torch.Device, dtype torch.DType) (t trained, err error) {
-	r, err := s.rigOn(d, dtype)
+	r, err := s.trialOn(d, dtype)
 	if err != nil {
 		return t, err
 	}

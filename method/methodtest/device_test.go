@@ -79,7 +79,7 @@ func TestFaultsOfDevicesAreFound(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.only = "device"
-			s.plant = func(c *local.Chain) { c.Rule.Objective = tt.loss }
+			s.inject = func(c *local.Chain) { c.Rule.Objective = tt.loss }
 			Run(s.On(torch.TestDevice), func(f Finding) {
 				if !strings.Contains(f.Failure, tt.want) {
 					t.Errorf("found %q, want %q", f.Failure, tt.want)
@@ -110,7 +110,7 @@ func TestStepsHardlyWaitForADevice(t *testing.T) {
 // count returns what the second step of a subject costs on the device, and the number of modules.
 func count(t *testing.T, s Subject) (c testdevice.Counts, modules int) {
 	t.Helper()
-	r, err := s.rigOn(torch.TestDevice, s.spec.DType)
+	r, err := s.trialOn(torch.TestDevice, s.spec.DType)
 	if err != nil {
 		t.Fatal(err)
 	}

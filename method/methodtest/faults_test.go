@@ -54,50 +54,50 @@ func TestFaultsAreFound(t *testing.T) {
 	for _, tt := range []struct {
 		check, method string
 		claims        func(*method.Claims)
-		plant         func(*local.Chain)
+		inject        func(*local.Chain)
 	}{
 		{check: "graph", method: "layerwise", claims: func(c *method.Claims) { c.Backward = method.Never }},
 		{check: "transport", method: "layerwise", claims: func(c *method.Claims) { c.Transport = method.Never }},
 		{check: "transport", method: "bp", claims: func(c *method.Claims) { c.Transport = method.Never }},
 		{check: "locking", method: "layerwise", claims: func(c *method.Claims) { c.Locking = method.Whole }},
-		{check: "locking", method: "layerwise", plant: func(c *local.Chain) { c.Rule.Needs.Error = true }},
+		{check: "locking", method: "layerwise", inject: func(c *local.Chain) { c.Rule.Needs.Error = true }},
 		{check: "locking", method: "layerwise", claims: func(c *method.Claims) { c.Locking = method.Inside },
-			plant: func(c *local.Chain) { c.Rule.Needs.Error = true }}, // and does not look at it
-		{check: "locking", method: "layerwise", plant: func(c *local.Chain) { // a loss that looks at the next module
+			inject: func(c *local.Chain) { c.Rule.Needs.Error = true }}, // and does not look at it
+		{check: "locking", method: "layerwise", inject: func(c *local.Chain) { // a loss that looks at the next module
 			c.Rule.Objective = objective(func(p *nn.Pass, m *local.Module, xk torch.Tensor, in local.Signal) torch.Tensor {
 				return times(p, m, xk, in, 1+c.Modules()[m.Index%len(c.Modules())].Params[0].Value.Norm())
 			})
 		}},
-		{check: "isolation", method: "layerwise", plant: func(c *local.Chain) { // one that looks at the next module's head
+		{check: "isolation", method: "layerwise", inject: func(c *local.Chain) { // one that looks at the next module's head
 			c.Rule.Objective = objective(func(p *nn.Pass, m *local.Module, xk torch.Tensor, in local.Signal) torch.Tensor {
 				return times(p, m, xk, in, 1+nn.Params(c.Modules()[m.Index%len(c.Modules())].Head)[0].Value.Norm())
 			})
 		}},
-		{check: "isolation", method: "layerwise", plant: func(c *local.Chain) { // one that no body can change
+		{check: "isolation", method: "layerwise", inject: func(c *local.Chain) { // one that no body can change
 			c.Rule.Objective = objective(func(p *nn.Pass, m *local.Module, xk torch.Tensor, in local.Signal) torch.Tensor {
 				return p.Add(times(p, m, p.Detach(xk), in, 1), p.Sum(p.Scale(xk, 1e-3)), 1)
 			})
 		}},
-		{check: "gradients", method: "layerwise", plant: func(c *local.Chain) {
+		{check: "gradients", method: "layerwise", inject: func(c *local.Chain) {
 			c.Rule.Objective = objective(func(p *nn.Pass, m *local.Module, xk torch.Tensor, in local.Signal) torch.Tensor {
 				return times(p, m, xk, in, float64(m.Index-1))
 			})
 		}},
-		{check: "descent", method: "layerwise", plant: func(c *local.Chain) { c.Rule.Credit = overclaiming{} }},
-		{check: "descent", method: "sgr", plant: func(c *local.Chain) { c.Rule.Term.(*local.Reconcile).Lambda = 4 }},
-		{check: "determinism", method: "layerwise", plant: func(c *local.Chain) {
+		{check: "descent", method: "layerwise", inject: func(c *local.Chain) { c.Rule.Credit = overclaiming{} }},
+		{check: "descent", method: "sgr", inject: func(c *local.Chain) { c.Rule.Term.(*local.Reconcile).Lambda = 4 }},
+		{check: "determinism", method: "layerwise", inject: func(c *local.Chain) {
 			for _, m := range c.Modules() {
 				m.Optim = restless{m.Optim, &steps}
 			}
 		}},
-		{check: "tensors", method: "layerwise", plant: func(c *local.Chain) {
+		{check: "tensors", method: "layerwise", inject: func(c *local.Chain) {
 			c.Rule.Objective = objective(func(p *nn.Pass, m *local.Module, xk torch.Tensor, in local.Signal) torch.Tensor {
 				leaked = append(leaked, p.Clone(in.X).Keep())
 				return times(p, m, xk, in, 1)
 			})
 		}},
-		{check: "schedule", method: "greedy", plant: func(c *local.Chain) { c.Schedule = half{} }},
-		{check: "schedule", method: "layerwise", plant: func(c *local.Chain) { c.Schedule = lazy{} }},
+		{check: "schedule", method: "greedy", inject: func(c *local.Chain) { c.Schedule = half{} }},
+		{check: "schedule", method: "layerwise", inject: func(c *local.Chain) { c.Schedule = lazy{} }},
 	} {
 		t.Run(tt.check+" of "+tt.method, func(t *testing.T) {
 			s, err := newSubject(tt.method, 1, false)
@@ -107,7 +107,7 @@ func TestFaultsAreFound(t *testing.T) {
 			if tt.claims != nil {
 				tt.claims(&s.method.Claims)
 			}
-			s.plant = tt.plant
+			s.inject = tt.inject
 			Run(s, func(f Finding) {
 				if f.Check != tt.check {
 					return
@@ -158,7 +158,7 @@ func TestScheduleMayChangeAtAnyTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.plant = func(c *local.Chain) { c.Schedule = freezing{} }
+	s.inject = func(c *local.Chain) { c.Schedule = freezing{} }
 	note, err := schedule(&s)
 	if want := "modules train in [2 3 4] of 4 stretches"; err != nil || note != want {
 		t.Errorf("%q, error %v, want %q", note, err, want)

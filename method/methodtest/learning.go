@@ -13,7 +13,7 @@ import (
 
 // gradients: of no trainable parameter is the gradient all zero, in no module.
 func gradients(s *Subject) (note string, err error) {
-	r, err := s.rig(torch.Float32)
+	r, err := s.trial(torch.Float32)
 	if err != nil {
 		return "", err
 	}
@@ -39,7 +39,7 @@ func gradients(s *Subject) (note string, err error) {
 // schedule: wherever it stands, a module that trains is moved, and nothing of the others changes. Every module trains some
 // time, and in each of the schedule's cycles some module does.
 func schedule(s *Subject) (note string, err error) {
-	r, err := s.rig(torch.Float32)
+	r, err := s.trial(torch.Float32)
 	if err != nil {
 		return "", err
 	}
@@ -81,7 +81,7 @@ type stretch struct {
 
 // stretches returns the parts of a training that differ in who trains. It walks through all of the training, so that it
 // meets what begins late or ends early, too.
-func (r *rig) stretches() (all []stretch, err error) {
+func (r *trial) stretches() (all []stretch, err error) {
 	const instants = 1000 // in a cycle
 	K := len(r.Modules())
 	cycles := r.Schedule.Cycles(K)
@@ -120,7 +120,7 @@ func busy(all []stretch, from, to float64) bool {
 func determinism(s *Subject) (note string, err error) {
 	var ends []state
 	for range 2 {
-		r, err := s.rig(torch.Float32)
+		r, err := s.trial(torch.Float32)
 		if err != nil {
 			return "", err
 		}
@@ -142,7 +142,7 @@ func determinism(s *Subject) (note string, err error) {
 
 // tensors: a step and an evaluation leave no tensor and no byte behind.
 func tensors(s *Subject) (note string, err error) {
-	r, err := s.rig(torch.Float32)
+	r, err := s.trial(torch.Float32)
 	if err != nil {
 		return "", err
 	}
@@ -175,7 +175,7 @@ func descent(s *Subject) (note string, err error) {
 	if !s.method.Claims.Descends {
 		return "it does not claim to descend", nil
 	}
-	r, err := s.rig(torch.Float64)
+	r, err := s.trial(torch.Float64)
 	if err != nil {
 		return "", err
 	}
@@ -233,7 +233,7 @@ func trainable(m *local.Module) (all []*nn.Param) {
 }
 
 // evaluate returns the gradients of a module's objective and term on a signal, which stays the caller's, and their value.
-func (r *rig) evaluate(m *local.Module, in local.Signal) (gradients [][]float64, value float64) {
+func (r *trial) evaluate(m *local.Module, in local.Signal) (gradients [][]float64, value float64) {
 	s := in.X.Device().Scope(torch.Grad)
 	defer s.Close()
 	in = copyOf(in)
@@ -251,7 +251,7 @@ func (r *rig) evaluate(m *local.Module, in local.Signal) (gradients [][]float64,
 }
 
 // difference is the central difference of L + λS along one element.
-func (r *rig) difference(m *local.Module, in local.Signal, at probe) (float64, error) {
+func (r *trial) difference(m *local.Module, in local.Signal, at probe) (float64, error) {
 	value := m.Theta()[at.tensor]
 	old := value.Float64s()
 	var sides [2]float64

@@ -53,7 +53,7 @@ type Subject struct {
 	soft   bool               // labels are probabilities
 	only   string             // the one check that it is for; "" for all
 	device torch.Device       // that the check "device" compares with the CPU
-	plant  func(*local.Chain) // lets a test plant a fault; nil elsewhere
+	inject func(*local.Chain) // lets a test inject a fault; nil elsewhere
 }
 
 // nets are tried in this order; the first that a method can train is its.
@@ -117,8 +117,8 @@ func newSubject(name string, seed uint64, sgr bool) (s Subject, err error) {
 		if s.method, *o, err = method.Lookup(*o); err != nil {
 			return s, err
 		}
-		var r *rig
-		if r, err = s.rig(torch.Float32); err == nil {
+		var r *trial
+		if r, err = s.trial(torch.Float32); err == nil {
 			r.free()
 			return s, nil
 		}
@@ -155,8 +155,8 @@ func attempt(run func(*Subject) (string, error), s *Subject) (note string, err e
 	return run(s)
 }
 
-// rig is a freshly initialised network of a subject with its learner. All rigs of a subject begin with the same bits.
-type rig struct {
+// trial is a freshly initialised network of a subject with its learner. All trials of a subject begin with the same bits.
+type trial struct {
 	*local.Chain
 	model  *model.Model
 	device torch.Device
@@ -164,20 +164,20 @@ type rig struct {
 	scope  *torch.Scope // owns what checks compute
 }
 
-// rig builds a network that computes in dtype, on the CPU. The caller frees it.
-func (s *Subject) rig(dtype torch.DType) (*rig, error) { return s.rigOn(torch.CPU, dtype) }
+// trial builds a network that computes in dtype, on the CPU. The caller frees it.
+func (s *Subject) trial(dtype torch.DType) (*trial, error) { return s.trialOn(torch.CPU, dtype) }
 
-// rigOn builds it on a device.
-func (s *Subject) rigOn(device torch.Device, dtype torch.DType) (*rig, error) {
+// trialOn builds it on a device.
+func (s *Subject) trialOn(device torch.Device, dtype torch.DType) (*trial, error) {
 	spec := s.spec
 	spec.Device = device
 	m, err := model.New(spec)
 	if err != nil {
 		return nil, err
 	}
-	r := &rig{m.Chain, m, device, s.soft, device.Scope(torch.NoGrad)}
-	if s.plant != nil {
-		s.plant(r.Chain)
+	r := &trial{m.Chain, m, device, s.soft, device.Scope(torch.NoGrad)}
+	if s.inject != nil {
+		s.inject(r.Chain)
 	}
 	if dtype != r.DType {
 		r.DType = dtype
@@ -191,14 +191,14 @@ func (s *Subject) rigOn(device torch.Device, dtype torch.DType) (*rig, error) {
 	return r, nil
 }
 
-func (r *rig) free() {
+func (r *trial) free() {
 	r.scope.Close()
 	r.model.Free()
 }
 
 // batch returns images in [−2, 2), 0 to 1 before they were normalised, in as many views as the rule asks for, and labels; the
 // caller owns both.
-func (r *rig) batch(seed uint64) (x, y torch.Tensor) {
+func (r *trial) batch(seed uint64) (x, y torch.Tensor) {
 	s := r.device.Scope(torch.NoGrad)
 	defer s.Close()
 	in := r.model.Spec.Input.Shape
@@ -218,7 +218,7 @@ func (r *rig) batch(seed uint64) (x, y torch.Tensor) {
 }
 
 // step trains on the batch of a seed.
-func (r *rig) step(seed uint64, done float64) error {
+func (r *trial) step(seed uint64, done float64) error {
 	x, y := r.batch(seed)
 	_, err := r.Step(x, y, local.Tick{Done: done, LR: 0.1})
 	return err

@@ -95,7 +95,7 @@ func copyOf(in local.Signal) local.Signal {
 
 // drive trains every module once on the batch of seed 1. pass, which may be nil, sees and may exchange what module k gets.
 // The caller frees the trace.
-func (r *rig) drive(pass func(k int, in local.Signal) local.Signal) (t trace, err error) {
+func (r *trial) drive(pass func(k int, in local.Signal) local.Signal) (t trace, err error) {
 	defer torch.Catch(&err)
 	x, y := r.batch(1)
 	signal, err := r.Enter(x, y, 0)

@@ -17,7 +17,7 @@ import (
 // stay, but Wᵀ times that gradient does not. A body in front that moves otherwise has been reached through Wᵀ.
 func transport(s *Subject) (note string, err error) {
 	var least, most float64 = math.Inf(1), 0
-	base, err := s.rig(torch.Float64)
+	base, err := s.trial(torch.Float64)
 	if err != nil {
 		return "", err
 	}
@@ -53,7 +53,7 @@ func transport(s *Subject) (note string, err error) {
 // transported returns how much the update of the i-th module's body depends on what its head's last weight does beside
 // the features.
 func (s *Subject) transported(i int, want trace, start state, plain []float64) (float64, error) {
-	r, err := s.rig(torch.Float64)
+	r, err := s.trial(torch.Float64)
 	if err != nil {
 		return 0, err
 	}
@@ -103,7 +103,7 @@ func lastLinear(m *local.Module) *nn.Linear {
 }
 
 // headFeatures returns the rows [samples, width] in front of the last layer of a module's head.
-func (r *rig) headFeatures(m *local.Module, x torch.Tensor) (rows [][]float64, width int) {
+func (r *trial) headFeatures(m *local.Module, x torch.Tensor) (rows [][]float64, width int) {
 	p := nn.Repeat(r.scope, r.DType, nil).Over(r.Rule.Views)
 	h := p.Run(m.Body, r.scope.Alias(x))
 	if layers, ok := m.Head.(nn.Sequential); ok {

@@ -84,7 +84,7 @@ func Variants(seed uint64) ([]Subject, error) {
 	for _, v := range variants {
 		s := Subject{Name: v.method + ": " + v.name, spec: smallSpec(v.method, seed), soft: v.soft, only: "device"}
 		v.change(&s.spec)
-		r, err := s.rig(torch.Float32)
+		r, err := s.trial(torch.Float32)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.Name, err)
 		}
