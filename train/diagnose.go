@@ -73,7 +73,7 @@ func (r *Run) probe(ctx context.Context, batch local.Signal, at local.Tick) (*lo
 	if err != nil {
 		return nil, err
 	}
-	s := torch.NewScope(torch.NoGrad)
+	s := r.model.Device().Scope(torch.NoGrad)
 	defer s.Close()
 	train := local.Signal{X: s.Clone(batch.X).Keep(), Y: s.Clone(batch.Y).Keep()}
 	return local.NewProbe(r.model.Chain, held, train, at, r.model.Term())

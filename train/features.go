@@ -53,7 +53,7 @@ func (m *Model) features(ctx context.Context, images data.Samples, mean, std []f
 	if n == 0 {
 		return f, fault.New("%w: none of %d to find features of", data.ErrBroken, images.Len())
 	}
-	s := torch.NewScope(torch.NoGrad)
+	s := m.Device().Scope(torch.NoGrad)
 	for k, bytes := range rows {
 		width := int64(len(bytes)) / n / int64(torch.Float32.Size())
 		f.modules = append(f.modules, s.FromBytes(torch.Float32, bytes, n, width).Keep())

@@ -14,7 +14,7 @@ const similarities = 1 << 22
 // neighbours returns the accuracy with which module k's features of the bank tell the classes of queries, by a vote of
 // the nearest ones by cosine, each weighted by exp(cosine/temperature) (Wu et al. 2018).
 func (o ProbeOptions) neighbours(ctx context.Context, bank, queries features, k, classes int) (Accuracy, error) {
-	s := torch.NewScope(torch.NoGrad)
+	s := bank.modules[k].Device().Scope(torch.NoGrad)
 	defer s.Close()
 	const floor = 1e-12 // of a norm
 	keys, asked := s.NormalizeRows(bank.modules[k], floor), s.NormalizeRows(queries.modules[k], floor)

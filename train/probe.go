@@ -55,7 +55,7 @@ func (r *Run) linearProbe(ctx context.Context) error {
 // returns its accuracy on others.
 func (o ProbeOptions) linear(ctx context.Context, train, test features, k, classes int, root uint64) (a Accuracy, err error) {
 	width := int(train.modules[k].Shape()[1])
-	init := nn.Init{Seed: seed.Derive(root, "train/probe", uint64(k)), Device: torch.CPU}
+	init := nn.Init{Seed: seed.Derive(root, "train/probe", uint64(k)), Device: train.modules[k].Device()}
 	sgd := optim.Options{Name: "sgd", Momentum: 0.9, WeightDecay: 1e-6, Decay: "all"}
 	layer := local.NewModule(1, true, nil, nn.NewLinear(init.In("fc"), width, classes), nil,
 		func(params []*nn.Param) optim.Optimizer { return optim.New(sgd, params) })
@@ -92,7 +92,7 @@ func (o ProbeOptions) linear(ctx context.Context, train, test features, k, class
 
 // rows returns module k's features of some images, and their labels; the caller owns both.
 func (f features) rows(k int, positions []int) (x, y torch.Tensor) {
-	s := torch.NewScope(torch.NoGrad)
+	s := f.modules[k].Device().Scope(torch.NoGrad)
 	defer s.Close()
 	at, labels := make([]int64, len(positions)), make([]int64, len(positions))
 	for i, p := range positions {

@@ -65,7 +65,7 @@ func points(random *rand.Rand, n int) (x, y torch.Tensor) {
 			float32(2*(class/2)-1)+float32(random.NormFloat64())/4)
 		labels = append(labels, int64(class))
 	}
-	s := torch.NewScope(torch.NoGrad)
+	s := torch.CPU.Scope(torch.NoGrad)
 	defer s.Close()
 	return s.FromFloats(places, int64(n), 2).Keep(), s.FromInts(labels).Keep()
 }

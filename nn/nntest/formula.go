@@ -62,7 +62,7 @@ func Fill(params []*nn.Param) {
 		for i := range v {
 			v[i] = add + times*v[i]
 		}
-		s := torch.NewScope(torch.NoGrad)
+		s := torch.CPU.Scope(torch.NoGrad)
 		p.Value.Copy(s.FromDoubles(v, shape...))
 		s.Close()
 	}
