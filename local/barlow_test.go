@@ -33,7 +33,7 @@ func TestTwinsAgreesWithPyTorch(t *testing.T) {
 		n, d := size[0], size[1]
 		z := s.FromDoubles(nntest.Formula(fmt.Sprintf("embeddings %d %d", n, d), 2*n*d), 2*n, d)
 		m := &local.Module{Head: nn.Sequential{}}
-		p := &nn.Pass{Scope: s, Train: true, Compute: torch.Float64, Views: 2}
+		p := nn.Train(s, torch.Float64, nil).Over(2)
 		got := local.Twins{Redundancy: 0.0051}.Loss(p, m, z, local.Signal{}).Item()
 		want := g.Get(t, fmt.Sprintf("loss %d %d", n, d)).Item()
 		if !(math.Abs(got-want) <= 1e-12*want) {

@@ -48,7 +48,7 @@ func near(a, b, tolerance float64) bool {
 func uncut(c *local.Chain, b local.Signal, k, of int) (grads []float64, features [][]float64) {
 	s := torch.NewScope(torch.Grad)
 	defer s.Close()
-	p := &nn.Pass{Scope: s, Train: true, Still: true, Compute: c.DType}
+	p := nn.Repeat(s, c.DType, nil)
 	x := s.Alias(b.X)
 	for i, m := range c.Modules()[:of+1] {
 		x = m.Body.Forward(p, x)
@@ -118,7 +118,7 @@ func TestBoundHasTheJacobiansNorm(t *testing.T) {
 	s := torch.NewScope(torch.Grad)
 	defer s.Close()
 	defer held.Free()
-	p := &nn.Pass{Scope: s, Train: true, Still: true, Compute: torch.Float64}
+	p := nn.Repeat(s, torch.Float64, nil)
 	x1 := m.Body.Forward(p, s.Alias(held.X))
 	shape := x1.Shape()
 	var jacobian [][]float64
@@ -177,7 +177,7 @@ func TestShiftIsTheLossOnTheUpdatedInput(t *testing.T) {
 	loss := func(front, own *local.Chain, k int, b local.Signal) float64 {
 		s := torch.NewScope(torch.NoGrad)
 		defer s.Close()
-		p := &nn.Pass{Scope: s, Train: true, Still: true, Compute: torch.Float64}
+		p := nn.Repeat(s, torch.Float64, nil)
 		x := s.Alias(b.X)
 		for _, m := range front.Modules()[:k] {
 			x = m.Body.Forward(p, x)

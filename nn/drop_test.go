@@ -16,7 +16,7 @@ func TestDropout(t *testing.T) {
 	ones := func() torch.Tensor { return s.Full(torch.Float32, 1, n) }
 	gates := &nn.Gates{}
 	defer gates.Free()
-	p := &nn.Pass{Scope: s, Train: true, Gates: gates, Draws: nn.NewDraws(7)}
+	p := &nn.Pass{Scope: s, Mode: nn.Mode{Train: true}, Tape: nn.Tape{Gates: gates}, Draws: nn.NewDraws(7)}
 	l := nn.Dropout{Rate: 0.3}
 	first := l.Forward(p, ones())
 	zeros, sum := 0, 0.0
@@ -38,7 +38,7 @@ func TestDropout(t *testing.T) {
 	if again := l.Forward(p, ones()); !again.Equal(first) {
 		t.Error("a replay drops others")
 	}
-	fresh := &nn.Pass{Scope: s, Train: true, Draws: nn.NewDraws(7)}
+	fresh := nn.Train(s, torch.Float32, nn.NewDraws(7))
 	begin := fresh.At()
 	if again := l.Forward(fresh, ones()); !again.Equal(first) {
 		t.Error("the same stream drops others")
@@ -47,7 +47,7 @@ func TestDropout(t *testing.T) {
 	if again := l.Forward(fresh, ones()); !again.Equal(first) {
 		t.Error("the same place drops others")
 	}
-	if still := l.Forward(&nn.Pass{Scope: s}, ones()); !still.Equal(ones()) {
+	if still := l.Forward(nn.Evaluate(s, torch.Float32), ones()); !still.Equal(ones()) {
 		t.Error("dropout acts in evaluation")
 	}
 }
@@ -57,7 +57,7 @@ func TestDropPath(t *testing.T) {
 	s := torch.NewScope(torch.NoGrad)
 	defer s.Close()
 	const samples, tokens, width = 1000, 3, 2
-	p := &nn.Pass{Scope: s, Train: true, Draws: nn.NewDraws(3)}
+	p := nn.Train(s, torch.Float32, nn.NewDraws(3))
 	shortcut, branch := s.Full(torch.Float32, 10, samples*tokens, width), s.Full(torch.Float32, 1, samples*tokens, width)
 	out := nn.DropPath{Rate: 0.25}.Add(p, shortcut, branch, samples).Float64s()
 	dropped := 0
@@ -82,7 +82,7 @@ func TestDropNeedsDraws(t *testing.T) {
 	var err error
 	func() {
 		defer torch.Catch(&err)
-		nn.Dropout{Rate: 0.5}.Forward(&nn.Pass{Scope: s, Train: true}, s.Full(torch.Float32, 1, 4))
+		nn.Dropout{Rate: 0.5}.Forward(nn.Train(s, torch.Float32, nil), s.Full(torch.Float32, 1, 4))
 	}()
 	if err == nil {
 		t.Error("a pass without draws drops something")
@@ -98,7 +98,7 @@ func TestNoise(t *testing.T) {
 		x := s.Full(dtype, 0, 400, 500)
 		x.Normal(3, 2, 1)
 		gates := &nn.Gates{}
-		p := &nn.Pass{Scope: s, Train: true, Gates: gates, Draws: nn.NewDraws(7)}
+		p := &nn.Pass{Scope: s, Mode: nn.Mode{Train: true}, Tape: nn.Tape{Gates: gates}, Draws: nn.NewDraws(7)}
 		y := p.Noise(x, 0.25)
 		noise, square := s.Add(y, x, -1).Float64s(), 0.0
 		for _, v := range noise {
@@ -111,7 +111,7 @@ func TestNoise(t *testing.T) {
 			t.Errorf("%v: two draws of one pass are the same", dtype)
 		}
 		zero := s.ZerosLike(x)
-		fresh := &nn.Pass{Scope: s, Train: true, Draws: nn.NewDraws(7)}
+		fresh := nn.Train(s, torch.Float32, nn.NewDraws(7))
 		if again := fresh.Noise(x, 0.25); !again.Equal(y) {
 			t.Errorf("%v: the same stream makes other noise", dtype)
 		}

@@ -72,7 +72,7 @@ func TestEncoderKeepsNoScores(t *testing.T) {
 	x.Normal(0, 1, 1)
 	x.SetRequiresGrad(true)
 	before := torch.LiveBytes()
-	y := l.Forward(&nn.Pass{Scope: s, Train: true, Compute: torch.Float32}, s.Alias(x))
+	y := l.Forward(nn.Train(s, torch.Float32, nil), s.Alias(x))
 	kept := torch.LiveBytes() - before
 	t.Logf("%d bytes, %.2f of the input's", kept, float64(kept)/float64(x.Bytes()))
 	if kept > x.Bytes()*102/10 {

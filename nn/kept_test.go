@@ -24,7 +24,7 @@ func TestWhatConvolutionsKeep(t *testing.T) {
 		s := torch.NewScope(torch.Grad)
 		x := s.ChannelsLast(s.Full(torch.Float32, 1, n, c, side, side))
 		before := torch.LiveBytes()
-		y := body.Forward(&nn.Pass{Scope: s, Train: true, Compute: torch.Float32, Twice: tt.twice}, s.Alias(x))
+		y := body.Forward(&nn.Pass{Scope: s, Mode: nn.Mode{Train: true, Compute: torch.Float32}, Tape: nn.Tape{Twice: tt.twice}}, s.Alias(x))
 		kept := torch.LiveBytes() - before - y.Bytes() - deep*2*c*4 // the result, means and deviations
 		if kept != tt.maps*x.Bytes() {
 			t.Errorf("differentiated twice: %v: backward holds %d bytes, want %d maps of %d", tt.twice, kept, tt.maps, x.Bytes())

@@ -12,16 +12,21 @@ import (
 // first use.
 type Pass struct {
 	*torch.Scope
+	Mode
+	Tape
+	Draws *Draws // what dropout and stochastic depth draw from in training
+}
 
-	// The mode.
+// Mode is how the layers of a pass behave.
+type Mode struct {
 	Train   bool        // batch statistics instead of running ones
 	Still   bool        // leave running statistics alone: they have seen this batch
 	Compute torch.DType // of activations; weights are cast to it, statistics and losses stay in float32 or better
-	Views   int         // of each sample, one behind the other: [Views·N, …]; 0 and 1 mean one. See Run
+	Views   int         // of each sample, one behind the other: [Views·N, …]; 0 and 1 mean one. See [Pass.Run]
+}
 
-	Draws *Draws // what dropout and stochastic depth draw from in training
-
-	// The tape: what is kept of the pass, and how it is differentiated.
+// Tape is what is kept of a pass, and how it is differentiated.
+type Tape struct {
 	Gates   *Gates     // nil: discrete choices are made freely and forgotten
 	Work    *[]Product // where products are listed; nil: they are not
 	Back    *Feedback  // what gradients flow back through in place of the weights; nil: the weights themselves
@@ -31,12 +36,14 @@ type Pass struct {
 
 // Evaluate returns a pass in evaluation mode: running statistics, and nothing is left out by dropout. The scope owns
 // temporaries, and activations are of type compute.
-func Evaluate(s *torch.Scope, compute torch.DType) *Pass { return &Pass{Scope: s, Compute: compute} }
+func Evaluate(s *torch.Scope, compute torch.DType) *Pass {
+	return &Pass{Scope: s, Mode: Mode{Compute: compute}}
+}
 
 // Train returns a pass in training mode: batch statistics, which the running ones take in. Dropout and stochastic depth
 // draw from draws; nil will do for networks without them.
 func Train(s *torch.Scope, compute torch.DType, draws *Draws) *Pass {
-	return &Pass{Scope: s, Train: true, Compute: compute, Draws: draws}
+	return &Pass{Scope: s, Mode: Mode{Train: true, Compute: compute}, Draws: draws}
 }
 
 // Repeat returns a pass like that of [Train] which leaves running statistics alone. It goes over a batch that they have
@@ -159,8 +166,8 @@ func (p *Pass) Seek(at Place) {
 }
 
 // Gates holds the discrete choices of one pass over a module: which ReLU units were closed, which element a maximum
-// took, what dropout and stochastic depth left out. A first pass records them, later passes replay them in the same order, so that the network is differentiated with its activation pattern
-// fixed, as a double backward does (σ” = 0).
+// took, what dropout and stochastic depth left out. A first pass records them. Later passes replay them in the same order,
+// so that the network is differentiated with its activation pattern fixed, as a double backward does (σ″ = 0).
 //
 // A replay also leaves running statistics alone. Gates own their masks, which only the layer that recorded them
 // understands: one bit an element behind a normalisation, one byte elsewhere.

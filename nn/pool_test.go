@@ -14,7 +14,7 @@ func TestMaxPoolIsAGate(t *testing.T) {
 	defer s.Close()
 	pool := nn.MaxPool{K: 2, Stride: 2}
 	forward := func(g *nn.Gates, x []float64) []float64 {
-		return pool.Forward(&nn.Pass{Scope: s, Train: true, Gates: g}, s.FromDoubles(x, 1, 1, 2, 4)).Float64s()
+		return pool.Forward(&nn.Pass{Scope: s, Mode: nn.Mode{Train: true}, Tape: nn.Tape{Gates: g}}, s.FromDoubles(x, 1, 1, 2, 4)).Float64s()
 	}
 	before := torch.LiveTensors()
 	gates := &nn.Gates{}

@@ -53,14 +53,14 @@ func TestUnitsClosedFormsAreAutograds(t *testing.T) {
 			s := torch.NewScope(torch.Grad)
 			defer s.Close()
 			x := random(s, 1, c.in...).SetRequiresGrad(true)
-			p := &nn.Pass{Scope: s, Train: true, Compute: torch.Float64}
+			p := nn.Train(s, torch.Float64, nil)
 			out := c.unit.Forward(p, s.Alias(x))
 			probe := random(s, 2, out.Shape()...)
 			want := s.Grad(out, append([]torch.Tensor{x}, nn.Trainable(nn.Params(c.unit))...), torch.GradOptions{Output: probe})
 
 			quiet := torch.NewScope(torch.NoGrad)
 			defer quiet.Close()
-			q := &nn.Pass{Scope: quiet, Train: true, Compute: torch.Float64}
+			q := nn.Train(quiet, torch.Float64, nil)
 			trace := c.unit.Trace(q, x)
 			nntest.Close(t, "output", trace.Out, out, 1e-12)
 			a := c.unit.Slope(q, trace, c.unit.Unpool(q, trace, probe))
@@ -84,7 +84,7 @@ func TestUnitsClosedFormsAreAutograds(t *testing.T) {
 func TestTanhBend(t *testing.T) {
 	s := torch.NewScope(torch.NoGrad)
 	defer s.Close()
-	p := &nn.Pass{Scope: s, Compute: torch.Float64}
+	p := nn.Evaluate(s, torch.Float64)
 	const h = 1e-5
 	slope := func(shift float64) torch.Tensor {
 		z := random(s, 1, 20)
@@ -118,7 +118,7 @@ func TestReadoutSpreads(t *testing.T) {
 			}
 			s := torch.NewScope(torch.Grad)
 			defer s.Close()
-			p := &nn.Pass{Scope: s, Compute: torch.Float64}
+			p := nn.Evaluate(s, torch.Float64)
 			x := random(s, 1, c.in...).SetRequiresGrad(true)
 			logits := c.head.Forward(p, s.Alias(x))
 			d := random(s, 2, logits.Shape()...)

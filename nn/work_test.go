@@ -17,7 +17,7 @@ func TestPassListsProducts(t *testing.T) {
 	}
 	defer nn.Free(nn.Params(net))
 	var work []nn.Product
-	net.Forward(&nn.Pass{Scope: s, Compute: torch.Float32, Work: &work}, s.Full(torch.Float32, 0, 2, 3, 7, 8))
+	net.Forward(&nn.Pass{Scope: s, Mode: nn.Mode{Compute: torch.Float32}, Tape: nn.Tape{Work: &work}}, s.Full(torch.Float32, 0, 2, 3, 7, 8))
 	want := []nn.Product{{Weight: "conv1.weight", MACs: 2 * 6 * 4 * 4 * 27}, {Weight: "fc.weight", MACs: 2 * 6 * 10}}
 	if !slices.Equal(work, want) {
 		t.Errorf("products %v, want %v", work, want)

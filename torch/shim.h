@@ -14,7 +14,6 @@ extern "C" {
 #endif
 
 typedef struct lt_tensor_s* lt_tensor;
-typedef struct lt_generator_s* lt_generator;
 
 // error.go
 enum lt_kind {

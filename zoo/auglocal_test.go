@@ -62,7 +62,7 @@ func TestAugLocalHeads(t *testing.T) {
 			}
 			s := torch.NewScope(torch.NoGrad)
 			defer s.Close()
-			p := &nn.Pass{Scope: s, Train: true, Draws: nn.NewDraws(1)}
+			p := nn.Train(s, torch.Float32, nn.NewDraws(1))
 			x := s.Full(torch.Float32, 1, 2, 3, 32, 32)
 			for i, b := range net.Blocks[:len(net.Blocks)-1] {
 				x = b.Layer.Forward(p, x)
@@ -112,7 +112,7 @@ func TestDecoders(t *testing.T) {
 			if tt.out.Tokens > 0 {
 				shape = []int64{2, int64(tt.out.Tokens), int64(tt.out.C)}
 			}
-			y := d.Forward(&nn.Pass{Scope: s, Train: true}, s.Full(torch.Float32, 1, shape...))
+			y := d.Forward(nn.Train(s, torch.Float32, nil), s.Full(torch.Float32, 1, shape...))
 			want := []int64{2, int64(tt.input.C), int64(tt.input.H), int64(tt.input.W)}
 			if !slices.Equal(y.Shape(), want) || len(nn.Params(d)) != tt.params || nn.Params(d)[0].Name != "decoders.4.conv1.weight" {
 				t.Errorf("puts out %v, has %d tensors, the first %s", y.Shape(), len(nn.Params(d)), nn.Params(d)[0].Name)

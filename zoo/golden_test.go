@@ -76,6 +76,6 @@ func TestImageNetDecoderAgreesWithPyTorch(t *testing.T) {
 		p.Convert(torch.Float64)
 	}
 	nntest.Fill(nn.Params(d))
-	y := d.Forward(&nn.Pass{Scope: s, Train: true, Compute: torch.Float64}, nntest.FormulaTensor(s, "features", 1, 2, 6, 7, 7))
+	y := d.Forward(nn.Train(s, torch.Float64, nil), nntest.FormulaTensor(s, "features", 1, 2, 6, 7, 7))
 	nntest.Open(t, s, "testdata/decoder.safetensors").CheckDigest(t, "", "image", y.Float64s(), 1e-10)
 }

@@ -89,7 +89,7 @@ func TestImageNetResNetShapes(t *testing.T) {
 				net := imageNet(t, name, 2, image, 5)
 				s := torch.NewScope(torch.NoGrad)
 				defer s.Close()
-				p := &nn.Pass{Scope: s, Train: true}
+				p := nn.Train(s, torch.Float32, nil)
 				x := s.Full(torch.Float32, 1, 2, 3, int64(image), int64(image))
 				blocks := map[string]bool{}
 				for _, b := range net.Blocks {
@@ -162,7 +162,7 @@ func TestInfoProHead(t *testing.T) {
 			s := torch.NewScope(torch.NoGrad)
 			defer s.Close()
 			x := s.Full(torch.Float32, 1, 2, int64(tt.in.C), int64(tt.in.H), int64(tt.in.W))
-			if out := head.Forward(&nn.Pass{Scope: s, Train: true}, x).Shape(); !slices.Equal(out, []int64{2, 7}) {
+			if out := head.Forward(nn.Train(s, torch.Float32, nil), x).Shape(); !slices.Equal(out, []int64{2, 7}) {
 				t.Errorf("puts out %v", out)
 			}
 			if first := nn.Params(head)[0].Name; first != "heads.3.conv1.weight" {

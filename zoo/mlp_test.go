@@ -20,7 +20,7 @@ func TestMLPInputs(t *testing.T) {
 		if in.H > 0 {
 			shape = append(shape, int64(in.H), int64(in.W))
 		}
-		p := &nn.Pass{Scope: s, Compute: torch.Float32}
+		p := nn.Evaluate(s, torch.Float32)
 		x := s.Full(torch.Float32, 0.5, shape...)
 		for _, b := range net.Blocks {
 			x = b.Layer.Forward(p, x)

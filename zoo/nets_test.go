@@ -133,7 +133,7 @@ func TestNetsShapes(t *testing.T) {
 				net := build(t, tt.o, image, 5)
 				before := torch.LiveTensors()
 				s := torch.NewScope(torch.NoGrad)
-				p := &nn.Pass{Scope: s, Train: true}
+				p := nn.Train(s, torch.Float32, nil)
 				x := s.Full(torch.Float32, 1, 2, 3, int64(image), int64(image))
 				for _, b := range net.Blocks {
 					x = b.Layer.Forward(p, x)
@@ -180,13 +180,14 @@ func TestNetsRefuse(t *testing.T) {
 		{zoo.Options{Name: "vgg16", Image: 28}, "model.image is 28×28: vgg16 needs at least 32×32"},
 		{zoo.Options{Name: "vgg16", Image: 32, Depth: 17}, "model.depth is 17: vgg16 needs 11, 13, 16 or 19 layers"},
 		{zoo.Options{Name: "vgg17", Image: 32, Depth: 18}, "model.depth is 18: vgg17 needs 5n+2 layers, such as 12, 17, 27, 37, 47 or 57"},
-		{zoo.Options{Name: "resnet32", Image: 32, Patch: 4}, "model.patch is 4: must be 0 for resnet32, which has no patches"},
-		{zoo.Options{Name: "vgg16", Image: 32, DropPath: 0.1}, "model.drop_path is 0.1: must be 0 for vgg16; vit and swin have stochastic depth"},
-		{zoo.Options{Name: "vit_s", Image: 32, Dropout: 0.1}, "model.dropout is 0.1: must be 0 or -1 for vit_s; vgg has dropout"},
-		{zoo.Options{Name: "resnet32", Image: 32, Norm: "none"}, "model.norm is none: must be auto for resnet32; a vgg can be had with and without"},
+		{zoo.Options{Name: "resnet32", Image: 32, Patch: 4}, "model.patch is 4: must be 0 for resnet32; vit_ti, vit_s, …"},
+		{zoo.Options{Name: "vgg16", Image: 32, DropPath: 0.1}, "model.drop_path is 0.1: must be 0 for vgg16; vit_ti, vit_s, …"},
+		{zoo.Options{Name: "vit_s", Image: 32, Dropout: 0.1}, "model.dropout is 0.1: must be 0 or -1 for vit_s; vgg11, vgg13, …"},
+		{zoo.Options{Name: "resnet32", Image: 32, Norm: "none"}, "model.norm is none: must be auto for resnet32; vgg11, vgg13, …"},
 	} {
 		_, err := zoo.New(tt.o, nn.Shape{C: 3}, 10, nn.Init{Device: torch.CPU})
-		if err == nil || err.Error() != tt.want {
+		start, more := strings.CutSuffix(tt.want, "…")
+		if err == nil || !strings.HasPrefix(err.Error(), start) || !more && err.Error() != start {
 			t.Errorf("%+v: %v, want %q", tt.o, err, tt.want)
 		}
 	}
