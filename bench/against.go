@@ -3,11 +3,13 @@ package bench
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"reflect"
 	"strings"
 
+	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/show"
+	"github.com/locus-learn/locus/internal/sniff"
 )
 
 // Change is how a row differs from the same row of an earlier run.
@@ -81,17 +83,21 @@ func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }
 
 // Read returns the rows of a file that `locus bench --json` has written.
 func Read(path string) ([]Result, error) {
-	data, err := os.ReadFile(path)
+	data, err := disk.ReadFile(path)
 	if err != nil {
-		return nil, fault.New("cannot read the earlier result: %w", err)
+		cause, _ := disk.Cause(err)
+		return nil, fault.New("the earlier result %s cannot be read: %w", show.Name(path), cause)
 	}
 	var rows []Result
 	if err := json.Unmarshal(data, &rows); err != nil {
-		return nil, fault.New("%s is no result of locus bench --json: %w", path, err)
+		if what := sniff.What(data); what != "" && !strings.Contains(what, "JSON") {
+			return nil, fault.New("%s is no result of locus bench --json: it %s", show.Name(path), what)
+		}
+		return nil, fault.New("%s is no result of locus bench --json: %w", show.Name(path), err)
 	}
 	for i, r := range rows {
 		if r.Method == "" || r.StepSeconds <= 0 || r.PeakBytes <= 0 {
-			return nil, fault.New("%s is no result of locus bench --json: row %d of %d has no method, time or peak", path, i+1, len(rows))
+			return nil, fault.New("%s is no result of locus bench --json: row %d of %d has no method, time or peak", show.Name(path), i+1, len(rows))
 		}
 	}
 	return rows, nil

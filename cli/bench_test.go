@@ -47,5 +47,5 @@ func TestBenchComparesWithAnEarlierResult(t *testing.T) {
 		t.Errorf("the comparison spoils the JSON: %v", err)
 	}
 	refuse(t, []string{"none of these rows"}, append(args, "--image", "5")...)
-	refuse(t, []string{"cannot read", "no such file"}, append(args, "--against", file+".not")...)
+	refuse(t, []string{"cannot be read", "no such file"}, append(args, "--against", file+".not")...)
 }

@@ -12,7 +12,7 @@ type Autograd struct{}
 func (Autograd) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, want Want) Gradients {
 	p.Twice = want.Graph
 	x0 := p.Detach(in.X).SetRequiresGrad(want.In)
-	xk := p.Run(m.Body, p.Cast(x0, p.Compute))
+	xk := p.Run(m.Body, p.Features(x0, p.Compute))
 	loss := o.Loss(p, m, xk, in)
 	wrt := append([]torch.Tensor{}, m.Theta()...)
 	if want.In {

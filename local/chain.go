@@ -113,7 +113,7 @@ func (c *Chain) Enter(x, y torch.Tensor, step int) (in Signal, err error) {
 // modules will draw when they train.
 func (c *Chain) error(s *torch.Scope, in Signal, step int) torch.Tensor {
 	p := nn.Repeat(s, c.DType, nil)
-	x := s.Cast(in.X, c.DType)
+	x := s.Features(in.X, c.DType)
 	for _, m := range c.modules {
 		p.Draws = c.Rule.draws(m, step)
 		x = m.Body.Forward(p, x)

@@ -67,7 +67,7 @@ func keepInputs(quiet *torch.Scope, p *nn.Pass, blocks nn.Sequential, x torch.Te
 	inputs = []torch.Tensor{quiet.Detach(x)}
 	for i, b := range blocks {
 		marks = append(marks, p.At())
-		inputs = append(inputs, q.Run(b, quiet.Cast(inputs[i], p.Compute)))
+		inputs = append(inputs, q.Run(b, quiet.Features(inputs[i], p.Compute)))
 	}
 	return inputs, marks
 }
@@ -76,7 +76,7 @@ func keepInputs(quiet *torch.Scope, p *nn.Pass, blocks nn.Sequential, x torch.Te
 // which it consumes.
 func rerun(p *nn.Pass, block nn.Layer, input, delta torch.Tensor, wantIn bool) (theta []torch.Tensor, in torch.Tensor) {
 	leaf := p.Detach(input).SetRequiresGrad(wantIn)
-	out := p.Run(block, p.Cast(leaf, p.Compute))
+	out := p.Run(block, p.Features(leaf, p.Compute))
 	wrt := nn.Trainable(nn.Params(block))
 	if wantIn {
 		wrt = append(wrt, leaf)

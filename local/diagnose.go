@@ -117,7 +117,7 @@ func (p *Probe) dtype() torch.DType {
 
 // enter makes the signal in front of the first module, which the scope owns. The batch stays.
 func (p *Probe) enter(s *torch.Scope, b Signal) Signal {
-	in, err := p.chain.Enter(s.Cast(b.X, p.dtype()).Keep(), s.Alias(b.Y).Keep(), 0)
+	in, err := p.chain.Enter(s.Features(b.X, p.dtype()).Keep(), s.Alias(b.Y).Keep(), 0)
 	if err != nil {
 		panic(err)
 	}

@@ -15,7 +15,7 @@ type Reduction string
 // With B samples of D elements each. Under Mean and normalised gradients S is at most 4/D, so λ acts as λ/D does
 // under Batch: see [Reconcile] and docs/reconciliation.md.
 const (
-	Mean  Reduction = "mean"  // over B·D: what "an MSE between the two gradient terms" computes
+	Mean  Reduction = "mean"  // over B·D: what "an MSE between the two gradient terms" computes; "" means it, too
 	Batch Reduction = "batch" // summed over D, averaged over B
 	Sum   Reduction = "sum"
 )
@@ -23,7 +23,7 @@ const (
 // weight returns the factor of ΣS_i.
 func (r Reduction) weight(b int, d int64) float64 {
 	switch r {
-	case Mean:
+	case Mean, "":
 		return 1 / (float64(b) * float64(d))
 	case Batch:
 		return 1 / float64(b)

@@ -1,7 +1,9 @@
 package local
 
 import (
+	"fmt"
 	"math"
+	"slices"
 
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
@@ -20,10 +22,10 @@ type Reconcile struct {
 	Lambda    float64
 	Ramp      float64 // share of the training over which λ rises to Lambda from 0; 0 means none
 	Normalize bool
-	Reduction Reduction
-	Gradient  Way     // to the term's gradient; "" means Auto
-	Every     int     // the term acts on every n-th step; 0 means on each
-	Fraction  float64 // of the batch that the term is found on, in (0, 1); 0 and 1 mean all of it
+	Reduction Reduction // "" means Mean
+	Gradient  Way       // to the term's gradient; "" means Auto
+	Every     int       // the term acts on every n-th step; 0 means on each
+	Fraction  float64   // of the batch that the term is found on, in (0, 1); 0 and 1 mean all of it
 }
 
 // Way is how the term's gradient is found.
@@ -38,6 +40,26 @@ const (
 	Tangent     Way = "tangent"     // a direction that follows the pass, and one backward pass through both
 	Double      Way = "double"      // double backward, the reference
 )
+
+// Check returns an error that names the first field whose value means nothing. Whoever composes a rule asks it.
+func (t *Reconcile) Check() error {
+	within := func(v, high float64) bool { return v >= 0 && v <= high } // not NaN
+	switch {
+	case !within(t.Lambda, math.MaxFloat32):
+		return fmt.Errorf("Reconcile.Lambda is %g: must be a number of at least 0", t.Lambda)
+	case !within(t.Ramp, 1):
+		return fmt.Errorf("Reconcile.Ramp is %g: must be from 0 to 1", t.Ramp)
+	case !within(t.Fraction, 1):
+		return fmt.Errorf("Reconcile.Fraction is %g: must be from 0 to 1", t.Fraction)
+	case t.Every < 0:
+		return fmt.Errorf("Reconcile.Every is %d: must be at least 0", t.Every)
+	case !slices.Contains([]Reduction{"", Mean, Batch, Sum}, t.Reduction):
+		return fmt.Errorf("Reconcile.Reduction is %q: must be mean, batch or sum", string(t.Reduction))
+	case !slices.Contains([]Way{"", Auto, Directional, Tangent, Double}, t.Gradient):
+		return fmt.Errorf("Reconcile.Gradient is %q: must be auto, directional, tangent or double", string(t.Gradient))
+	}
+	return nil
+}
 
 // Reads implements [Term].
 func (t *Reconcile) Reads(step int) bool { return t.Every <= 1 || step%t.Every == 0 }

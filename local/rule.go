@@ -171,7 +171,7 @@ func (w *Work) reforward(x torch.Tensor) torch.Tensor {
 	s := x.Device().Scope(torch.NoGrad)
 	defer s.Close()
 	p := nn.Repeat(s, w.DType, w.Rule.draws(w.Module, w.At.Step)).Over(w.Rule.Views)
-	y := p.Run(w.Module.Body, s.Cast(x, w.DType)).Keep()
+	y := p.Run(w.Module.Body, s.Features(x, w.DType)).Keep()
 	x.Free()
 	return y
 }

@@ -3,6 +3,9 @@ package method
 import "github.com/locus-learn/locus/local"
 
 // Options is the `method` section of a recipe.
+//
+// In a program, zeros that would mean nothing are the defaults: Reduction, Gradient, Checkpoint, OutputError, Every, Fraction,
+// Feedback and, without Cuts, Modules. [Lookup] settles them and refuses what a recipe may not have.
 type Options struct {
 	Name       string   `recipe:"name" default:"sgr" oneof:"@" doc:"how the network learns; 'locus list methods' shows them"`
 	Modules    int      `recipe:"modules" default:"3" min:"1" max:"4096" doc:"K, the number of gradient-isolated modules; bp and fa have one, methods without back-propagation one a block"`
@@ -22,7 +25,7 @@ type Options struct {
 	Reconstruction []float64 `recipe:"reconstruction" default:"" min:"0" max:"1000000" doc:"infopro: weight of the image's reconstruction in the first module and in the last but one; empty = published for K = 2, 4, 8, 16, linear in between"`
 	Task           []float64 `recipe:"task" default:"" min:"0" max:"1000000" doc:"infopro: weight of the module's own task, likewise"`
 
-	Feedback    float64 `recipe:"feedback" default:"1" min:"0" max:"1000000" doc:"dfa, drtp, pepita: factor of what the fixed random matrices bring"`
+	Feedback    float64 `recipe:"feedback" default:"1" above:"0" max:"1000000" doc:"dfa, drtp, pepita: factor of what the fixed random matrices bring"`
 	Redundancy  float64 `recipe:"redundancy" default:"0.0051" min:"0" max:"1000000" doc:"barlow and its kin: weight of the correlations between different units of the embedding"`
 	Noise       float64 `recipe:"noise" default:"0.25" min:"0" max:"1000000" doc:"barlow-blockwise: deviation of the noise on a module's input, as a share of the input's own"`
 	OutputError string  `recipe:"output_error" default:"second" oneof:"second first" doc:"pepita: which pass's error the classifier learns from; first is that of the authors' net of one convolution"`

@@ -1,13 +1,11 @@
 package method
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/registry"
-	"github.com/locus-learn/locus/local"
 )
 
 var registered = registry.New("method.name", func(m Method) string { return m.Name })
@@ -39,9 +37,11 @@ func Lookup(o Options) (Method, Options, error) {
 	if err != nil {
 		return Method{}, o, err
 	}
-	o.Reduction = cmp.Or(o.Reduction, string(local.Mean))
 	if m.Cut == Nowhere {
 		o.Modules, o.Cuts = 1, nil
+	}
+	if o, err = o.settled(); err != nil {
+		return Method{}, o, err
 	}
 	_, auto := o.Auto()
 	if auto && m.Cut == Everywhere {
@@ -75,7 +75,7 @@ func (m Method) checkGradient(o Options) error {
 	if all == nil {
 		all = []string{"directional", "tangent", "double"}
 	}
-	if o.Gradient == "" || o.Gradient == "auto" || slices.Contains(all, o.Gradient) {
+	if o.Gradient == "auto" || slices.Contains(all, o.Gradient) {
 		return nil
 	}
 	return fault.New("method.gradient is %s: must be auto or one of %s for method.name %s", o.Gradient, strings.Join(all, ", "), m.Name)

@@ -1,6 +1,7 @@
 package model_test
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/locus-learn/locus/method"
 	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/recipe"
 	"github.com/locus-learn/locus/torch"
 	"github.com/locus-learn/locus/zoo"
 )
@@ -96,10 +98,14 @@ func TestNewRefuses(t *testing.T) {
 // Parts that do not fit together are told, and the network is freed.
 func TestOfRefuses(t *testing.T) {
 	for want, change := range map[string]func(*model.Parts){
-		"must rise":          func(p *model.Parts) { p.Ends = []int{2, 1} },
-		"number of blocks":   func(p *model.Parts) { p.Ends = p.Ends[:1] },
-		"need local heads":   func(p *model.Parts) { p.Head = nil },
-		"needs an objective": func(p *model.Parts) { p.Rule = local.Rule{} },
+		"must rise":           func(p *model.Parts) { p.Ends = []int{2, 1} },
+		`Reduction is "half"`: func(p *model.Parts) { p.Rule.Term = &local.Reconcile{Lambda: 1, Reduction: "half"} },
+		`Gradient is "fast"`:  func(p *model.Parts) { p.Rule.Term = &local.Reconcile{Lambda: 1, Gradient: "fast"} },
+		"Lambda is NaN":       func(p *model.Parts) { p.Rule.Term = &local.Reconcile{Lambda: math.NaN()} },
+		"Fraction is 2":       func(p *model.Parts) { p.Rule.Term = &local.Reconcile{Fraction: 2} },
+		"number of blocks":    func(p *model.Parts) { p.Ends = p.Ends[:1] },
+		"need local heads":    func(p *model.Parts) { p.Head = nil },
+		"needs an objective":  func(p *model.Parts) { p.Rule = local.Rule{} },
 	} {
 		before := torch.LiveTensors()
 		parts, err := small(nil).Parts()
@@ -155,5 +161,49 @@ func TestRegistered(t *testing.T) {
 	x := s.Full(torch.Float32, 0.5, 4, 3, 16, 16).Keep()
 	if _, err := m.Learner.Step(x, s.FromInts([]int64{0, 1, 2, 3}).Keep(), local.Tick{LR: 0.1}); err != nil {
 		t.Error(err)
+	}
+}
+
+// A spec of which a program has filled in a name only trains as the one that a recipe has filled, and what no recipe may
+// have is refused.
+func TestSpecOfAProgram(t *testing.T) {
+	bare := model.Spec{Input: model.Input{Shape: nn.Shape{C: 3, H: 16, W: 16}, Classes: 4}, Threads: 1}
+	bare.Net = zoo.Options{Name: "resnet32", Depth: 8, Width: 4}
+	bare.Method = method.Options{Name: "sgr", Modules: 3, Lambda: 0.01}
+	bare.Optim.Name = "adamw"
+	m, err := model.New(bare)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Free()
+	s := torch.NewScope(torch.NoGrad)
+	defer s.Close()
+	for step := range 2 {
+		if _, err := m.Learner.Step(s.Full(torch.Float32, 0.5, 4, 3, 16, 16).Keep(), s.FromInts([]int64{0, 1, 2, 3}).Keep(), local.Tick{Step: step, LR: 0.01}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range m.Params() {
+		if p.Trainable && !torch.AllFinite([]torch.Tensor{p.Value}) {
+			t.Fatalf("%s is not finite", p.Name)
+		}
+	}
+	if err := recipe.Validate(m.Spec); err != nil {
+		t.Errorf("what was settled cannot be saved: %v", err)
+	}
+	for want, change := range map[string]func(*model.Spec){
+		"model.width is -1":      func(s *model.Spec) { s.Net.Width = -1 },
+		"model.depth is 1000000": func(s *model.Spec) { s.Net.Depth = 1000000 },
+		"optim.eps is -1":        func(s *model.Spec) { s.Optim.Eps = -1 },
+		"head.width is -4":       func(s *model.Spec) { s.Head.Width = -4 },
+		"method.lambda is NaN":   func(s *model.Spec) { s.Method.Lambda = math.NaN() },
+		"classes":                func(s *model.Spec) { s.Input.Classes = 0 },
+		"-3":                     func(s *model.Spec) { s.Input.Shape.C = -3 },
+	} {
+		s := bare
+		change(&s)
+		if _, err := model.New(s); !fault.Is(err) || !strings.Contains(err.Error(), want) {
+			t.Errorf("want a fault with %q, got %v", want, err)
+		}
 	}
 }

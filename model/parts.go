@@ -111,6 +111,13 @@ func (p *Parts) check() error {
 	case p.Rule.Objective == nil || p.Rule.Term == nil || p.Rule.Credit == nil:
 		return fmt.Errorf("model: a rule needs an objective, a term and a credit")
 	}
+	for _, part := range []any{p.Rule.Objective, p.Rule.Term, p.Rule.Credit, p.Schedule} {
+		if c, ok := part.(interface{ Check() error }); ok {
+			if err := c.Check(); err != nil {
+				return fmt.Errorf("model: %w", err)
+			}
+		}
+	}
 	return nil
 }
 

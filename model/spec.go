@@ -18,7 +18,8 @@ import (
 	"github.com/locus-learn/locus/zoo"
 )
 
-// Spec says by names and numbers which network is built, how it is cut and how it learns.
+// Spec says by names and numbers which network is built, how it is cut and how it learns. A zero that its key in a recipe
+// does not allow means the default; every other value has the bounds that it has there.
 type Spec struct {
 	Net    zoo.Options     `recipe:"model"`
 	Method method.Options  `recipe:"method"`
@@ -40,6 +41,18 @@ type Input struct {
 	Shape     nn.Shape  // of one sample
 	Classes   int       // number of labels
 	Mean, Std []float64 // how images in [0, 1] were normalised, one value a channel; empty where they were not
+}
+
+// check returns a fault where there can be no such samples.
+func (in Input) check() error {
+	x := in.Shape
+	if x.C < 1 || x.H < 0 || x.W < 0 || x.Tokens < 0 {
+		return fault.New("samples of %d×%d×%d, %d tokens: must have a channel at least, and no negative side", x.C, x.H, x.W, x.Tokens)
+	}
+	if in.Classes < 1 {
+		return fault.New("%d classes: must be at least 1", in.Classes)
+	}
+	return nil
 }
 
 // Defaults returns the spec that a recipe has before any of its keys is set, for float32 on the CPU and seed 1. The input
@@ -78,6 +91,9 @@ func New(s Spec) (*Model, error) {
 
 // Parts resolves the names and builds the uncut network, which the caller owns until it is given to [Of].
 func (s Spec) Parts() (p Parts, err error) {
+	if err := recipe.Complete(&s); err != nil {
+		return p, err
+	}
 	threads := torch.SetThreads(s.Threads)
 	if err := s.Device.Available(); err != nil {
 		return p, fault.New("device is %v: %v; device=cpu does without, 'locus doctor' shows what there is", s.Device, err)
@@ -91,7 +107,16 @@ func (s Spec) Parts() (p Parts, err error) {
 	if err != nil {
 		return p, err
 	}
+	if _, err := zoo.LookupModel(s.Net.Name); err != nil {
+		return p, err
+	}
+	if err := s.Input.check(); err != nil {
+		return p, err
+	}
 	s.Method, s.Head.Name = options, head.Name
+	if err := recipe.Validate(&s); err != nil {
+		return p, err
+	}
 	p = Parts{
 		Init: nn.Init{Seed: s.Seed, Device: s.Device, Room: zoo.Room()}, DType: s.DType,
 		Head: func(at zoo.Cut, init nn.Init) (nn.Layer, error) { return head.New(s.Head, at, init) },

@@ -20,9 +20,6 @@ type adamw struct {
 }
 
 func newAdamW(o Options, g group) *adamw {
-	if len(o.Betas) == 0 {
-		o.Betas = []float64{0.9, 0.999} // PyTorch's
-	}
 	return &adamw{group: g, o: o, m: g.zeros(), v: g.zeros(), step: g.counter("step")}
 }
 

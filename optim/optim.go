@@ -2,16 +2,17 @@
 package optim
 
 import (
-	"cmp"
 	"slices"
 
-	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
 )
 
 // Options is the `optim` section of a recipe. Every module has an optimizer of its own: norms, sums and averages are
 // over the module's parameters.
+//
+// In a program, a zero Name, Decay, Betas, Eps, Trust, Plain or Accumulate means the default, since zero itself would mean
+// nothing. LR, Momentum, WeightDecay, Clip and EMA are what they say.
 type Options struct {
 	Name        string    `recipe:"name" default:"sgd" oneof:"@" doc:"optimizer; sgd, adamw, lars, or one that a program has registered"`
 	LR          float64   `recipe:"lr" default:"0.1" min:"0" max:"1000" doc:"learning rate at the top of the schedule"`
@@ -20,8 +21,8 @@ type Options struct {
 	WeightDecay float64   `recipe:"weight_decay" default:"5e-4" min:"0" max:"1000" doc:"L2 penalty, added to the gradient; of adamw: share of a weight that a step at rate 1 takes away"`
 	Decay       string    `recipe:"decay" default:"all" oneof:"all weights" doc:"what weight_decay acts on: all parameters, or all but biases, norms, class tokens and position embeddings; of lars also what its trust ratio acts on"`
 	Betas       []float64 `recipe:"betas" default:"0.9,0.999" min:"0" max:"0.999999" doc:"of adamw: decay of the means of the gradient and of its square"`
-	Eps         float64   `recipe:"eps" default:"1e-8" min:"0" max:"1" doc:"of adamw: added to the root of the mean square"`
-	Trust       float64   `recipe:"trust" default:"0.001" min:"0" max:"1000" doc:"of lars: the length of a step as a share of a tensor's own"`
+	Eps         float64   `recipe:"eps" default:"1e-8" above:"0" max:"1" doc:"of adamw: added to the root of the mean square"`
+	Trust       float64   `recipe:"trust" default:"0.001" above:"0" max:"1000" doc:"of lars: the length of a step as a share of a tensor's own"`
 	Plain       float64   `recipe:"plain" default:"1" above:"0" max:"1000" doc:"of lars with decay weights: factor of the rate of biases and norms, which take plain steps; Barlow Twins has 0.024"`
 	Clip        float64   `recipe:"clip" default:"0" min:"0" max:"1000000000" doc:"longest gradient of a module (L2 norm); 0 = any"`
 	Accumulate  int       `recipe:"accumulate" default:"1" min:"1" max:"1000000" doc:"batches whose mean gradient makes one update"`
@@ -30,17 +31,6 @@ type Options struct {
 
 // Choices lists the optimizers that are registered, for package recipe; name is the one key that asks.
 func (Options) Choices(string) []string { return registered.Names() }
-
-// Validate checks what single keys cannot.
-func (o Options) Validate() error {
-	if _, err := registered.Lookup(cmp.Or(o.Name, "sgd")); err != nil {
-		return err
-	}
-	if len(o.Betas) != 2 {
-		return fault.New("optim.betas is %v: must be two numbers, such as 0.9,0.999", o.Betas)
-	}
-	return nil
-}
 
 // Optimizer changes parameters by their gradients. It lives as long as the parameters do: no schedule rebuilds it.
 type Optimizer interface {
@@ -60,10 +50,10 @@ type State struct {
 	Value torch.Tensor
 }
 
-// New returns the optimizer that o asks for over the trainable ones among params. It panics on a name that is not
-// registered, which [Options.Validate] finds before.
+// New returns the optimizer that o asks for over the trainable ones among params. It panics on options that
+// [Options.Validate] refuses, and on no others.
 func New(o Options, params []*nn.Param) Optimizer {
-	kind, err := registered.Lookup(cmp.Or(o.Name, "sgd"))
+	o, kind, err := o.settled()
 	if err != nil {
 		panic(err)
 	}

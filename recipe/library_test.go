@@ -72,14 +72,14 @@ func TestOpen(t *testing.T) {
 	}
 	t.Chdir(dir)
 	_, err = Open("large.yaml")
-	checkFault(t, "large", err, "recipe large.yaml is too large: must have at most 1048576 bytes")
+	checkFault(t, "large", err, "recipe large.yaml cannot be read: it is too large: must have at most 1048576 bytes")
 	_, err = Open("./none")
 	checkFault(t, "missing", err, "recipe ./none cannot be read: no such file or directory")
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Error("the cause is lost")
 	}
 	_, err = Open("./")
-	checkFault(t, "directory", err, "recipe ./ cannot be read: is a directory")
+	checkFault(t, "directory", err, "recipe ./ cannot be read: it is a folder, not a file")
 	_, err = Open("fashon-sgr")
 	checkFault(t, "slip", err, "unknown recipe fashon-sgr: did you mean fashion-sgr?")
 	_, err = Open("what")

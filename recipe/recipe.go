@@ -61,6 +61,24 @@ func Defaults(cfg any) error {
 	return nil
 }
 
+// Complete puts the default in the place of every zero of cfg that its key does not allow: a program that fills a struct
+// itself may leave such fields out. Other values stay as they are; see [Validate].
+func Complete(cfg any) error {
+	root, err := schema(cfg)
+	if err != nil {
+		return err
+	}
+	for f := range root.values() {
+		if !f.hasDefault || !f.value.IsZero() || f.check() == nil {
+			continue
+		}
+		if err := f.setText(f.fallback); err != nil {
+			return fmt.Errorf("recipe: default of %s: %v", f.path, err)
+		}
+	}
+	return nil
+}
+
 // Set overrides one key of cfg, which must be filled already: "optim.lr=0.05". A list is written a,b,c or [a, b, c].
 // It checks the key's own limits; Validate methods wait for [Validate].
 func Set(cfg any, assignment string) error {

@@ -172,3 +172,17 @@ func checkFault(t *testing.T, what string, err error, want string) {
 		t.Errorf("%q:\n got %s (fault: %t)\nwant %s", what, err, fault.Is(err), want)
 	}
 }
+
+// A program may leave out what has no meaning as zero; other zeros and other values are left alone, right or wrong.
+func TestComplete(t *testing.T) {
+	c := config{Seed: 0, Threads: -3, Optim: optim{MinLR: 0}}
+	if err := Complete(&c); err != nil {
+		t.Fatal(err)
+	}
+	if c.Data.Set != "mnist" || c.Optim.LR != 0.1 {
+		t.Errorf("set %q, rate %g: want the defaults", c.Data.Set, c.Optim.LR)
+	}
+	if c.Seed != 0 || c.Threads != -3 || c.Data.Shuffle || c.Optim.Milestones != nil {
+		t.Errorf("%+v: what means something was changed", c)
+	}
+}

@@ -2,16 +2,16 @@ package recipe
 
 import (
 	"errors"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/sniff"
 )
 
 // Source is a recipe as it was found, not yet laid over a configuration.
@@ -97,6 +97,9 @@ func openOne(nameOrPath string) (Source, error) {
 
 func openFile(file string) (Source, error) {
 	doc, err := readFile(file)
+	if what := sniff.What(doc); err == nil && len(doc) > 0 && doc[0] != '{' && what != "" { // {"…" may be YAML
+		err = fault.New("recipe %s cannot be read: it %s", show(file), what)
+	}
 	name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 	return Source{Name: name, Path: file, Doc: doc}, err
 }
@@ -148,17 +151,9 @@ func cutBase(root *yaml.Node) *yaml.Node {
 
 // readFile reads no more than a recipe can have, whatever the file turns out to be.
 func readFile(name string) ([]byte, error) {
-	file, err := os.Open(name)
+	doc, err := disk.ReadSmall(name, maxDocument)
 	if err != nil {
 		return nil, unreadable(name, err)
-	}
-	defer file.Close()
-	doc, err := io.ReadAll(io.LimitReader(file, maxDocument+1))
-	if err != nil {
-		return nil, unreadable(name, err)
-	}
-	if len(doc) > maxDocument {
-		return nil, fault.New("recipe %s is too large: must have at most %d bytes", show(name), maxDocument)
 	}
 	return doc, nil
 }

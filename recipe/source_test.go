@@ -130,7 +130,7 @@ func TestBaseFaults(t *testing.T) {
 		{"slip.yaml", "slip.yaml:1: base is fashon-sgr: unknown recipe fashon-sgr: did you mean fashion-sgr?"},
 		{"none.yaml", "none.yaml:2: base is nothing: unknown recipe nothing: must be a .yaml file or one that 'locus list recipes' shows"},
 		{"lost.yaml", "lost.yaml:1: base is sub/lost.yaml: recipe sub/lost.yaml cannot be read: no such file or directory"},
-		{"folder.yaml", "folder.yaml:1: base is ./sub: recipe sub cannot be read: is a directory"},
+		{"folder.yaml", "folder.yaml:1: base is ./sub: recipe sub cannot be read: it is a folder, not a file"},
 		{"list.yaml", "list.yaml:1: base is a list of 2: must be the name of a recipe or the path of a .yaml file"},
 		{"null.yaml", "null.yaml:1: base is null: must be the name of a recipe or the path of a .yaml file"},
 		{"twice.yaml", "twice.yaml:3: key base stands in line 1 already: must stand once"},

@@ -15,7 +15,9 @@ func (s *Scope) Full(dtype DType, value float64, shape ...int64) Tensor {
 	return s.wrap(out)
 }
 
-// FromBytes copies contiguous little-endian elements into a new tensor. len(data) must be what the shape needs.
+// FromBytes copies little-endian elements in row-major order into a new tensor, which is laid out in that order, too, whatever
+// layout a tensor had that [Tensor.Data] took them from: [Scope.ChannelsLast] or [Tensor.Copy] into a tensor that is
+// channels-last brings that back. len(data) must be what the shape needs.
 func (s *Scope) FromBytes(dtype DType, data []byte, shape ...int64) Tensor {
 	var out C.lt_tensor
 	p, n := dims(shape)
@@ -85,6 +87,15 @@ func (s *Scope) Cast(t Tensor, dtype DType) Tensor {
 	var out C.lt_tensor
 	check("cast", C.lt_cast(C.bool(s.grad), t.c(), C.int(dtype), &out))
 	return s.wrap(out)
+}
+
+// Features converts activations to dtype, as Cast does. Integers stay as they are: they are ids, of tokens for instance, which
+// a layer looks up, and bfloat16 would run those above 256 together.
+func (s *Scope) Features(t Tensor, dtype DType) Tensor {
+	if t.DType() == Int64 {
+		return s.Alias(t)
+	}
+	return s.Cast(t, dtype)
 }
 
 // ChannelsLast lays a four-dimensional tensor out channels-last; where it is, the result is an alias.

@@ -146,7 +146,8 @@ func (t Tensor) Equal(o Tensor) bool {
 	return bool(same)
 }
 
-// Data copies the elements into contiguous little-endian bytes.
+// Data copies the elements into little-endian bytes in row-major order, also those of a tensor that is channels-last: values
+// and shape outlast [Scope.FromBytes], the layout in memory does not.
 func (t Tensor) Data() []byte {
 	buf := make([]byte, t.Bytes())
 	if len(buf) > 0 {

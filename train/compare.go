@@ -2,72 +2,191 @@ package train
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/runfolder"
+	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/record"
 )
 
+// compareFiles are what a comparison writes beside the folders of its runs.
+var compareFiles = []string{"compare.svg", "compare.md", "agreement.svg", "shift.svg", "curves.svg"}
+
+// lineup is the folder of several runs, each in a folder of its name, with what puts them side by side.
+type lineup struct {
+	folder    *runfolder.Folder
+	summaries []record.Summary
+	series    []record.Series
+}
+
 // Compare trains the recipes one after the other, each into a folder of its name under o.Out, and draws them in one
-// picture, compare.svg, and what was diagnosed as the paper's figures do. sink makes the sink of each run. Runs that were finished before an error or an interruption
-// are returned with it. With o.Resume, runs go on where they stopped, and those that were done stay as they are.
-func Compare(ctx context.Context, configs []Config, o Options, sink func() record.Sink) ([]record.Summary, error) {
+// picture, compare.svg, and what was diagnosed as the paper's figures do. sink makes the sink of each run. Runs that were
+// finished before an error or an interruption are returned with it.
+//
+// With o.Resume, runs go on where they stopped, and those that were done stay as they are. Runs that o.Out has and that are
+// not among the recipes keep their place in the table. One process at a time works in o.Out, and only files that a
+// comparison has written are replaced.
+func Compare(ctx context.Context, configs []Config, o Options, sink func() record.Sink) (rows []record.Summary, err error) {
 	names := runNames(configs)
-	if err := rehearse(configs, o); err != nil {
-		return nil, err
-	}
 	for _, name := range names {
 		if err := checkName(name); err != nil {
 			return nil, err
 		}
-		one := o
-		one.Out = filepath.Join(o.Out, name)
-		f, err := openFolder(one) // so that no run waits for the training of those before it to be refused
-		if err != nil {
-			return nil, err
-		}
-		if err := f.Close(); err != nil {
-			return nil, err
+		if slices.Contains(compareFiles, name) || runfolder.Reserved(name) {
+			return nil, fault.New("name is %q: must be another one, since the comparison has a file of that name", name)
 		}
 	}
-	var summaries []record.Summary
-	var series []record.Series
-	for i, c := range configs {
-		c.Name = names[i]
-		one := o
-		one.Out, one.Sink = filepath.Join(o.Out, names[i]), sink()
-		if one.Resume = o.Resume && begun(one.Out); one.Resume {
-			if err := sameRun(one.Out, c); err != nil {
-				return summaries, err
+	if err := rehearse(configs, o); err != nil {
+		return nil, err
+	}
+	c := lineup{}
+	if c.folder, err = openLineup(o, names); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if closing := c.folder.Close(); err == nil {
+			err = closing
+		}
+	}()
+	for _, name := range c.folder.Runs() {
+		i := slices.Index(names, name)
+		if i < 0 {
+			c.keep(name)
+			continue
+		}
+		if err := c.train(ctx, configs[i], name, o, sink()); err != nil {
+			return c.summaries, err
+		}
+	}
+	return c.summaries, c.write()
+}
+
+// openLineup takes the folder of a comparison, and makes it the owner of its files and a list of the runs in it: those
+// that a resumed one has already, in their order, and the new ones.
+func openLineup(o Options, names []string) (*runfolder.Folder, error) {
+	var adopted []string
+	if wasLineup(o.Out) {
+		adopted = compareFiles
+	}
+	f, err := runfolder.Open(o.Out, adopted)
+	if err != nil {
+		return nil, err
+	}
+	if holdsRun(f) {
+		f.Close()
+		return nil, fault.New("%s holds a single run: must be another folder for a comparison; give another --out", show.Name(o.Out))
+	}
+	err = vacant(names, o)
+	runs := names
+	if o.Resume {
+		runs = slices.Clone(f.Runs())
+		for _, name := range names {
+			if !slices.Contains(runs, name) {
+				runs = append(runs, name)
 			}
 		}
-		s, err := runOne(ctx, c, one)
+	}
+	if err == nil {
+		err = f.Make()
+	}
+	if err == nil {
+		err = f.Claim(compareFiles...)
+	}
+	if err == nil {
+		err = f.SetRuns(runs)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// wasLineup reports whether a folder without a list of files looks like that of a comparison from before there were such
+// lists: it has picture and table, and a run.
+func wasLineup(dir string) bool {
+	has := func(name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err == nil
+	}
+	entries, _ := os.ReadDir(dir)
+	run := slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.IsDir() && begun(filepath.Join(dir, e.Name())) })
+	return has("compare.svg") && has("compare.md") && run
+}
+
+// vacant finds runs that are in the way, so that none waits for the training of those before it to be refused.
+func vacant(names []string, o Options) error {
+	for _, name := range names {
+		one := o
+		one.Out = filepath.Join(o.Out, name)
+		f, err := openFolder(one)
 		if err != nil {
-			return summaries, err
+			return err
 		}
-		summaries = append(summaries, s)
-		log, err := readMetrics(filepath.Join(one.Out, metricsFile))
-		if err != nil {
-			return summaries, err
+		if err := f.Close(); err != nil {
+			return err
 		}
-		series = append(series, record.Series{Name: names[i], Epochs: log.Epochs, Steps: log.Steps, Diagnoses: log.Diagnoses})
 	}
-	if err := record.PlotCompare(filepath.Join(o.Out, "compare.svg"), series); err != nil {
-		return summaries, err
+	return nil
+}
+
+// train runs a recipe in its folder, or goes on with the run that is there.
+func (c *lineup) train(ctx context.Context, recipe Config, name string, o Options, sink record.Sink) error {
+	recipe.Name = name
+	o.Out, o.Sink = c.folder.Path(name), sink
+	if o.Resume = o.Resume && begun(o.Out); o.Resume {
+		if err := sameRun(o.Out, recipe); err != nil {
+			return err
+		}
 	}
-	if err := record.PlotFigures(o.Out, series); err != nil {
-		return summaries, err
+	s, err := runOne(ctx, recipe, o)
+	if err != nil {
+		return err
 	}
-	table := record.Table(summaries).Markdown() + "\n"
-	path := filepath.Join(o.Out, "compare.md")
-	if err := disk.WriteFile(path, []byte(table)); err != nil {
-		return summaries, fault.New("cannot write %s: %w", path, err)
+	c.summaries = append(c.summaries, s)
+	log, err := readMetrics(filepath.Join(o.Out, metricsFile))
+	if err != nil {
+		return err
 	}
-	return summaries, nil
+	c.series = append(c.series, record.Series{Name: name, Epochs: log.Epochs, Steps: log.Steps, Diagnoses: log.Diagnoses})
+	return nil
+}
+
+// keep takes the results of a run that was done before, if it has any.
+func (c *lineup) keep(name string) {
+	var s record.Summary
+	text, err := disk.ReadFile(filepath.Join(c.folder.Path(name), summaryFile))
+	if err != nil || json.Unmarshal(text, &s) != nil {
+		return
+	}
+	log, err := readMetrics(filepath.Join(c.folder.Path(name), metricsFile))
+	if err != nil {
+		return
+	}
+	c.summaries = append(c.summaries, s)
+	c.series = append(c.series, record.Series{Name: name, Epochs: log.Epochs, Steps: log.Steps, Diagnoses: log.Diagnoses})
+}
+
+// write draws the pictures and writes the table.
+func (c *lineup) write() error {
+	if err := record.PlotCompare(c.folder.Path("compare.svg"), c.series); err != nil {
+		return err
+	}
+	if err := record.PlotFigures(c.folder.Dir, c.series); err != nil {
+		return err
+	}
+	table := record.Table(c.summaries).Markdown() + "\n"
+	if err := disk.WriteFile(c.folder.Path("compare.md"), []byte(table)); err != nil {
+		return c.folder.Failed("compare.md", err)
+	}
+	return nil
 }
 
 // begun reports whether there is a run in a folder to go on with.
@@ -77,7 +196,7 @@ func begun(dir string) bool {
 }
 
 // rehearse opens the data and builds the model of every recipe, so that a mistake in the last one does not wait for
-// the training of all before it.
+// the training of all before it. Weights to start from are tried, too.
 func rehearse(configs []Config, o Options) error {
 	for _, c := range configs {
 		set, err := data.Open(c.Data, c.Seed, dirs(o.Data))
@@ -88,7 +207,13 @@ func rehearse(configs []Config, o Options) error {
 		if err != nil {
 			return err
 		}
+		if o.Init != "" {
+			_, err = model.InitFrom(o.Init)
+		}
 		model.Free()
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -122,10 +122,7 @@ func (s *spec) decodeFile(dir, name string, decode func(io.Reader) error) error 
 	if err != nil {
 		return fault.New("%s: %w; to get it: %s", s.name, err, s.get)
 	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // to open a pipe can take for ever
-		return fault.New("%s: is no regular file", show.Name(path))
-	}
-	f, err := os.Open(path)
+	f, err := disk.Open(path)
 	if err != nil {
 		return fault.New("%s: %w", show.Name(path), cause(err))
 	}

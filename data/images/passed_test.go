@@ -201,7 +201,7 @@ func TestPipesAreRefused(t *testing.T) {
 		t.Skip(err)
 	}
 	_, err := openSet(options("mnist"), 1, []string{dir})
-	wantFault(t, err, "is no regular file")
+	wantFault(t, err, "a named pipe")
 }
 
 // A name from an archive reaches messages as text.

@@ -3,12 +3,12 @@ package images
 import (
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/show"
 )
@@ -70,24 +70,21 @@ func (p *photos) read(i int, buf []byte) ([]byte, error) {
 		name = p.shards[f.shard]
 	}
 	path := filepath.Join(p.dir, filepath.FromSlash(name))
-	info, err := os.Stat(path) // before it is opened: to open a pipe can take for ever
+	r, err := disk.Open(path)
 	if err != nil {
 		return nil, fault.New("cannot be opened: %w", cause(err))
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fault.New("is no regular file")
-	}
+	defer r.Close()
 	if f.shard == standalone {
+		info, err := r.Stat()
+		if err != nil {
+			return nil, fault.New("cannot be read: %w", cause(err))
+		}
 		size = info.Size()
 	}
 	if size > maxFile {
 		return nil, fault.New("has %d bytes: must be at most %d", size, maxFile)
 	}
-	r, err := os.Open(path)
-	if err != nil {
-		return nil, fault.New("cannot be opened: %w", cause(err))
-	}
-	defer r.Close()
 	buf = slices.Grow(buf[:0], int(size))[:size]
 	if n, err := io.ReadFull(io.NewSectionReader(r, f.offset, size), buf); err != nil {
 		return nil, unreadable(err, n, fmt.Sprint(size))

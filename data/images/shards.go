@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/internal/sniff"
@@ -77,16 +78,20 @@ type shardIndex struct {
 // scanShard adds the images of shard i, unless it repeats one of known, which are by their first image.
 func (p *photos) scanShard(i int, known map[string][]shardIndex) error {
 	path := filepath.Join(p.dir, p.shards[i])
-	r, err := os.Open(path)
+	r, err := disk.Open(path)
 	if err != nil {
 		return fault.New("cannot be opened: %w", cause(err))
 	}
 	defer r.Close()
-	if info, err := r.Stat(); err == nil && info.Size() == 0 {
+	info, err := r.Stat()
+	if err != nil {
+		return fault.New("cannot be read: %w", cause(err))
+	}
+	if info.Size() == 0 {
 		p.passed.add(p.shards[i], emptyShard)
 		return nil
 	}
-	files, err := indexTar(r, p.wants)
+	files, err := indexTar(io.NewSectionReader(r, 0, info.Size()), p.wants)
 	if err != nil {
 		start := make([]byte, sniff.Enough)
 		n, _ := r.ReadAt(start, 0)
@@ -126,7 +131,7 @@ func sameImages(a, b string, files []file) bool {
 }
 
 func readPart(path string, f file) ([]byte, error) {
-	r, err := os.Open(path)
+	r, err := disk.Open(path)
 	if err != nil {
 		return nil, err
 	}

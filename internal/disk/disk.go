@@ -1,4 +1,4 @@
-// Package disk is the one way by which Locus's runs read and write files: whole files that are replaced or left as they
+// Package disk is the one way by which Locus opens files that a user names, and by which its runs read and write: whole files that are replaced or left as they
 // were, logs that only grow, locks. All of it goes through the small interface FS, which is the operating system's except
 // where a test has mounted another one: disktest makes any call fail, and loses power.
 package disk
@@ -127,14 +127,27 @@ func Kind(mode fs.FileMode) string {
 	return "something else"
 }
 
-// ReadFile reads a whole regular file.
-func ReadFile(path string) ([]byte, error) {
+// MostWhole is the size in bytes above which ReadFile refuses a file: it is for texts, which come nowhere near.
+const MostWhole = 64 << 20
+
+// ReadFile reads a whole regular file of at most MostWhole bytes.
+func ReadFile(path string) ([]byte, error) { return ReadSmall(path, MostWhole) }
+
+// ReadSmall reads a whole regular file of at most so many bytes, and no more of a larger one.
+func ReadSmall(path string, most int64) ([]byte, error) {
 	f, err := Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(f)
+	content, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(content)) > most {
+		err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it is too large: must have at most %d bytes", most)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return content, nil
 }
 
 // Append opens a file to write behind its end; a new one may be read by all. With fresh it must not exist.

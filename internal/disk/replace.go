@@ -2,6 +2,7 @@ package disk
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
@@ -17,11 +18,14 @@ import (
 // The bytes go to a temporary file in the same folder, which is synced, renamed over path and made lasting by syncing the
 // folder. When anything fails the temporary file is removed and a previous file stays as it was, except that a failure to
 // sync the folder leaves the new one. A process that is killed cannot clean up: the next Replace of the same path, or
-// Sweep, does it. A new file may be read by all, as the umask has it; a replaced one hands on its permissions.
+// Sweep, does it. What is there and is no regular file, such as a device, is an error. A new file may be read by all, as the umask has it; a replaced one hands on its permissions.
 func Replace(path string, write func(io.Writer) error) (err error) {
 	sweep(path)
 	perm := fs.FileMode(0o644)
 	if info, err := os.Stat(path); err == nil {
+		if !info.Mode().IsRegular() { // /dev/null must stay what it is
+			return &fs.PathError{Op: "replace", Path: path, Err: fmt.Errorf("it is %s, not a file", Kind(info.Mode()))}
+		}
 		perm = info.Mode().Perm()
 	}
 	f, temporary, err := create(path, perm)

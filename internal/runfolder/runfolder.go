@@ -32,6 +32,7 @@ type Start struct {
 type manifest struct {
 	Files []string `json:"files"` // below the folder, with slashes
 	Start *Start   `json:"start,omitempty"`
+	Runs  []string `json:"runs,omitempty"` // of a comparison: the folders of its runs, in order
 }
 
 // Folder is a run folder that this process works in.
@@ -89,7 +90,9 @@ func (f *Folder) read(adopt []string) error {
 	if err := json.Unmarshal(text, &f.manifest); err != nil {
 		return fault.New("%q cannot be read: %w; without it, what the run has written is told by its names", f.Path(manifestFile), err)
 	}
-	f.manifest.Files = slices.DeleteFunc(f.manifest.Files, func(name string) bool { return !filepath.IsLocal(name) })
+	foreign := func(name string) bool { return !filepath.IsLocal(name) }
+	f.manifest.Files = slices.DeleteFunc(f.manifest.Files, foreign)
+	f.manifest.Runs = slices.DeleteFunc(f.manifest.Runs, foreign)
 	return nil
 }
 
@@ -172,6 +175,18 @@ func Wrote(dir, name string) bool {
 	var m manifest
 	text, err := disk.ReadFile(filepath.Join(dir, manifestFile))
 	return err == nil && json.Unmarshal(text, &m) == nil && slices.Contains(m.Files, name)
+}
+
+// Reserved reports whether a file in a run folder is this package's own, whatever the run.
+func Reserved(name string) bool { return name == manifestFile || name == lockFile }
+
+// Runs lists the folders of runs within this one that SetRuns has named.
+func (f *Folder) Runs() []string { return f.manifest.Runs }
+
+// SetRuns writes down the folders of runs within this one.
+func (f *Folder) SetRuns(names []string) error {
+	f.manifest.Runs = names
+	return f.write()
 }
 
 // Begin writes down how a run is begun.

@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/locus-learn/locus/internal/disk"
+)
+
+func (b workbench) compare(out string, more ...string) []string {
+	return append([]string{"compare", "--data", b.data, "--steps", "2", "--out", b.path(out)}, more...)
+}
+
+// A resumed comparison of fewer recipes keeps the rows of the others, in their places, and new ones come behind.
+func TestResumedComparisonKeepsItsRows(t *testing.T) {
+	b := newWorkbench(t)
+	succeed(t, b.compare("c", "--methods", "bp,layerwise", b.recipe)...)
+	rows := func() (names []string) {
+		for line := range strings.Lines(string(read(t, b.path("c/compare.md")))) {
+			if cells := strings.Split(line, "|"); len(cells) > 2 && !strings.Contains(line, "---") {
+				names = append(names, strings.Trim(cells[1], " *"))
+			}
+		}
+		return names[1:]
+	}
+	before := rows()
+	succeed(t, b.compare("c", "--resume", "--methods", "layerwise,sgr", b.recipe)...)
+	if got := strings.Join(rows(), " "); len(before) != 2 || got != strings.Join(before, " ")+" sgr" {
+		t.Errorf("rows %v became %q", before, got)
+	}
+	svg := string(read(t, b.path("c/compare.svg")))
+	for _, name := range []string{"bp", "layerwise", "sgr"} {
+		if !strings.Contains(svg, name) {
+			t.Errorf("the picture lacks %s", name)
+		}
+	}
+}
+
+// A comparison replaces nothing that is not its own, and shares its folder with nobody.
+func TestComparisonOwnsItsFolder(t *testing.T) {
+	b := newWorkbench(t)
+	write(t, b.path("mine/compare.svg"), []byte("my own drawing"))
+	refuse(t, []string{"compare.svg", "not this run's"}, b.compare("mine", "--methods", "bp", b.recipe)...)
+	refuse(t, []string{"compare.svg"}, b.compare("mine", "--force", "--methods", "bp", b.recipe)...)
+	if string(read(t, b.path("mine/compare.svg"))) != "my own drawing" {
+		t.Error("a file of the user's was replaced")
+	}
+	succeed(t, b.train("run", "--steps", "1")...)
+	refuse(t, []string{"single run"}, b.compare("run", "--methods", "bp", b.recipe)...)
+
+	if err := os.Mkdir(b.path("busy"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := disk.Acquire(b.path("busy/.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuse(t, []string{"in use"}, b.compare("busy", "--methods", "bp", b.recipe)...)
+	if err := lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"compare.svg", "manifest.json", ".lock", "curves.svg"} {
+		refuse(t, []string{"name", name}, b.compare("odd", b.recipe, "--set", "name="+name)...)
+	}
+	succeed(t, b.compare("two", "--methods", "bp", b.recipe)...)
+	list := string(read(t, b.path("two/manifest.json")))
+	refuse(t, []string{"holds a run already"}, b.compare("two", "--methods", "bp,sgr", b.recipe)...)
+	if string(read(t, b.path("two/manifest.json"))) != list {
+		t.Error("a comparison that was refused has changed the list of the one that is there")
+	}
+	succeed(t, b.compare("two", "--force", "--methods", "bp", b.recipe)...)
+}
