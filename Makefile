@@ -30,7 +30,7 @@ endif
 # Every file that is not a product of running, with its content: what `go generate` must leave as it finds it.
 SNAPSHOT = find . \( -path ./.git -o -path ./bin -o -path ./runs -o -path ./demo \) -prune -o -type f -exec sha256sum {} + | sort -k 2
 
-.PHONY: help setup build demo test test-libtorch2 check race race-fast fuzz torture golden evidence peers peers-loader gpu
+.PHONY: help setup build demo test test-libtorch2 check race race-fast fuzz torture golden evidence onnx peers peers-loader gpu
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -87,6 +87,9 @@ golden: ## make the golden values again with the scripts in testdata (PYTHON=/us
 
 evidence: ## make the documents' tables and pictures again from results/*.csv
 	go run ./results/evidence
+
+onnx: build ## check ONNX files of all networks by ONNX's checker and onnxruntime (PYTHON with onnx, onnxruntime, pillow)
+	COMMIT=$$(git rev-parse --short HEAD) $(PYTHON) -B scripts/onnx/check.py
 
 peers: build ## steps beside those of PyTorch, in turns (MODEL K BATCH IMAGE HEAD PRECISION PEER_PRECISION DEVICE ROUNDS PYTHON)
 	$(PYTHON) -B bench/peers/run.py --model $(MODEL) --modules $(K) --batch $(BATCH) --image $(IMAGE) --head $(HEAD) \

@@ -1,45 +1,76 @@
 package cli
 
 import (
-	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/torch"
 	"github.com/locus-learn/locus/train"
 )
 
+// storedTypes are what --dtype can be.
+var storedTypes = map[string]torch.DType{"fp32": torch.Float32, "bf16": torch.BFloat16, "fp16": torch.Float16}
+
 func newExport() *cobra.Command {
 	var force bool
+	var dtype string
+	var exit int
 	cmd := &cobra.Command{
-		Use:   "export RUN|CHECKPOINT FILE",
-		Short: "Write a trained network as a PyTorch state dict",
-		Long: `Write the uncut network, without its local heads, as a plain PyTorch state dict in a safetensors file.
+		Use:   "export RUN|CHECKPOINT FILE.{safetensors,onnx,pt}",
+		Short: "Write a trained network for other programs",
+		Long: `Write the uncut network, without its local heads, for other programs. The file's ending decides:
 
-In Python: model.load_state_dict(safetensors.torch.load_file(FILE)).`,
-		Example: "  locus export runs/mine mine.safetensors",
-		Args:    takes(2, 2),
+  .safetensors  a plain PyTorch state dict
+  .onnx         ONNX, for onnxruntime and others; operator set 17
+  .pt           TorchScript, for torch.jit.load
+
+With --exit, the network ends with the local head of that module. Classes, input size, mean and deviation are in the file's
+metadata, and in FILE.md, a model card.`,
+		Example: `  locus export runs/mine mine.safetensors
+  locus export runs/mine mine.onnx --dtype fp16
+  locus export runs/mine small.pt --exit 2`,
+		Args: takes(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			from, to := args[0], args[1]
-			switch info, err := os.Stat(to); {
-			case err == nil && info.IsDir():
-				return fault.New("%s is a folder: must be the name of the file to write", to)
-			case err == nil && !force:
-				return fault.New("%s exists already: give --force to replace it, or another name", to)
+			if _, err := train.Format(to); err != nil {
+				return err
+			}
+			if err := oneOf("dtype", dtype, "fp32", "bf16", "fp16"); err != nil {
+				return err
+			}
+			for _, path := range []string{to, to + train.CardSuffix} {
+				if err := free(path, force); err != nil {
+					return err
+				}
 			}
 			t, err := train.Open(from)
 			if err != nil {
 				return err
 			}
 			defer t.Free()
-			if err := t.Export(to); err != nil {
+			if err := t.Export(to, train.ExportOptions{Exit: exit, DType: storedTypes[dtype]}); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %d tensors of %s\n", to, len(t.Net.Params()), t.Net.Name)
-			return err
+			return printColumns(cmd.OutOrStdout(), []string{
+				"file\t" + to + "\t" + t.Net.Name + ", " + dtype, "card\t" + to + train.CardSuffix,
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "replace the file if it exists")
+	cmd.Flags().StringVar(&dtype, "dtype", "fp32", "`type` that parameters are stored in: fp32, bf16 or fp16")
+	cmd.Flags().IntVar(&exit, "exit", 0, "end with the local head of module `K`; 0: the network's classifier")
 	return cmd
+}
+
+// free refuses a name that cannot be written to, or that is taken.
+func free(path string, force bool) error {
+	switch info, err := os.Stat(path); {
+	case err == nil && info.IsDir():
+		return fault.New("%s is a folder: must be the name of the file to write", path)
+	case err == nil && !force:
+		return fault.New("%s exists already: give --force to replace it, or another name", path)
+	}
+	return nil
 }

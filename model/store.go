@@ -28,7 +28,11 @@ func StoredTensor(name string, t torch.Tensor) safetensors.Tensor {
 
 var dtypes = map[torch.DType]safetensors.DType{
 	torch.Float32: "F32", torch.Float64: "F64", torch.BFloat16: "BF16", torch.Int64: "I64", torch.Uint8: "U8", torch.Bool: "BOOL",
+	torch.Float16: "F16",
 }
+
+// StoredType is what a safetensors file calls a type of elements.
+func StoredType(t torch.DType) safetensors.DType { return dtypes[t] }
 
 // typeOf returns the engine's name of a type of elements, and reports whether it has it.
 func typeOf(t safetensors.DType) (torch.DType, bool) {

@@ -2,10 +2,10 @@ package nn
 
 import "github.com/locus-learn/locus/torch"
 
-// PyTorch's defaults.
+// PyTorch's defaults of batch normalisation.
 const (
 	batchNormMomentum = 0.1
-	batchNormEps      = 1e-5
+	BatchNormEps      = 1e-5 // added to variances
 )
 
 // BatchNorm2d normalises [N, C, H, W] a channel (Ioffe and Szegedy 2015). What usually follows it, the addition of a
@@ -46,7 +46,7 @@ func (l *BatchNorm2d) run(p *Pass, x torch.Tensor, o torch.NormOptions) torch.Te
 	if p.Tangent {
 		return l.along(p, x, o)
 	}
-	o.Train, o.Momentum, o.Eps = p.Train, batchNormMomentum, batchNormEps
+	o.Train, o.Momentum, o.Eps = p.Train, batchNormMomentum, BatchNormEps
 	mean, variance := l.RunningMean.Value, l.RunningVar.Value
 	switch {
 	case p.Train && (p.Still || p.Gates.Replaying()):
@@ -74,7 +74,7 @@ func (l *BatchNorm2d) along(p *Pass, x torch.Tensor, o torch.NormOptions) torch.
 	if o.ReLU {
 		o.Gates = p.Gates.take()
 	}
-	y := p.BatchNormActTangent(x, o.Residual, p.Recorded(), l.Weight.Value, o.Gates, batchNormEps)
+	y := p.BatchNormActTangent(x, o.Residual, p.Recorded(), l.Weight.Value, o.Gates, BatchNormEps)
 	x.Free()
 	o.Residual.Free()
 	return y

@@ -93,3 +93,32 @@ func (Unfold) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	rows.Free()
 	return y
 }
+
+// MapNorm normalises the channels of every cell of a map [N, C, H, W].
+type MapNorm struct{ *LayerNorm }
+
+// Forward implements [Layer].
+func (l *MapNorm) Forward(p *Pass, x torch.Tensor) torch.Tensor {
+	shape := x.Shape()
+	return p.RowsMap(l.LayerNorm.Forward(p, p.TokenRows(x)), int(shape[2]), int(shape[3]))
+}
+
+// PatchEmbedding turns images [N, C, H, W] into tokens [N, 1 + patches, width]: a class token in front, then the patches row
+// by row, and a position added to each.
+type PatchEmbedding struct {
+	Token, Position *Param // [1, 1, width], [1, 1 + patches, width]
+	Patches         *Conv2d
+}
+
+// Forward implements [Layer].
+func (l *PatchEmbedding) Forward(p *Pass, x torch.Tensor) torch.Tensor {
+	cells := Unfold{}.Forward(p, l.Patches.Forward(p, x))
+	token, position := p.Weight(l.Token), p.Weight(l.Position)
+	each := p.Expand(token, cells.Shape()[0], -1, -1)
+	y := p.Cat(each, cells, 1)
+	p.AddInPlace(y, position, 1)
+	for _, t := range []torch.Tensor{cells, token, position, each} {
+		t.Free()
+	}
+	return y
+}

@@ -93,6 +93,13 @@ func (l *WindowAttention) plan(h, w, shift int) {
 	}
 }
 
+// Windows says how the map's rows are moved: window is the side of one, to lists the rows of the map window by window (−1: a
+// row of zeros), back those of all windows in the map's order, and regions what may see each other in a window; nil without a
+// shift. They belong to the layer.
+func (l *WindowAttention) Windows() (window int, to, back, regions []int64) {
+	return l.window, l.to, l.back, l.regions
+}
+
 // Mix implements [Mixer].
 func (l *WindowAttention) Mix(p *Pass, rows torch.Tensor, samples int64) torch.Tensor {
 	qkv := l.QKV.Forward(p, l.move(p, rows, samples, l.to))
@@ -144,15 +151,16 @@ func (l *PatchMerging) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 	shape := x.Shape()
 	n, c, h, w := shape[0], shape[1], int(shape[2]), int(shape[3])
 	rows := Unfold{}.Forward(p, x)
-	quads := p.MoveRows(rows, mergedRows(h, w))
+	quads := p.MoveRows(rows, MergedRows(h, w))
 	rows.Free()
 	merged := p.Reshape(quads, n*int64((h+1)/2*((w+1)/2)), 4*c)
 	quads.Free()
 	return p.RowsMap(l.Reduction.Forward(p, l.Norm.Forward(p, merged)), (h+1)/2, (w+1)/2)
 }
 
-// mergedRows lists the four cells of every square of a map in their published order: down first, then right.
-func mergedRows(h, w int) (to []int64) {
+// MergedRows lists the four cells of every square of a map in their published order: down first, then right. −1 is a cell of
+// zeros.
+func MergedRows(h, w int) (to []int64) {
 	for y := 0; y < h; y += 2 {
 		for x := 0; x < w; x += 2 {
 			for q := range 4 {

@@ -38,6 +38,7 @@ at::ScalarType dtype_of(int d) {
     case 3: return at::kLong;
     case 4: return at::kByte;
     case 5: return at::kBool;
+    case 6: return at::kHalf;
   }
   throw std::invalid_argument("unknown dtype " + std::to_string(d));
 }
@@ -50,6 +51,7 @@ int dtype_code(at::ScalarType t) {
     case at::kLong: return 3;
     case at::kByte: return 4;
     case at::kBool: return 5;
+    case at::kHalf: return 6;
     default: return -1;
   }
 }

@@ -22,13 +22,14 @@ const (
 	Int64
 	Uint8
 	Bool
+	Float16 // of files only: nothing computes in it
 )
 
 // Size returns the bytes of one element.
-func (d DType) Size() int { return [...]int{4, 8, 2, 8, 1, 1}[d] }
+func (d DType) Size() int { return [...]int{4, 8, 2, 8, 1, 1, 2}[d] }
 
 func (d DType) String() string {
-	return [...]string{"float32", "float64", "bfloat16", "int64", "uint8", "bool"}[d]
+	return [...]string{"float32", "float64", "bfloat16", "int64", "uint8", "bool", "float16"}[d]
 }
 
 // Tensor is a handle on a libtorch tensor. The zero Tensor is "no tensor". Copies of a Tensor are the same handle.

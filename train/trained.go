@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 
 	"github.com/locus-learn/locus/data"
@@ -13,9 +12,7 @@ import (
 	"github.com/locus-learn/locus/internal/runfolder"
 	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/model"
-	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/recipe"
-	"github.com/locus-learn/locus/safetensors"
 )
 
 // Trained is a model read back from a checkpoint, for inference.
@@ -122,14 +119,4 @@ func (t *Trained) Evaluate(ctx context.Context, part Split, dir string, notice f
 	}
 	heads, err := t.measure(ctx, set, images, t.set.Mean, t.set.Std)
 	return Evaluation{info.Name, info.Dir, info.Subset, images.Len(), heads}, err
-}
-
-// Export writes the uncut network as a plain PyTorch state dict: local heads are left out, and so is the projector that stands
-// in the classifier's place where training used no labels.
-func (t *Trained) Export(path string) error {
-	params := t.Net.Params()
-	if t.Views() > 1 {
-		params = slices.DeleteFunc(params, func(p *nn.Param) bool { return model.IsLocal(p.Name) })
-	}
-	return safetensors.Write(path, model.Stored(params), map[string]string{"format": "pt"})
 }

@@ -5,7 +5,6 @@ import (
 
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/nn"
-	"github.com/locus-learn/locus/torch"
 )
 
 // imageNetBlocks lists the residual networks for ImageNet (He et al. 2016, Table 1) by depth: blocks a stage.
@@ -78,31 +77,16 @@ func expansion(depth int) int {
 	return 4
 }
 
-// bottleneck is a residual block of convolutions 1×1, 3×3 and 1×1, the last four times as wide. The stride is that of
+// newBottleneck builds a residual block of convolutions 1×1, 3×3 and 1×1, the last four times as wide. The stride is that of
 // the 3×3, as in torchvision.
-type bottleneck struct {
-	first, second *nn.ConvNormReLU
-	conv3         *nn.Conv2d
-	bn3           *nn.BatchNorm2d
-	downsample    nn.Sequential
-}
-
-func newBottleneck(i nn.Init, in, width, stride int) *bottleneck {
-	return &bottleneck{
-		first:      nn.NewConvNormReLU(i, "conv1", "bn1", in, width, 1, 1),
-		second:     nn.NewConvNormReLU(i, "conv2", "bn2", width, width, 3, stride),
-		conv3:      nn.NewConv2d(i.In("conv3"), width, 4*width, 1, 1),
-		bn3:        nn.NewBatchNorm2d(i.In("bn3"), 4*width),
-		downsample: newDownsample(i.In("downsample"), in, 4*width, stride),
+func newBottleneck(i nn.Init, in, width, stride int) *nn.Residual {
+	return &nn.Residual{
+		Body: nn.Sequential{
+			nn.NewConvNormReLU(i, "conv1", "bn1", in, width, 1, 1),
+			nn.NewConvNormReLU(i, "conv2", "bn2", width, width, 3, stride),
+			nn.NewConv2d(i.In("conv3"), width, 4*width, 1, 1),
+		},
+		Norm:     nn.NewBatchNorm2d(i.In("bn3"), 4*width),
+		Shortcut: newDownsample(i.In("downsample"), in, 4*width, stride),
 	}
 }
-
-// Forward implements nn.Layer.
-func (b *bottleneck) Forward(p *nn.Pass, x torch.Tensor) torch.Tensor {
-	shortcut := b.downsample.Forward(p, p.Alias(x))
-	h := b.second.Forward(p, b.first.Forward(p, x))
-	return b.bn3.AddReLU(p, b.conv3.Forward(p, h), shortcut)
-}
-
-// Tangents says that the block has a derivative for nn.Pass.Along.
-func (*bottleneck) Tangents() bool { return true }

@@ -3,7 +3,6 @@ package zoo
 import (
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/nn"
-	"github.com/locus-learn/locus/torch"
 )
 
 // newResNet builds the CIFAR residual network of 6n+2 weight layers: a 3×3 stem, three stages of n basic blocks with
@@ -64,20 +63,15 @@ func newStages(o Options, in nn.Shape, classes int, init nn.Init,
 	return net, nil
 }
 
-// basicBlock is y = ReLU(BN(conv(ReLU(BN(conv x)))) + shortcut x) (He et al. 2016).
-type basicBlock struct {
-	first      *nn.ConvNormReLU
-	conv2      *nn.Conv2d
-	bn2        *nn.BatchNorm2d
-	downsample nn.Sequential // empty: identity
-}
-
-func newBasicBlock(i nn.Init, in, out, stride int) *basicBlock {
-	return &basicBlock{
-		first:      nn.NewConvNormReLU(i, "conv1", "bn1", in, out, 3, stride),
-		conv2:      nn.NewConv2d(i.In("conv2"), out, out, 3, 1),
-		bn2:        nn.NewBatchNorm2d(i.In("bn2"), out),
-		downsample: newDownsample(i.In("downsample"), in, out, stride),
+// newBasicBlock builds y = ReLU(BN(conv(ReLU(BN(conv x)))) + shortcut x) (He et al. 2016).
+func newBasicBlock(i nn.Init, in, out, stride int) *nn.Residual {
+	return &nn.Residual{
+		Body: nn.Sequential{
+			nn.NewConvNormReLU(i, "conv1", "bn1", in, out, 3, stride),
+			nn.NewConv2d(i.In("conv2"), out, out, 3, 1),
+		},
+		Norm:     nn.NewBatchNorm2d(i.In("bn2"), out),
+		Shortcut: newDownsample(i.In("downsample"), in, out, stride),
 	}
 }
 
@@ -88,13 +82,3 @@ func newDownsample(i nn.Init, in, out, stride int) nn.Sequential {
 	}
 	return nn.Sequential{nn.NewConv2d(i.In("0"), in, out, 1, stride), nn.NewBatchNorm2d(i.In("1"), out)}
 }
-
-// Forward implements nn.Layer.
-func (b *basicBlock) Forward(p *nn.Pass, x torch.Tensor) torch.Tensor {
-	shortcut := b.downsample.Forward(p, p.Alias(x))
-	h := b.first.Forward(p, x)
-	return b.bn2.AddReLU(p, b.conv2.Forward(p, h), shortcut)
-}
-
-// Tangents says that the block has a derivative for nn.Pass.Along.
-func (*basicBlock) Tangents() bool { return true }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/nn"
-	"github.com/locus-learn/locus/torch"
 )
 
 const (
@@ -36,7 +35,7 @@ func newSwin(heads int) func(Options, nn.Shape, int, nn.Init) (*Network, error) 
 			net.Blocks = append(net.Blocks, nn.Block{Name: "features." + name, Layer: l, Out: at})
 		}
 		i := features.In("0")
-		add("0", nn.Sequential{nn.NewConv2d(i.In("0"), in.C, o.Width, patch, patch, patches...), &mapNorm{nn.NewLayerNorm(i.In("2"), o.Width, swinEps)}})
+		add("0", nn.Sequential{nn.NewConv2d(i.In("0"), in.C, o.Width, patch, patch, patches...), &nn.MapNorm{LayerNorm: nn.NewLayerNorm(i.In("2"), o.Width, swinEps)}})
 		var ends []string
 		blocks := 0
 		for stage, n := range [4]int{2, 2, o.Depth - 6, 2} {
@@ -55,7 +54,7 @@ func newSwin(heads int) func(Options, nn.Shape, int, nn.Init) (*Network, error) 
 			ends = append(ends, net.Blocks[len(net.Blocks)-1].Name)
 		}
 		net.Classifier = nn.Sequential{
-			&mapNorm{nn.NewLayerNorm(init.In("norm"), at.C, swinEps)}, nn.AvgPool{Side: 1}, nn.Flatten{},
+			&nn.MapNorm{LayerNorm: nn.NewLayerNorm(init.In("norm"), at.C, swinEps)}, nn.AvgPool{Side: 1}, nn.Flatten{},
 			nn.NewLinear(init.In("head"), at.C, classes, nn.Normal(0.02)),
 		}
 		net.Cuts = map[int][]string{4: ends[:3]} // by resolution
@@ -71,13 +70,4 @@ func newSwinBlock(i nn.Init, at nn.Shape, heads, shift int, drop nn.DropPath) *n
 		MLP:      nn.NewMLP(i.In("mlp"), "0", "3", at.C, 4*at.C),
 		DropPath: drop,
 	}
-}
-
-// mapNorm normalises the channels of every cell of a map.
-type mapNorm struct{ *nn.LayerNorm }
-
-// Forward implements nn.Layer.
-func (l *mapNorm) Forward(p *nn.Pass, x torch.Tensor) torch.Tensor {
-	shape := x.Shape()
-	return p.RowsMap(l.LayerNorm.Forward(p, p.TokenRows(x)), int(shape[2]), int(shape[3]))
 }

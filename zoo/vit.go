@@ -6,7 +6,6 @@ import (
 
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/nn"
-	"github.com/locus-learn/locus/torch"
 )
 
 // patches are how a transformer embeds patches, which do not overlap.
@@ -57,29 +56,11 @@ func dropPath(o Options, k, n int) nn.DropPath {
 	return nn.DropPath{Rate: o.DropPath * float64(k) / float64(n-1)}
 }
 
-// vitEmbedding turns images [N, C, H, W] into tokens [N, 1 + patches, width].
-type vitEmbedding struct {
-	token, position *nn.Param
-	patches         *nn.Conv2d
-}
-
-func newVitEmbedding(i nn.Init, in int, at nn.Shape, patch int) *vitEmbedding {
-	return &vitEmbedding{
-		token:    i.Embedding("cls_token", 1e-6, 1, 1, int64(at.C)),
-		position: i.Embedding("pos_embed", 0.02, 1, int64(at.Tokens), int64(at.C)),
-		patches:  nn.NewConv2d(i.In("patch_embed").In("proj"), in, at.C, patch, patch, patches...),
+// newVitEmbedding turns images [N, C, H, W] into tokens [N, 1 + patches, width].
+func newVitEmbedding(i nn.Init, in int, at nn.Shape, patch int) *nn.PatchEmbedding {
+	return &nn.PatchEmbedding{
+		Token:    i.Embedding("cls_token", 1e-6, 1, 1, int64(at.C)),
+		Position: i.Embedding("pos_embed", 0.02, 1, int64(at.Tokens), int64(at.C)),
+		Patches:  nn.NewConv2d(i.In("patch_embed").In("proj"), in, at.C, patch, patch, patches...),
 	}
-}
-
-// Forward implements nn.Layer.
-func (l *vitEmbedding) Forward(p *nn.Pass, x torch.Tensor) torch.Tensor {
-	cells := nn.Unfold{}.Forward(p, l.patches.Forward(p, x))
-	token, position := p.Weight(l.token), p.Weight(l.position)
-	each := p.Expand(token, cells.Shape()[0], -1, -1)
-	y := p.Cat(each, cells, 1)
-	p.AddInPlace(y, position, 1)
-	for _, t := range []torch.Tensor{cells, token, position, each} {
-		t.Free()
-	}
-	return y
 }

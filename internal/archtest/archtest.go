@@ -25,9 +25,10 @@ var edges = map[string][]string{
 	"cli":               {"recipe", "serve", "train", "model", "plan", "bench", "theory", "record", "safetensors", "data", "data/images", "zoo", "optim", "method", "method/methodtest", "local", "nn", "torch"},
 	"serve":             {"train"},
 	"bench":             {"model", "plan", "local", "torch", "record"},
-	"train":             {"plan", "model", "method", "local", "zoo", "data", "data/images", "nn", "optim", "record", "recipe", "safetensors", "torch"},
+	"train":             {"export", "plan", "model", "method", "local", "zoo", "data", "data/images", "nn", "optim", "record", "recipe", "safetensors", "torch"},
 	"method/methodtest": {"model", "method", "local", "zoo", "nn", "optim", "torch"},
 	"theory":            {"model", "zoo", "nn", "torch"},
+	"export":            {"nn", "torch"},
 	"plan":              {"model", "method", "local", "zoo", "nn", "optim", "torch"},
 	"model":             {"method", "local", "zoo", "nn", "optim", "recipe", "safetensors", "torch"},
 	"method":            {"local", "nn"},
@@ -57,6 +58,7 @@ var testEdges = map[string][]string{
 	"plan":     {"bench", "train"},
 	"bench":    {"train", "zoo"},
 	"serve":    {"data"},
+	"export":   {"zoo"},
 	testDevice: {"torch"},
 }
 
