@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"strconv"
 
@@ -56,6 +57,9 @@ type progress struct {
 	Best      float64 // validation accuracy
 	Data      data.Fingerprint
 	Lowest    lowest
+
+	// Losses are those of modules at their last step, by number from 1: see [local.Module.LastLoss].
+	Losses map[int]float64 `json:",omitempty"`
 }
 
 // mostSteps bounds the length of a run, so that products with the number of its modules do not overflow.
@@ -80,6 +84,11 @@ func (p progress) check(perEpoch, modules int) error {
 			return fmt.Errorf("its position has sums of %d modules: must be those of %d", n, modules)
 		}
 	}
+	for k := range p.Losses {
+		if k < 1 || k > modules {
+			return fmt.Errorf("its position has the loss of module %d: must be from 1 to %d", k, modules)
+		}
+	}
 	return nil
 }
 
@@ -91,7 +100,7 @@ func (r *Run) write() error {
 	}
 	r.logged(errors.Join(r.log.Sync(), r.board.Sync()))
 	state, at := stateFile(r.at.Step), r.at
-	at.Lowest = at.Lowest.at(at.Step)
+	at.Lowest, at.Losses = at.Lowest.at(at.Step), r.lastLosses()
 	position, err := json.Marshal(at)
 	if err != nil {
 		return err
@@ -116,6 +125,17 @@ func (r *Run) write() error {
 		return err
 	}
 	return r.prune()
+}
+
+// lastLosses returns the losses at the last step of the modules that trained in it.
+func (r *Run) lastLosses() map[int]float64 {
+	all := map[int]float64{}
+	for _, m := range r.model.Learner.Modules() {
+		if loss := m.LastLoss(); !math.IsNaN(loss) && !math.IsInf(loss, 0) {
+			all[m.Index] = loss
+		}
+	}
+	return all
 }
 
 // put writes a safetensors file of the run.
@@ -207,6 +227,11 @@ func (r *Run) restore() error {
 	}
 	if err := r.at.check(r.perEpoch, len(r.model.Modules())); err != nil {
 		return fault.New("%s: %w", show.Name(path), err)
+	}
+	for _, m := range r.model.Learner.Modules() {
+		if loss, ok := r.at.Losses[m.Index]; ok {
+			m.SetLastLoss(loss)
+		}
 	}
 	if err := r.renewAverages(); err != nil {
 		return err

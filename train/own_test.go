@@ -11,6 +11,7 @@ import (
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/seed"
+	_ "github.com/locus-learn/locus/internal/testdevice"
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/nn"
@@ -41,9 +42,9 @@ func blobs(t *testing.T, n int) data.Source {
 }
 
 // ownModel is a net of one's own in two modules that reconcile their gradients.
-func ownModel(t *testing.T) *model.Model {
+func ownModel(t *testing.T, device torch.Device) *model.Model {
 	t.Helper()
-	init := nn.Init{Seed: 1, Device: torch.CPU}
+	init := nn.Init{Seed: 1, Device: device}
 	hidden := func(name string, in int) nn.Block {
 		return nn.Block{Name: name, Layer: nn.Sequential{nn.NewLinear(init.In(name), in, 16), nn.ReLU{}}, Out: nn.Shape{C: 16}}
 	}
@@ -83,7 +84,7 @@ func TestOwnNetAndData(t *testing.T) {
 	b, source := workbench{t.TempDir()}, blobs(t, 512)
 	run := func(ctx context.Context, out string, sink record.Sink, resume bool) (record.Summary, error) {
 		t.Helper()
-		r, err := train.New(ownModel(t), source, ownConfig(), train.Options{Out: filepath.Join(b.dir, out), Steps: -1, Sink: sink, Resume: resume})
+		r, err := train.New(ownModel(t, torch.CPU), source, ownConfig(), train.Options{Out: filepath.Join(b.dir, out), Steps: -1, Sink: sink, Resume: resume})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,12 +118,49 @@ func TestOwnNetAndData(t *testing.T) {
 	}
 }
 
+// On a device other than the CPU a module's last loss decides how its next difference is taken, so it goes on with the run.
+// Here the losses fall below the bound where that changes.
+func TestOwnNetOnADevice(t *testing.T) {
+	b, source := workbench{t.TempDir()}, blobs(t, 512)
+	run := func(ctx context.Context, out string, sink record.Sink, resume bool) error {
+		t.Helper()
+		c := ownConfig()
+		c.Optim.LR, c.Schedule.Epochs, c.Schedule.Name = 0.02, 20, "constant"
+		m := ownModel(t, torch.TestDevice)
+		r, err := train.New(m, source, c, train.Options{Out: filepath.Join(b.dir, out), Steps: -1, Sink: sink, Resume: resume})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		_, err = r.Train(ctx)
+		if loss := m.Learner.Modules()[1].LastLoss(); !resume && loss > 5e-3 {
+			t.Errorf("the loss is %v: no small one is tried", loss)
+		}
+		return err
+	}
+	if err := run(t.Context(), "whole", nil, false); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	late := newSpy()
+	late.at, late.fire = 310, stop
+	if err := run(ctx, "parts", late, false); !errors.Is(err, train.ErrInterrupted) {
+		t.Fatalf("error %v", err)
+	}
+	if err := run(t.Context(), "parts", nil, true); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(b.weights(t, "parts"), b.weights(t, "whole")) {
+		t.Error("a run that was stopped and resumed ends with other weights")
+	}
+}
+
 // New frees the model that it cannot train.
 func TestOwnRunRefused(t *testing.T) {
 	before := torch.LiveTensors()
 	c := ownConfig()
 	c.Data.Batch = 1000
-	_, err := train.New(ownModel(t), blobs(t, 64), c, train.Options{Out: t.TempDir(), Steps: -1})
+	_, err := train.New(ownModel(t, torch.CPU), blobs(t, 64), c, train.Options{Out: t.TempDir(), Steps: -1})
 	if !fault.Is(err) || !strings.Contains(err.Error(), "data.batch is 1000: must be at most 64") {
 		t.Errorf("error %v", err)
 	}
