@@ -12,6 +12,7 @@ import (
 	"github.com/locus-learn/locus/method"
 	"github.com/locus-learn/locus/optim"
 	"github.com/locus-learn/locus/recipe"
+	"github.com/locus-learn/locus/study"
 	"github.com/locus-learn/locus/train"
 	"github.com/locus-learn/locus/zoo"
 )
@@ -22,7 +23,7 @@ var lists = []struct {
 	rows func() ([]string, error)
 }{
 	{"methods", listMethods}, {"models", listModels}, {"heads", listHeads}, {"optimizers", listOptimizers},
-	{"recipes", listRecipes}, {"data", listSets}, {"keys", listKeys},
+	{"recipes", listRecipes}, {"studies", listStudies}, {"data", listSets}, {"keys", listKeys},
 }
 
 func newList() *cobra.Command {
@@ -104,6 +105,13 @@ func listRecipes() (rows []string, err error) {
 			name += ":"
 		}
 		rows = append(rows, name+"\t"+e.Summary)
+	}
+	return rows, nil
+}
+
+func listStudies() (rows []string, err error) {
+	for _, e := range study.Names() {
+		rows = append(rows, e.Name+"\t"+e.About)
 	}
 	return rows, nil
 }

@@ -22,8 +22,9 @@ const module = "github.com/locus-learn/locus"
 // every package may import them, and they import nothing else of ours.
 var edges = map[string][]string{
 	"cmd/locus":         {"cli"},
-	"cli":               {"recipe", "serve", "train", "model", "plan", "bench", "theory", "record", "safetensors", "data", "data/images", "zoo", "optim", "method", "method/methodtest", "local", "nn", "torch"},
+	"cli":               {"study", "recipe", "serve", "train", "model", "plan", "bench", "theory", "record", "safetensors", "data", "data/images", "zoo", "optim", "method", "method/methodtest", "local", "nn", "torch"},
 	"serve":             {"train"},
+	"study":             {"train", "bench", "record", "data", "recipe"},
 	"bench":             {"model", "plan", "local", "torch", "record"},
 	"train":             {"export", "plan", "model", "method", "local", "zoo", "data", "data/images", "nn", "optim", "record", "recipe", "safetensors", "torch"},
 	"method/methodtest": {"model", "method", "local", "zoo", "nn", "optim", "torch"},

@@ -1,0 +1,76 @@
+package study
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/show"
+	"github.com/locus-learn/locus/record"
+)
+
+// Metric is what arms are compared by, an accuracy on the test set in percent.
+type Metric string
+
+// The metrics: of the last module's head after the last epoch, of the best head, of the averaged weights' last head, and
+// of a linear probe behind the last module, where training used no labels.
+const (
+	Last  Metric = "last"
+	Best  Metric = "best"
+	EMA   Metric = "ema"
+	Probe Metric = "probe"
+)
+
+var metrics = []Metric{Last, Best, EMA, Probe}
+
+// UnmarshalYAML implements yaml's interface.
+func (m *Metric) UnmarshalYAML(n *yaml.Node) error {
+	*m = Metric(n.Value)
+	if !slices.Contains(metrics, *m) {
+		return fault.New("line %d: metric is %s: must be one of %s", n.Line, show.Name(n.Value), "last, best, ema, probe")
+	}
+	return nil
+}
+
+// of reads the metric from a run's summary; NaN where the run does not have it.
+func (m Metric) of(s record.Summary) float64 {
+	switch m {
+	case Best:
+		return best(s)
+	case EMA:
+		return tail(s.EMAAcc)
+	case Probe:
+		return tail(s.ProbeAcc)
+	}
+	return s.TestAcc
+}
+
+// best is the accuracy of a run's best head; those that give no answers have none.
+func best(s record.Summary) float64 {
+	most := math.NaN()
+	for _, acc := range s.ModuleAcc {
+		if math.IsNaN(most) || acc > most {
+			most = acc
+		}
+	}
+	return most
+}
+
+func tail(values []float64) float64 {
+	if len(values) == 0 {
+		return math.NaN()
+	}
+	return values[len(values)-1]
+}
+
+// String says it in words, for the head of a table.
+func (m Metric) String() string {
+	words := map[Metric]string{Last: "last head", Best: "best head", EMA: "last head, averaged weights", Probe: "linear probe"}
+	if w, ok := words[m]; ok {
+		return w
+	}
+	return fmt.Sprintf("metric %q", string(m))
+}

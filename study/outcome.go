@@ -1,0 +1,116 @@
+package study
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/locus-learn/locus/internal/disk"
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/record"
+)
+
+// Outcome is what became of a cell. It lies beside the cell's run folder, as ARM/seed-N.json, and is written once: when the
+// run is finished, or has failed for a reason of its own.
+type Outcome struct {
+	Arm     string            `json:"arm"`
+	Seed    uint64            `json:"seed"`
+	Failed  string            `json:"failed,omitzero"` // why, in a line; empty for a run that came to its end
+	Summary record.Summary    `json:"summary"`
+	Commit  string            `json:"commit,omitzero"`
+	Machine string            `json:"machine,omitzero"`
+	PFLOP   float64           `json:"pflop,omitzero"`
+	Sums    map[string]string `json:"sha256,omitzero"` // of files in the run folder, by their names
+}
+
+// guarded are the files of a run that a result rests on.
+var guarded = []string{"config.yaml", "summary.json"}
+
+// Dir is the run folder of a cell in the folder of a study.
+func (c Cell) Dir(out string) string { return filepath.Join(out, filepath.FromSlash(c.Name())) }
+
+func (c Cell) outcomeFile(out string) string { return c.Dir(out) + ".json" }
+
+// Outcome reads what became of a cell; nil if it is not done. It is a fault where the run folder is not as the study left it.
+func (c Cell) Outcome(out string) (*Outcome, error) {
+	path := c.outcomeFile(out)
+	text, err := disk.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		cause, _ := disk.Cause(err)
+		return nil, fault.New("%s cannot be read: %w", path, cause)
+	}
+	var o Outcome
+	if err := json.Unmarshal(text, &o); err != nil || o.Arm != c.Arm.Name || o.Seed != c.Seed {
+		return nil, fault.New("%s is not what the study wrote there: remove it, and the run in %s is looked at again", path, c.Dir(out))
+	}
+	if o.Failed != "" {
+		return &o, nil
+	}
+	for _, name := range guarded {
+		sum, err := sumOf(filepath.Join(c.Dir(out), name))
+		if err != nil || sum != o.Sums[name] {
+			return nil, fault.New("%s is not as the study left it: put it back, or remove %s and the folder beside it to run the cell again",
+				filepath.Join(c.Dir(out), name), path)
+		}
+	}
+	return &o, nil
+}
+
+func sumOf(path string) (string, error) {
+	text, err := disk.ReadFile(path)
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), err
+}
+
+// finished makes the outcome of a run that came to its end.
+func (c Cell) finished(out string) (*Outcome, error) {
+	o := &Outcome{Arm: c.Arm.Name, Seed: c.Seed, Sums: map[string]string{}}
+	if err := o.read(c.Dir(out)); err != nil {
+		return nil, err
+	}
+	for _, name := range guarded {
+		sum, err := sumOf(filepath.Join(c.Dir(out), name))
+		if err != nil {
+			return nil, err
+		}
+		o.Sums[name] = sum
+	}
+	return o, nil
+}
+
+// read takes over what a run folder says of the run. One that failed early may have no summary.
+func (o *Outcome) read(dir string) error {
+	var env record.Env
+	if text, err := disk.ReadFile(filepath.Join(dir, "env.json")); err == nil && json.Unmarshal(text, &env) == nil {
+		o.Commit, o.Machine = env.Commit, fmt.Sprintf("%s, %d of %d cores", env.CPU, env.Threads, env.Cores)
+		if env.Modified {
+			o.Commit += " with changes"
+		}
+	}
+	text, err := disk.ReadFile(filepath.Join(dir, "summary.json"))
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, &o.Summary)
+}
+
+// store writes the outcome of a cell.
+func (o *Outcome) store(c Cell, out string) error {
+	text, err := json.MarshalIndent(o, "", "  ")
+	if err != nil {
+		return err
+	}
+	path := c.outcomeFile(out)
+	if err := disk.WriteFile(path, append(text, '\n')); err != nil {
+		cause, _ := disk.Cause(err)
+		return fault.New("%s cannot be written: %w; the same command goes on from here", path, cause)
+	}
+	return nil
+}

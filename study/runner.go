@@ -1,0 +1,218 @@
+package study
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/train"
+)
+
+// Runner trains the cells of a study that are not done.
+type Runner struct {
+	Study   *Study
+	Out     string   // the study's folder
+	Data    string   // folder to look for data in first
+	Program []string // the command in front of "train", such as this program
+	Jobs    int      // runs at a time
+	Devices []string // shared out among them; none: the recipes'
+	Share   []Cell   // the cells to train; nil: all
+	Retry   bool     // cells that have failed are trained again
+	Watch   Watcher  // may be nil
+
+	mu       sync.Mutex
+	spent    float64 // seconds of training that outcomes tell of
+	outcomes map[string]*Outcome
+	running  map[string]bool
+}
+
+// errBudget ends the handing out of cells when the budget of hours is used up.
+var errBudget = errors.New("the budget is used up")
+
+// Run trains what is left of the study, or of the runner's share, and writes the report. A cell that fails is recorded and does not stop the
+// others. When ctx ends, the runs under way are saved, and the error is train.ErrInterrupted. Only what concerns all cells
+// stops the study: a full disk, a folder that another process has or that was changed by hand, a recipe that cannot be
+// trained at all.
+func (r *Runner) Run(ctx context.Context) (rep *Report, err error) {
+	folder, err := openFolder(r.Out)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if closing := folder.Close(); err == nil {
+			err = closing
+		}
+	}()
+	todo, err := r.todo()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.rehearse(todo); err != nil {
+		return nil, err
+	}
+	if err := write(folder, studyFile, r.Study.Doc); err != nil {
+		return nil, err
+	}
+	running := r.work(ctx, todo)
+	rep, err = Summarise(r.Study, r.Out)
+	if err == nil {
+		err = cmp.Or(rep.write(folder), r.Study.figures(folder))
+	}
+	if running != nil { // the reason, whatever the report then met
+		err = running
+	}
+	return rep, err
+}
+
+// todo lists the cells that are not done. It reads all outcomes, so that a folder changed by hand is refused before hours of
+// training.
+func (r *Runner) todo() ([]Cell, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.spent, r.outcomes, r.running = 0, map[string]*Outcome{}, map[string]bool{}
+	var left []Cell
+	for _, c := range r.Study.Cells() {
+		o, err := c.Outcome(r.Out)
+		if err != nil {
+			return nil, err
+		}
+		if o != nil && (o.Failed == "" || !r.Retry) {
+			r.outcomes[c.Name()] = o
+			r.spent += o.Summary.Seconds
+			continue
+		}
+		if _, err := c.begun(r.Out); err != nil {
+			return nil, err
+		}
+		if r.Share == nil || slices.Contains(r.Share, c) {
+			left = append(left, c)
+		}
+	}
+	return left, nil
+}
+
+// rehearse opens the data of every arm that is to be trained and builds its model, so that a mistake in the last one does not
+// wait for the training of all others. Later, outcomes take the arithmetic of a step from there.
+func (r *Runner) rehearse(todo []Cell) error {
+	seen := map[*Arm]bool{}
+	for _, c := range todo {
+		if seen[c.Arm] {
+			continue
+		}
+		seen[c.Arm] = true
+		if _, err := c.Arm.survey(r.Data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// work trains cells, as many at a time as there are slots. It returns what stopped it, nil if all are done.
+func (r *Runner) work(ctx context.Context, todo []Cell) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	queue := make(chan Cell)
+	go func() {
+		defer close(queue)
+		for _, c := range todo {
+			if r.exhausted() {
+				cancel(errBudget)
+			}
+			select {
+			case queue <- c:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	var all sync.WaitGroup
+	for _, s := range slots(max(1, r.Jobs), runtime.GOMAXPROCS(0), r.Devices) {
+		all.Go(func() {
+			for c := range queue {
+				if err := r.cell(ctx, c, s); err != nil {
+					cancel(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, context.Canceled):
+		return train.ErrInterrupted
+	case errors.Is(cause, errBudget):
+		return nil
+	default:
+		return cause
+	}
+}
+
+// exhausted reports whether the budget of hours is used up.
+func (r *Runner) exhausted() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.Study.Budget > 0 && r.spent >= r.Study.Budget*3600
+}
+
+// cell trains a cell and records its outcome. An error concerns the whole study.
+func (r *Runner) cell(ctx context.Context, c Cell, s slot) error {
+	resumed, err := c.begun(r.Out)
+	if err != nil {
+		return err
+	}
+	r.begin(c, resumed)
+	err = r.train(ctx, c, s, resumed)
+	var o *Outcome
+	var ended *exit
+	switch {
+	case err == nil:
+		if o, err = c.finished(r.Out); err != nil {
+			return fault.New("%s ended without a result: %w", c.Dir(r.Out), err)
+		}
+	case errors.As(err, &ended) && ended.full():
+		return fault.New("%s: %w; make room, and the same command goes on from here", c.Name(), err)
+	case errors.As(err, &ended):
+		o = &Outcome{Arm: c.Arm.Name, Seed: c.Seed, Failed: ended.said}
+		_ = o.read(c.Dir(r.Out)) // whatever it left behind
+	default:
+		return err
+	}
+	if o.PFLOP, err = c.pflop(r.Data, o.Summary.Steps); err != nil {
+		return err
+	}
+	if err := o.store(c, r.Out); err != nil {
+		return err
+	}
+	r.end(c, o)
+	return nil
+}
+
+func (r *Runner) begin(c Cell, resumed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.running[c.Name()] = true
+	if r.Watch != nil {
+		r.Watch.Begin(c, resumed)
+	}
+}
+
+func (r *Runner) end(c Cell, o *Outcome) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.running, c.Name())
+	r.outcomes[c.Name()] = o
+	r.spent += o.Summary.Seconds
+	if r.Watch != nil {
+		r.Watch.End(c, o)
+	}
+}
+
+// pflop is the arithmetic of so many steps of a cell.
+func (c Cell) pflop(dir string, steps int) (float64, error) {
+	found, err := c.Arm.survey(dir)
+	return found.PFLOP(c.Arm.Config.Data.Batch, steps), err
+}
