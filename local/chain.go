@@ -141,21 +141,33 @@ func (c *Chain) Close() {}
 
 // Evaluate implements [Learner].
 func (c *Chain) Evaluate(x, y torch.Tensor) (scores []Score, err error) {
+	_, scores, err = c.EvaluateRun(0, len(c.modules), Signal{X: x, Y: y})
+	return scores, err
+}
+
+// EvaluateRun is Evaluate for the modules from … end−1, for those who drive a run of the modules. It consumes in. Unless the
+// last module is among them it returns the signal behind the run, which the caller owns.
+func (c *Chain) EvaluateRun(from, end int, in Signal) (out Signal, scores []Score, err error) {
 	defer torch.Catch(&err)
-	s := x.Device().Scope(torch.NoGrad)
+	s := in.X.Device().Scope(torch.NoGrad)
 	defer s.Close()
-	adopt(s, Signal{X: x, Y: y})
+	adopt(s, in)
 	p := nn.Evaluate(s, c.DType)
-	scores = make([]Score, len(c.modules))
+	modules := c.modules[from:end]
+	scores = make([]Score, len(modules))
 	var counts []torch.Tensor
-	for k, m := range c.modules {
+	x := in.X
+	for i, m := range modules {
 		x = m.Body.Forward(p, x)
 		if !m.Embeds {
-			counts = append(counts, c.count(p, m, x, y, &scores[k])...)
+			counts = append(counts, c.count(p, m, x, in.Y, &scores[i])...)
 		}
 	}
-	c.read(s, counts, scores, int(y.Shape()[0]))
-	return scores, nil
+	c.read(s, counts, modules, scores, int(in.samples()))
+	if end < len(c.modules) {
+		out = Signal{X: x.Keep(), Y: in.Y.Keep()}
+	}
+	return out, scores, nil
 }
 
 // count returns how many of a head's answers are right, how many are among the five best, and their mean cross-entropy. What
@@ -172,12 +184,12 @@ func (c *Chain) count(p *nn.Pass, m *Module, x, y torch.Tensor, score *Score) []
 }
 
 // read completes scores by what has been counted on n samples, all at once.
-func (c *Chain) read(s *torch.Scope, counts []torch.Tensor, scores []Score, n int) {
+func (c *Chain) read(s *torch.Scope, counts []torch.Tensor, modules []*Module, scores []Score, n int) {
 	if len(counts) == 0 {
 		return
 	}
 	read := s.Stack(counts).Float64s()
-	for k, m := range c.modules {
+	for k, m := range modules {
 		if !m.Embeds {
 			scores[k].Top1, scores[k].Top5, scores[k].N, scores[k].Loss = int(read[0]), int(read[1]), n, float64(n)*read[2]
 			read = read[3:]

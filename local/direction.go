@@ -49,7 +49,7 @@ type pair struct {
 func (t *Reconcile) compare(s *torch.Scope, delta, r torch.Tensor) pair {
 	n := delta.Shape()[0]
 	p := pair{Scope: s, dots: s.RowDots(delta, r), samples: int(n), normalised: t.Normalize}
-	p.weight = t.Reduction.weight(p.samples, delta.Numel()/n)
+	p.weight = t.weight(p.samples, delta.Numel()/n)
 	p.delta, p.r = p.norm(p.dots.AA), p.norm(p.dots.BB)
 	p.cos = p.Div(p.dots.AB, p.Mul(p.delta, p.r))
 	return p
@@ -145,7 +145,7 @@ func (t *Reconcile) loss(s *torch.Scope, delta, r torch.Tensor) torch.Tensor {
 	}
 	diff := s.Add(n, m, -1)
 	shape := n.Shape()
-	return s.Scale(s.Sum(s.Mul(diff, diff)), t.Lambda*t.Reduction.weight(int(shape[0]), shape[1]))
+	return s.Scale(s.Sum(s.Mul(diff, diff)), t.Lambda*t.weight(int(shape[0]), shape[1]))
 }
 
 // unit divides each row by its norm, or by the floor where that is larger.

@@ -30,9 +30,10 @@ func (t *ClosedReconcile) Gradients(w *Work) (Gradients, Agreement) {
 	g.learn(w.In.X, want)
 	s := r.Device().Scope(torch.NoGrad)
 	defer s.Close()
-	pair := t.compare(s, g.In, r)
+	term := t.Reconcile.at(w.At.Done).over(w.Module.Ranks())
+	pair := term.compare(s, g.In, r)
 	agreement := pair.agreement(w.Scope)
-	if v := pair.direction(t.Reconcile.at(w.At.Done)); !v.zero() {
+	if v := pair.direction(term); !v.zero() {
 		zero := p.ZerosLike(g.In)
 		along := v.of(p.Scope, zero, g.In, r, torch.Tensor{})
 		s.Close()

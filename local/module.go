@@ -15,10 +15,12 @@ package local
 
 import (
 	"math"
+	"sync"
 
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/optim"
 	"github.com/locus-learn/locus/torch"
+	"github.com/locus-learn/locus/torch/dist"
 )
 
 // Module is one gradient-isolated part of a network: f(x_{k−1}; θ_k) with a local head.
@@ -34,10 +36,15 @@ type Module struct {
 	Params []*nn.Param
 	Optim  optim.Optimizer // nil in a module that only infers
 
-	loss   float64        // see LastLoss
-	late   *found         // at the last step, if it has not arrived
-	blocks nn.Sequential  // of Body
-	theta  []torch.Tensor // the trainable ones among Params
+	loss   float64    // see LastLoss
+	away   bool       // see Part
+	ranks  dist.Group // see Share; nil for a module that nobody shares
+	shared *shared    // a sum of gradients under way
+
+	settling sync.Mutex     // keeps a worker and its caller from taking one step twice
+	late     *found         // at the last step, if it has not arrived
+	blocks   nn.Sequential  // of Body
+	theta    []torch.Tensor // the trainable ones among Params
 }
 
 // NewModule wires a body, a head and what the method has besides, or nil. The optimizer is made by build over the
@@ -71,7 +78,7 @@ func (m *Module) Refresh(build func([]*nn.Param) optim.Optimizer) {
 
 // Device returns where the module's parameters are; the CPU if it has none.
 func (m *Module) Device() torch.Device {
-	if len(m.Params) == 0 {
+	if len(m.Params) == 0 || m.away {
 		return torch.CPU
 	}
 	return m.Params[0].Value.Device()
@@ -98,6 +105,9 @@ func (m *Module) Theta() []torch.Tensor { return m.theta }
 // RestingBytes returns what the module keeps between steps, computed from shapes: parameters, buffers and optimizer
 // state. Gradients do not outlive a step.
 func (m *Module) RestingBytes() int64 {
+	if m.away {
+		return 0
+	}
 	var sum int64
 	for _, p := range m.Params {
 		sum += p.Value.Bytes()
@@ -110,8 +120,18 @@ func (m *Module) RestingBytes() int64 {
 	return sum
 }
 
+// Part releases what the module holds, because another process has it from now on. Names and layers stay.
+func (m *Module) Part() {
+	m.Free()
+	m.Optim, m.theta, m.away = nil, nil, true
+}
+
+// Away reports whether another process has what the module holds.
+func (m *Module) Away() bool { return m.away }
+
 // Free releases parameters and optimizer.
 func (m *Module) Free() {
+	m.abandon()
 	nn.Free(m.Params)
 	if m.Optim != nil {
 		m.Optim.Free()

@@ -26,6 +26,8 @@ type Reconcile struct {
 	Gradient  Way       // to the term's gradient; "" means Auto
 	Every     int       // the term acts on every n-th step; 0 means on each
 	Fraction  float64   // of the batch that the term is found on, in (0, 1); 0 and 1 mean all of it
+
+	ranks int // that each have an equal part of the batch, the mean of whose gradients is taken; 0 means one
 }
 
 // Way is how the term's gradient is found.
@@ -66,7 +68,7 @@ func (t *Reconcile) Reads(step int) bool { return t.Every <= 1 || step%t.Every =
 
 // Gradients implements [Term].
 func (t *Reconcile) Gradients(w *Work) (Gradients, Agreement) {
-	t = t.at(w.At.Done)
+	t = t.at(w.At.Done).over(w.Module.Ranks())
 	switch {
 	case !w.In.Delta.Defined():
 		return None{}.Gradients(w)
@@ -87,6 +89,30 @@ func (t *Reconcile) at(done float64) *Reconcile {
 	ramped := *t
 	ramped.Lambda *= done / t.Ramp
 	return &ramped
+}
+
+// over is the term for a batch in parts on so many ranks.
+func (t *Reconcile) over(ranks int) *Reconcile {
+	if ranks < 2 {
+		return t
+	}
+	shared := *t
+	shared.ranks = ranks
+	return &shared
+}
+
+// weight returns the factor of ΣS_i over b samples of d elements each, so that the mean of the ranks' terms is that of the
+// whole batch. A sum's mean lacks a factor R. Gradients of a part's mean loss are R times those of the whole one's: where they
+// are compared raw, their squares are R² times too large.
+func (t *Reconcile) weight(b int, d int64) float64 {
+	w, r := t.Reduction.weight(b, d), float64(max(1, t.ranks))
+	if t.Reduction == Sum {
+		w *= r
+	}
+	if !t.Normalize {
+		w /= r * r
+	}
+	return w
 }
 
 // whole finds the term on all of w's signal. It adds the term's gradient to into, or to the objective's where into is nil.

@@ -128,16 +128,23 @@ func (r *Rule) train(m *Module, in Signal, dtype torch.DType, at Tick) (out Sign
 	s := in.X.Device().Scope(torch.Mode(!r.Closed))
 	defer s.Close()
 	adopt(s, in)
+	if err := m.settle(); err != nil {
+		return Signal{}, untrained, err
+	}
 	var again torch.Tensor
 	if r.Reforward && !m.Last {
 		again = s.Alias(in.X)
 	}
 	w := &Work{Rule: r, Module: m, In: in, Scope: s, DType: dtype, At: at, out: r.Term.Reads(at.Step) && !m.Last}
 	g, agreement := r.Term.Gradients(w)
-	if stats, err = w.stats(g, agreement); err != nil {
+	if m.ranks != nil {
+		stats, err = w.share(g, agreement, again.Defined())
+	} else if stats, err = w.stats(g, agreement); err == nil {
+		m.Optim.Step(g.Theta, at.LR)
+	}
+	if err != nil {
 		return Signal{}, stats, err
 	}
-	m.Optim.Step(g.Theta, at.LR)
 	if m.Last {
 		return Signal{}, stats, nil
 	}

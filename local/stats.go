@@ -32,6 +32,9 @@ type Stats struct {
 // untrained are the stats of a module that did not train on a batch.
 var untrained = Stats{Loss: math.NaN(), SGR: math.NaN(), Cos: math.NaN()}
 
+// Late reports whether the numbers have to be waited for: see [Stats.Arrive].
+func (s *Stats) Late() bool { return s.late != nil }
+
 // Arrive waits for the numbers of a step on a device other than the CPU, and returns [*Diverged] if they are not those of a
 // step that should have been taken. On the CPU they are there when the step returns.
 func (s *Stats) Arrive() (err error) {
@@ -39,12 +42,14 @@ func (s *Stats) Arrive() (err error) {
 	if s.late == nil {
 		return nil
 	}
-	if !s.late.departed {
+	if !s.late.departed && !s.late.shared {
 		depart([]Stats{*s})
 	}
 	f := s.late
 	s.late = nil
-	f.arrive()
+	if err := f.arrive(); err != nil {
+		return err
+	}
 	s.Loss, s.SGR, s.Cos = f.values[foundLoss], f.values[foundSGR], f.values[foundCos]
 	return f.check()
 }
@@ -65,7 +70,9 @@ type found struct {
 	lossless bool
 	numbers  [foundCount]torch.Number // freed when they depart
 	departed bool
-	from     int // the place of the first in reading
+	shared   bool  // numbers come with the sum of the gradients over ranks: see Module.Share
+	failed   error // why that sum has failed
+	from     int   // the place of the first in reading
 
 	mutex   sync.Mutex          // a pipeline's worker and its caller may both wait
 	reading *torch.Reading      // of this step's numbers and perhaps of other modules'; nil where all have arrived
@@ -100,12 +107,15 @@ func (f *found) check() error {
 	return nil
 }
 
-// arrive waits for the numbers, the first time.
-func (f *found) arrive() {
+// arrive waits for the numbers, the first time. The error is that of a sum over ranks.
+func (f *found) arrive() error {
+	if f.shared {
+		return f.module.arrive(f)
+	}
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
 	if f.reading == nil {
-		return
+		return nil
 	}
 	read := f.reading.Values()[f.from:]
 	for i, n := range f.numbers {
@@ -114,13 +124,19 @@ func (f *found) arrive() {
 		}
 	}
 	f.reading = nil
+	return nil
 }
 
 // depart sends the numbers of a step's modules to the host, all in one copy, and reports whether there are any to be sent.
 func depart(stats []Stats) bool {
 	var all []torch.Tensor
 	var late []*found
+	shared := false
 	for _, s := range stats {
+		if s.late != nil && s.late.shared {
+			shared = true
+			continue
+		}
 		if s.late == nil {
 			continue
 		}
@@ -133,7 +149,7 @@ func depart(stats []Stats) bool {
 		}
 	}
 	if len(late) == 0 {
-		return false
+		return shared
 	}
 	s := all[0].Device().Scope(torch.NoGrad)
 	defer s.Close()
@@ -158,7 +174,7 @@ func arrive(stats []Stats) (err error) {
 // forget gives up numbers that nobody will ask for.
 func forget(stats []Stats) {
 	for _, s := range stats {
-		if s.late == nil {
+		if s.late == nil || s.late.shared {
 			continue
 		}
 		s.late.free()
@@ -186,6 +202,14 @@ type Diverged struct {
 	Loss         float64
 	lossless     bool
 }
+
+// NewDiverged is for those who tell of a module in another process.
+func NewDiverged(module, step int, loss float64, lossless bool) *Diverged {
+	return &Diverged{Module: module, Step: step, Loss: loss, lossless: lossless}
+}
+
+// Lossless reports whether the module has no loss of its own.
+func (d *Diverged) Lossless() bool { return d.lossless }
 
 func (d *Diverged) Error() string {
 	if !d.lossless && (math.IsNaN(d.Loss) || math.IsInf(d.Loss, 0)) {

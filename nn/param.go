@@ -3,6 +3,7 @@ package nn
 import (
 	"errors"
 	"math"
+	"strings"
 
 	"github.com/locus-learn/locus/internal/seed"
 	"github.com/locus-learn/locus/torch"
@@ -14,6 +15,11 @@ type Param struct {
 	Value     torch.Tensor // owned by the Param
 	Trainable bool
 	Embedding bool // a table or a token that is added to features: by custom not decayed, as vectors are not
+}
+
+// Running reports whether the parameter is a running statistic of a normalisation, which training moves without a gradient.
+func (p *Param) Running() bool {
+	return !p.Trainable && (strings.HasSuffix(p.Name, "running_mean") || strings.HasSuffix(p.Name, "running_var"))
 }
 
 // Convert changes the type of a floating-point value; counters stay as they are.

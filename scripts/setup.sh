@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes sure that what Locus needs beyond Go modules is on this machine: a C++ compiler, libtorch with a fast BLAS,
-# libjpeg-turbo for photographs, and Fashion-MNIST for the quickstart. Silent and quick when nothing is missing; otherwise
-# it installs with apt-get.
+# Makes sure that what Locus needs beyond Go modules is on this machine: a C++ compiler, libtorch with a fast BLAS, the
+# headers of Gloo, over which processes talk, libjpeg-turbo for photographs, and Fashion-MNIST for the quickstart. Silent
+# and quick when nothing is missing; otherwise it installs with apt-get.
 # LIBTORCH=/path (an unpacked zip of pytorch.org, or the torch folder of a Python package) stands in for the libtorch
 # of the distribution.
 #
@@ -52,7 +52,7 @@ installed() {
 missing_packages() {
     # The library itself is libturbojpeg0 in Debian and libturbojpeg in Ubuntu; the package for developers has one name.
     local packages=(dataset-fashion-mnist libturbojpeg0-dev) package
-    [ -n "${LIBTORCH:-}" ] || packages+=(libtorch-dev libopenblas0-openmp)
+    [ -n "${LIBTORCH:-}" ] || packages+=(libtorch-dev libgloo-dev libopenblas0-openmp)
     command -v g++ >/dev/null || echo g++
     command -v make >/dev/null || echo make
     for package in "${packages[@]}"; do

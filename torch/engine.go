@@ -1,6 +1,6 @@
 // Package torch binds the part of libtorch that Locus needs: tensors, layers' operations, autograd, a memory meter.
 //
-// It is the only package that imports "C". Its contracts:
+// It and torch/dist, where processes talk, are the only packages that import "C". Its contracts:
 //
 //   - A [Tensor] is owned by a [Scope] and freed when the scope closes, or earlier by [Tensor.Free]; [Tensor.Keep]
 //     takes it out of its scope. There are no finalizers: memory is freed at a known line.

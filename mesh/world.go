@@ -1,0 +1,228 @@
+package mesh
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/torch"
+	"github.com/locus-learn/locus/torch/dist"
+)
+
+// World is all processes of a run, as one of them sees it.
+type World struct {
+	Place
+	Shape
+	Options Options
+	hosts   []string   // by rank
+	all     dist.Group // everybody
+	column  dist.Group // those that have the same modules
+	watch   *watch
+}
+
+// copy and run say where in the layout this process is: which part of a batch, and which run of modules.
+func (w *World) copy() int { return w.Rank / w.Modules }
+func (w *World) run() int  { return w.Rank % w.Modules }
+
+// last reports whether this process has the last run of modules.
+func (w *World) last() bool { return w.run() == w.Modules-1 }
+
+// FeedsItself reports whether this process reads data of its own: the first one of each copy.
+func (w *World) FeedsItself() bool { return w.run() == 0 }
+
+// Part is which part of every batch this process reads, of how many.
+func (w *World) Part() (part, parts int) { return w.copy(), w.Data }
+
+// Traffic counts what this process has sent and received for the training, without signs of life.
+func (w *World) Traffic() dist.Traffic {
+	t := w.all.Traffic()
+	t.Summed += w.column.Traffic().Summed
+	t.Sent -= w.watch.sent.Load()
+	t.Received -= w.watch.received.Load()
+	return t
+}
+
+// Join waits until all processes have come. The caller closes the world. Trouble is a fault of one line.
+func Join(p Place, o Options, device torch.Device) (*World, error) {
+	shape, err := o.Shape(p.World)
+	if err != nil {
+		return nil, err
+	}
+	w := &World{Place: p, Shape: shape, Options: o}
+	if !dist.HasGloo() {
+		return nil, fault.New("%d processes cannot talk: this locus was built without Gloo; apt-get install libgloo-dev beside the distribution's libtorch-dev, and build again", p.World)
+	}
+	network, address, own, err := p.meeting(o)
+	if err != nil {
+		return nil, err
+	}
+	store, err := dist.Meet(p.Rank, network, address, p.Secret, max(o.patience(), p.Patience))
+	if err != nil {
+		return nil, fault.New("rank 0 cannot listen at %s, where the others come: %w; mesh.port or --port names another port, mesh.interface another interface", address, err)
+	}
+	defer store.Close()
+	if err := w.meet(store, own, device); err != nil {
+		return nil, fault.New("rank %d of %d did not meet the others at %s: %w; all ranks must be started, with the same launcher, and reach that address", p.Rank, p.World, address, err)
+	}
+	w.watch = newWatch(w)
+	return w, nil
+}
+
+// meet makes the groups and learns the names of the others' machines.
+func (w *World) meet(store dist.Store, address string, device torch.Device) (err error) {
+	host, _ := os.Hostname()
+	if err := store.Set("host/"+strconv.Itoa(w.Rank), []byte(host)); err != nil {
+		return err
+	}
+	for rank := range w.World {
+		name, err := store.Get("host/" + strconv.Itoa(rank))
+		if err != nil {
+			return fmt.Errorf("rank %d has not come: %w", rank, err)
+		}
+		w.hosts = append(w.hosts, string(name))
+	}
+	w.all, err = dist.Join(dist.Place{Rank: w.Rank, Size: w.World, Store: dist.Under(store, "all"), Address: address, Device: device})
+	if err != nil {
+		return err
+	}
+	w.column = dist.Alone{}
+	if w.Data > 1 {
+		w.column, err = dist.Join(dist.Place{
+			Rank: w.copy(), Size: w.Data, Store: dist.Under(store, "column"+strconv.Itoa(w.run())), Address: address, Device: device,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return w.barrier() // before rank 0 stops listening
+}
+
+// barrier waits until everybody has come to it.
+func (w *World) barrier() error {
+	s := torch.NewScopeOn(torch.CPU, torch.NoGrad)
+	defer s.Close()
+	return w.all.Sum(s.Full(torch.Float32, 1, 1)).Wait()
+}
+
+// Twins are worlds whose processes are goroutines, for tests.
+func Twins(shape Shape, o Options) []*World {
+	n := shape.Data * shape.Modules
+	var worlds []*World
+	columns := make([][]dist.Group, shape.Modules)
+	for m := range columns {
+		columns[m] = dist.Twins(shape.Data)
+	}
+	for rank, g := range dist.Twins(n) {
+		w := &World{Place: Place{Rank: rank, World: n}, Shape: shape, Options: o, all: g}
+		w.column = columns[w.run()][w.copy()]
+		for range n {
+			w.hosts = append(w.hosts, "twin")
+		}
+		w.watch = newWatch(w)
+		worlds = append(worlds, w)
+	}
+	return worlds
+}
+
+// name is how messages call a rank.
+func (w *World) name(rank int) string { return fmt.Sprintf("rank %d on %s", rank, w.hosts[rank]) }
+
+// explain returns the reason why the group has failed where one is found soon, instead of what the engine says of a socket.
+func (w *World) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	select {
+	case <-w.watch.over:
+		return cmp.Or(w.watch.final.error(), err)
+	default:
+	}
+	if engine, ok := errors.AsType[*torch.Error](err); ok && (engine.Op == "sum" || engine.Op == "send" || engine.Op == "receive" || engine.Op == "broadcast") {
+		if cause := w.watch.soon(); cause != nil {
+			return cause
+		}
+	}
+	return err
+}
+
+// OnStop has f called when another rank has been asked to stop.
+func (w *World) OnStop(f func()) { w.watch.onStop(f) }
+
+// Stop asks rank 0 to end the run after a step and to save.
+func (w *World) Stop() { w.watch.stop() }
+
+// OnFail has f called a while after the world has failed, when the process has not ended by itself: a call of the engine may
+// hang.
+func (w *World) OnFail(f func(cause error)) { w.watch.onFail(f) }
+
+// Close ends the world with what became of the run, which rank 0 tells the others: nil, a fault or another error, with the
+// exit code for it.
+func (w *World) Close(cause error, code int) {
+	w.watch.end(cause, code)
+	if cause == nil {
+		cause = dist.ErrClosed
+	}
+	w.all.Close(cause)
+	w.column.Close(cause)
+}
+
+// Ending returns how rank 0 has ended the run.
+func (w *World) Ending() (code int, err error) { return w.watch.ending() }
+
+// Loopback reports whether all traffic stays on this machine.
+func (w *World) Loopback() bool { return w.Path != "" }
+
+// Warning is a line about who can read and change the training; "" where nobody else can.
+func (w *World) Warning() string {
+	if w.Loopback() || w.World == 1 {
+		return ""
+	}
+	return "the processes talk over the network without encryption: whoever reaches it can read and change this training; mesh.interface chooses a private one"
+}
+
+// address returns the first address of a network interface.
+func address(name string) (string, error) {
+	i, err := net.InterfaceByName(name)
+	if err != nil {
+		var names []string
+		all, _ := net.Interfaces()
+		for _, other := range all {
+			names = append(names, other.Name)
+		}
+		return "", fault.New("mesh.interface is %q: this machine has no such network interface: must be one of %v", name, names)
+	}
+	list, err := i.Addrs()
+	if err != nil {
+		return "", err
+	}
+	for _, a := range list {
+		if ip, ok := a.(*net.IPNet); ok && !ip.IP.IsLinkLocalUnicast() {
+			return ip.IP.String(), nil
+		}
+	}
+	return "", fault.New("mesh.interface is %q: it has no address", name)
+}
+
+// towards returns the address of this machine from which another one is reached.
+func towards(host string) (string, error) {
+	c, err := net.DialTimeout("udp", net.JoinHostPort(host, "9"), 5*time.Second) // sends nothing
+	if err != nil {
+		return "", fault.New("the first process is said to run on %q, which cannot be reached from here: %w", host, err)
+	}
+	defer c.Close()
+	return c.LocalAddr().(*net.UDPAddr).IP.String(), nil
+}
+
+// Abandon closes the connections without a word, as a process that is killed does. It is for tests.
+func (w *World) Abandon() {
+	w.watch.mutex.Lock()
+	w.watch.final.Over = true // say and hear nothing more
+	w.watch.mutex.Unlock()
+	w.all.Close(nil)
+	w.column.Close(nil)
+}
