@@ -79,7 +79,7 @@ fuzz: setup ## run every fuzz target for FUZZTIME=10s
 torture: setup ## kill, fail and cut the power of runs, KILLS=1000 in all; goes on where it was (hours)
 	@mkdir -p runs
 	LOCUS_TORTURE=$(KILLS) LOCUS_TORTURE_LOG=$(abspath runs/torture.jsonl) \
-		go test -count 1 -timeout 0 -v -run 'Torture|OutlastLossOfPower|UnderFaults' ./cmd/locus
+		go test -count 1 -timeout 0 -v -run 'Torture|OutlastLossOfPower|UnderFaults' ./cli
 
 golden: ## make the golden values again with the scripts in testdata (PYTHON=/usr/bin/python3)
 	@find . -path '*/testdata/*.py' | sort | while read -r script; do \

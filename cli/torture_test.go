@@ -25,19 +25,28 @@ const (
 
 func torturing() bool { return os.Getenv(tortureKills) != "" }
 
+// setting is what a run is killed in.
+type setting struct {
+	name   string
+	sets   []string
+	photos bool // images in files
+}
+
 // matrix is what runs are killed in: everything with a memory of its own.
-var matrix = []struct {
-	name string
-	sets []string
-}{
-	{"sgr", nil},
-	{"bp in bfloat16", []string{"method.name=bp", "method.modules=1", "precision=bf16"}},
-	{"layerwise in a pipeline", []string{"method.name=layerwise", "method.pipeline=2"}},
-	{"greedy phases", []string{"method.name=greedy"}},
-	{"sgr in a pipeline, averaged", []string{"method.pipeline=3", "optim.ema=0.9"}},
-	{"infopro", []string{"method.name=infopro"}},
-	{"adamw, accumulated, averaged", []string{"optim.name=adamw", "optim.lr=0.001", "optim.accumulate=2", "optim.ema=0.9"}},
-	{"validation and diagnoses", []string{"data.validation=8", "diagnose.every=3", "diagnose.batch=4"}},
+var matrix = []setting{
+	{name: "sgr"},
+	{name: "bp in bfloat16", sets: []string{"method.name=bp", "method.modules=1", "precision=bf16"}},
+	{name: "layerwise in a pipeline", sets: []string{"method.name=layerwise", "method.pipeline=2"}},
+	{name: "greedy phases", sets: []string{"method.name=greedy"}},
+	{name: "sgr in a pipeline, averaged", sets: []string{"method.pipeline=3", "optim.ema=0.9"}},
+	{name: "infopro", sets: []string{"method.name=infopro"}},
+	{name: "adamw, accumulated, averaged", sets: []string{"optim.name=adamw", "optim.lr=0.001", "optim.accumulate=2", "optim.ema=0.9"}},
+	{name: "validation and diagnoses", sets: []string{"data.validation=8", "diagnose.every=3", "diagnose.batch=4"}},
+	{name: "photographs", photos: true, sets: []string{
+		"data.set=folder", "data.size=32", "data.batch=4", "data.augment=resized-crop", "data.jitter.brightness=0.4", "data.mixup=0.2", "schedule.epochs=5",
+	}},
+	{name: "kept checkpoints", sets: []string{"checkpoint.keep=3", "data.validation=8"}},
+	{name: "ETF heads", sets: []string{"model.name=plain7", "model.depth=4", "method.name=etf", "optim.ema=0.9"}},
 }
 
 // chain is a line of the campaign's log: one run, killed and resumed until it was done.
@@ -62,10 +71,13 @@ func TestTorture(t *testing.T) {
 	}
 	defer log.Close()
 	kills, chains := soFar(t, log)
-	b := newWorkbench(t)
+	b, photos := newWorkbench(t), newPhotos(t)
 	for ; kills < want; chains++ {
-		m := matrix[chains%len(matrix)]
-		c := b.killed(t, m.name, m.sets)
+		m, b := matrix[chains%len(matrix)], b
+		if m.photos {
+			b.data = photos
+		}
+		c := b.killed(t, m)
 		kills += c.Kills
 		if err := json.NewEncoder(log).Encode(c); err != nil {
 			t.Fatal(err)
@@ -88,11 +100,11 @@ func soFar(t *testing.T, log *os.File) (kills, chains int) {
 }
 
 // killed runs one setting to its end, with up to eight kills on the way.
-func (b workbench) killed(t *testing.T, name string, sets []string) chain {
+func (b workbench) killed(t *testing.T, m setting) chain {
 	t.Helper()
 	args := func(out string, more ...string) []string {
 		args := b.train(out, append([]string{"--steps", "20"}, more...)...)
-		for _, s := range sets {
+		for _, s := range m.sets {
 			args = append(args, "--set", s)
 		}
 		return args
@@ -103,7 +115,7 @@ func (b workbench) killed(t *testing.T, name string, sets []string) chain {
 	took := time.Since(began)
 	run := b.path("run")
 	os.RemoveAll(run)
-	c := chain{Setting: name}
+	c := chain{Setting: m.name}
 	for done := false; !done; {
 		line := args("run", "--force")
 		if _, err := os.Stat(filepath.Join(run, "config.yaml")); err == nil {
@@ -116,17 +128,17 @@ func (b workbench) killed(t *testing.T, name string, sets []string) chain {
 		out, err := cmd.CombinedOutput()
 		if done = err == nil; !done {
 			if cmd.ProcessState.Exited() {
-				t.Fatalf("%s, after %d kills: %v\n%s", name, c.Kills, err, out)
+				t.Fatalf("%s, after %d kills: %v\n%s", m.name, c.Kills, err, out)
 			}
 			c.Kills++
 		}
 	}
 	c.Same = bytes.Equal(read(t, filepath.Join(run, "last.safetensors")), read(t, whole))
 	if !c.Same {
-		t.Errorf("%s: after %d kills the run ends with other weights", name, c.Kills)
+		t.Errorf("%s: after %d kills the run ends with other weights", m.name, c.Kills)
 	}
 	if average := b.path("whole/ema.safetensors"); exists(average) && !bytes.Equal(read(t, average), read(t, filepath.Join(run, "ema.safetensors"))) {
-		t.Errorf("%s: after %d kills the averages are others", name, c.Kills)
+		t.Errorf("%s: after %d kills the averages are others", m.name, c.Kills)
 	}
 	return c
 }

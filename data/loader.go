@@ -9,6 +9,7 @@ import (
 	"runtime/pprof"
 	"strconv"
 	"sync"
+	"sync/atomic"
 )
 
 // ErrClosed is what Next returns after Close.
@@ -31,6 +32,8 @@ type Filler interface {
 	Close()
 }
 
+// A Filler that has a method Doing() string is asked by [Loader.Waits] what it is at, from other goroutines.
+
 // Loader is [Batches] that are prepared in the background.
 //
 // It runs o.Workers goroutines, labelled data/loader=0, 1, … for pprof. Worker w fills batches Start+w,
@@ -39,9 +42,10 @@ type Filler interface {
 type Loader struct {
 	o       BatchOptions
 	order   []int
-	batches int // in the whole epoch
-	next    int // index of the batch that Next delivers
-	lanes   []lane
+	batches int        // in the whole epoch
+	next    int        // index of the batch that Next delivers
+	reading sync.Mutex // of next, which Waits looks at from elsewhere
+	lanes   []*lane
 	lent    *filled // what the caller has; belongs to the lane of batch next-1
 	done    chan struct{}
 	close   sync.Once
@@ -56,10 +60,16 @@ type filled struct {
 }
 
 // lane connects one worker with Next. Both channels have room for all its buffers, so that sending never blocks.
-type lane struct{ full, free chan *filled }
+type lane struct {
+	full, free chan *filled
+	filler     atomic.Pointer[Filler] // while it fills a batch
+}
 
 // buffers is how many batches a lane has: one that is filled while the other is read.
 const buffers = 2
+
+// Buffers returns how many batches a [Loader] holds at a time with so many workers.
+func Buffers(workers int) int { return buffers * max(1, workers) }
 
 // NewLoader starts to prepare the batches of epoch o.Epoch of n samples, with a filler of newFiller's for each goroutine. The
 // caller calls Close when done, at the end of the epoch too. It panics on options that are not allowed.
@@ -74,9 +84,9 @@ func NewLoader(n int, o BatchOptions, newFiller func() Filler) *Loader {
 		next:    o.Start,
 		done:    make(chan struct{}),
 	}
-	l.lanes = make([]lane, max(0, min(max(1, o.Workers), l.batches-o.Start)))
+	l.lanes = make([]*lane, max(0, min(max(1, o.Workers), l.batches-o.Start)))
 	for w := range l.lanes {
-		l.lanes[w] = lane{make(chan *filled, buffers), make(chan *filled, buffers)}
+		l.lanes[w] = &lane{full: make(chan *filled, buffers), free: make(chan *filled, buffers)}
 		for range buffers {
 			l.lanes[w].free <- &filled{}
 		}
@@ -118,6 +128,9 @@ func (l *Loader) fill(f Filler, newFiller func() Filler, b *filled, i int) (used
 	if f == nil {
 		f = newFiller()
 	}
+	busy := &l.lane(i).filler
+	busy.Store(&f)
+	defer busy.Store(nil)
 	b.told, b.err = f.Fill(&b.Batch, l.order, i)
 	b.Epoch, b.Index = l.o.Epoch, i
 	return f
@@ -159,7 +172,9 @@ func (l *Loader) receive(ctx context.Context) (*filled, error) {
 	}
 	select {
 	case l.lent = <-l.lane(l.next).full:
+		l.reading.Lock()
 		l.next++
+		l.reading.Unlock()
 		return l.lent, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -169,7 +184,26 @@ func (l *Loader) receive(ctx context.Context) (*filled, error) {
 }
 
 // lane returns the lane of the worker that fills batch i.
-func (l *Loader) lane(i int) lane { return l.lanes[(i-l.o.Start)%len(l.lanes)] }
+func (l *Loader) lane(i int) *lane { return l.lanes[(i-l.o.Start)%len(l.lanes)] }
+
+// Waits says what the batch that Next waits for is waiting for itself, as far as its filler knows: one with a method
+// Doing() string is asked. It may be called from any goroutine.
+func (l *Loader) Waits() string {
+	l.reading.Lock()
+	next := l.next
+	l.reading.Unlock()
+	if next >= l.batches {
+		return ""
+	}
+	f := l.lane(next).filler.Load()
+	if f == nil {
+		return ""
+	}
+	if f, ok := (*f).(interface{ Doing() string }); ok {
+		return f.Doing()
+	}
+	return ""
+}
 
 // Close ends every goroutine of the loader and waits for them. It may be called at any time, from any goroutine, and
 // more than once.

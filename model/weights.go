@@ -65,7 +65,7 @@ func (w *Weights) Fits(name string, shape []int64) error {
 func (w *Weights) stored(lastHead bool) func(name string, shape []int64) error {
 	return func(name string, shape []int64) error {
 		if _, there := w.file.Info(name); lastHead && !there && !IsLocal(name) {
-			return nn.Spare
+			return nn.ErrSpare
 		}
 		return w.Fits(name, shape)
 	}

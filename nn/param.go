@@ -62,7 +62,7 @@ type Init struct {
 
 	// Stored, where it is not nil, says whether a parameter's value lies somewhere already, such as in a file, under this name
 	// and in this shape. Nothing is drawn then: whoever sets Stored fills the parameters. [Init.Rehearse] returns its error
-	// before the parameter is allocated. [Spare] is no error: such a parameter takes no memory.
+	// before the parameter is allocated. [ErrSpare] is no error: such a parameter takes no memory.
 	Stored func(name string, shape []int64) error
 }
 
@@ -88,8 +88,8 @@ func (i Init) make(name string, trainable bool, dtype torch.DType, value float64
 	return p
 }
 
-// Spare is what [Init.Stored] returns for a parameter that nobody will use, such as of a classifier that another head replaces.
-var Spare = errors.New("nn: this parameter is not used")
+// ErrSpare is what [Init.Stored] returns for a parameter that nobody will use, such as of a classifier that another head replaces.
+var ErrSpare = errors.New("nn: this parameter is not used")
 
 // draws reports whether parameters get values of their own.
 func (i Init) draws() bool { return !i.Room.rehearsing() && i.Stored == nil }

@@ -98,16 +98,16 @@ func (i Init) Rehearse(build func(i Init) ([]*Param, error)) (err error) {
 // notStored carries the error of [Init.Stored] out of a rehearsal.
 type notStored struct{ error }
 
-// lookUp ends a rehearsal where a parameter is not what is stored, and reports whether it is [Spare].
+// lookUp ends a rehearsal where a parameter is not what is stored, and reports whether it is [ErrSpare].
 func (i Init) lookUp(name string, shape []int64) (spare bool) {
 	if i.Stored == nil {
 		return false
 	}
 	err := i.Stored(name, shape)
-	if err != nil && err != Spare && i.Room.rehearsing() {
+	if err != nil && err != ErrSpare && i.Room.rehearsing() {
 		panic(&notStored{err})
 	}
-	return err == Spare
+	return err == ErrSpare
 }
 
 // note remembers a parameter that was made.

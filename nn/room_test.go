@@ -80,7 +80,7 @@ func TestStored(t *testing.T) {
 		asked = append(asked, name)
 		switch name {
 		case "spare.weight", "spare.bias":
-			return nn.Spare
+			return nn.ErrSpare
 		case "other.weight":
 			return missing
 		}

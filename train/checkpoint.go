@@ -95,6 +95,9 @@ func (p progress) check(perEpoch, modules int) error {
 // write writes the checkpoint of a run: the metrics so far first, which it must not be ahead of, then the state, then the
 // weights that name it, then old states go.
 func (r *Run) write() error {
+	defer r.watch.during("save", func() string {
+		return fmt.Sprintf("the checkpoint at step %d waits for %s", r.at.Step, show.Name(r.folder.Dir))
+	})()
 	if err := r.spoiled(); err != nil {
 		return err
 	}

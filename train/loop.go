@@ -23,6 +23,8 @@ func (r *Run) Train(ctx context.Context) (record.Summary, error) {
 	if s, done := r.summary(); done {
 		return s, nil
 	}
+	r.watch = watch(r.notice, r.stall)
+	defer r.watch.close()
 	if err := r.begin(); err != nil {
 		return record.Summary{}, err
 	}
@@ -31,7 +33,7 @@ func (r *Run) Train(ctx context.Context) (record.Summary, error) {
 	for r.at.Step < r.at.Total || r.at.Evaluated < r.at.Step {
 		loader := r.loader()
 		err := r.epoch(ctx, loader)
-		loader.Close()
+		r.leave(loader, err)
 		if err = cmp.Or(r.drain(), err); err == nil {
 			err = r.endEpoch(ctx)
 		}
@@ -61,7 +63,7 @@ func (r *Run) epoch(ctx context.Context, loader data.Batches) error {
 	r.model.Device().ResetPeak()
 	for step := r.at.Step; step < r.at.Total; step++ {
 		began := time.Now()
-		batch, err := loader.Next(ctx)
+		batch, err := r.next(ctx, loader)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -80,12 +82,49 @@ func (r *Run) epoch(ctx context.Context, loader data.Batches) error {
 	return nil
 }
 
+// next waits for a batch.
+func (r *Run) next(ctx context.Context, loader data.Batches) (data.Batch, error) {
+	defer r.watch.during("batch", func() string {
+		text := fmt.Sprintf("step %d waits for its batch of data", r.at.Step+1)
+		if l, ok := loader.(interface{ Waits() string }); ok && l.Waits() != "" {
+			text += ", which waits for " + l.Waits()
+		}
+		return text
+	})()
+	return loader.Next(ctx)
+}
+
+// leave ends a loader. After an error it does not wait for one that hangs: the run is to be saved.
+func (r *Run) leave(loader data.Batches, cause error) {
+	if cause == nil {
+		loader.Close()
+		return
+	}
+	closed := make(chan struct{})
+	go func() {
+		loader.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(hangs):
+		r.notice("the data that a step waited for has not come yet; the run ends without it")
+	}
+}
+
+// hangs is after how long a loader that was told to end is left alone.
+const hangs = 3 * time.Second
+
 // step trains on a batch, which it consumes, and reports; began is when the batch was asked for.
 func (r *Run) step(ctx context.Context, x, y torch.Tensor, at local.Tick, began time.Time) error {
 	if r.diagnosing() && at.Step%r.model.Config.Diagnose.Every == 0 {
 		return r.diagnosed(ctx, x, y, at, began)
 	}
+	over := r.watch.during("step", func() string {
+		return fmt.Sprintf("step %d is in the engine, with %d threads", at.Step+1, torch.Threads())
+	})
 	left, err := r.model.Learner.Step(x, y, at)
+	over()
 	r.report(left, began)
 	return err
 }

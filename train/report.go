@@ -204,6 +204,7 @@ func scores(heads []Accuracy) record.Scores {
 }
 
 func (r *Run) evaluate(ctx context.Context, images data.Samples) ([]Accuracy, error) {
+	defer r.watch.during("evaluation", func() string { return fmt.Sprintf("the evaluation at step %d is not done", r.at.Step) })()
 	return r.model.measure(ctx, r.set, images, r.info.Mean, r.info.Std)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/locus-learn/locus/data"
@@ -29,6 +30,7 @@ type Options struct {
 	Notice func(string) // gets warnings, a line each; may be nil
 
 	Save     <-chan struct{} // asks for a checkpoint between two steps, after which training goes on; may be nil
+	Stall    time.Duration   // after how long a step says what it waits for; 0: a minute. Notice may then be called from another goroutine
 	Patience time.Duration   // how long the last checkpoint is tried again where it cannot be written, as on a full disk
 }
 
@@ -54,6 +56,8 @@ type Run struct {
 	at     progress
 	saves  saves
 	notice func(string)
+	watch  *watchdog     // while it trains
+	stall  time.Duration // its limit
 
 	perEpoch  int
 	evaluated bool       // at least once, by this process
@@ -129,12 +133,13 @@ func New(m *model.Model, source data.Source, c Config, o Options) (*Run, error) 
 // newRun is New in a folder that is taken. It takes over that, too.
 func newRun(m *Model, source data.Source, o Options, folder *runfolder.Folder) (*Run, error) {
 	info, train := source.Info(), source.Part(data.Train)
+	o.Notice = oneByOne(o.Notice)
 	for _, line := range info.Notes {
 		o.Notice(line)
 	}
 	data.OnBroken(source, o.Notice)
 	r := &Run{
-		folder: folder, set: source, info: info, model: m, notice: o.Notice, saves: saves{asked: o.Save, patience: o.Patience, step: unsaved},
+		folder: folder, set: source, info: info, model: m, notice: o.Notice, stall: cmp.Or(o.Stall, stall), saves: saves{asked: o.Save, patience: o.Patience, step: unsaved},
 		perEpoch: data.Count(train.Len(), m.Config.Data.Batch, false),
 	}
 	if r.perEpoch == 0 {
@@ -148,6 +153,16 @@ func newRun(m *Model, source data.Source, o Options, folder *runfolder.Folder) (
 		return nil, err
 	}
 	return r, nil
+}
+
+// oneByOne returns a function that calls f and lets nobody else do so meanwhile.
+func oneByOne(f func(string)) func(string) {
+	var mu sync.Mutex
+	return func(line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		f(line)
+	}
 }
 
 // inputOf is what a network must know of a set's samples. One of a single row and column is a vector.
@@ -191,6 +206,9 @@ func (r *Run) start(o Options) error {
 	r.at.Data = data.FingerprintOf(r.set)
 	if o.Steps >= 0 {
 		r.at.Total = o.Steps
+	}
+	if err := r.fits(o); err != nil {
+		return err
 	}
 	if resumed < 0 { // now that nothing is left that the user could have got wrong
 		if err := prepare(r.folder, runfolder.Start{Init: o.Init, Total: r.at.Total}); err != nil {

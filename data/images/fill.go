@@ -3,6 +3,7 @@ package images
 import (
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
@@ -20,6 +21,15 @@ type filler struct {
 	whole      []byte // an image before it is padded and cropped
 	paints     bool   // the transform recolours
 	broken     []broken
+	reading    atomic.Int64 // 1 + the place of the image in a file that it is at; 0 for none
+}
+
+// Doing names the image that is being read, for whoever waits for it.
+func (f *filler) Doing() string {
+	if i := f.reading.Load(); i > 0 {
+		return f.images.photos.title(int(i - 1))
+	}
+	return ""
 }
 
 // Close frees the decoder.
@@ -92,6 +102,8 @@ func (f *filler) add(b *data.Batch, order []int, at int, random *rand.Rand) erro
 // render writes an image to the views that are not nil.
 func (f *filler) render(views *[2][]byte, pick int, r *rand.Rand) error {
 	if f.images.photos != nil {
+		f.reading.Store(int64(pick) + 1)
+		defer f.reading.Store(0)
 		if err := f.renderPhoto(views, pick, r); err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -211,6 +212,25 @@ func SyncDir(path string) error {
 		return nil
 	}
 	return err
+}
+
+// Free returns how many bytes an ordinary user can still write into the folder at path, or into the first one above it that is
+// there. The second result is false where the system does not tell.
+func Free(path string) (bytes int64, told bool) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return 0, false
+	}
+	for {
+		var s syscall.Statfs_t
+		switch err := syscall.Statfs(path, &s); {
+		case err == nil && s.Blocks > 0:
+			return int64(min(s.Bavail, math.MaxInt64/uint64(max(1, s.Bsize)))) * max(1, s.Bsize), true
+		case err == nil || !errors.Is(err, fs.ErrNotExist) || path == filepath.Dir(path):
+			return 0, false
+		}
+		path = filepath.Dir(path)
+	}
 }
 
 // Cause finds what the operating system said, without the name of the file that it said it of: that may be a temporary

@@ -261,6 +261,16 @@ func (f *Folder) Files(pattern string) []string {
 	return found
 }
 
+// Bytes is the size of the run's own files together.
+func (f *Folder) Bytes() (sum int64) {
+	for _, name := range f.manifest.Files {
+		if info, err := os.Lstat(f.Path(name)); err == nil && info.Mode().IsRegular() {
+			sum += info.Size()
+		}
+	}
+	return sum
+}
+
 func (f *Folder) write() error {
 	text, err := json.MarshalIndent(f.manifest, "", "  ")
 	if err != nil {
