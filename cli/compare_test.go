@@ -15,7 +15,8 @@ func (b workbench) compare(out string, more ...string) []string {
 // A resumed comparison of fewer recipes keeps the rows of the others, in their places, and new ones come behind.
 func TestResumedComparisonKeepsItsRows(t *testing.T) {
 	b := newWorkbench(t)
-	succeed(t, b.compare("c", "--methods", "bp,layerwise", b.recipe)...)
+	auto := []string{b.recipe, "--set", "method.cuts=auto"}
+	succeed(t, b.compare("c", append(auto, "--methods", "bp,layerwise")...)...)
 	rows := func() (names []string) {
 		for line := range strings.Lines(string(read(t, b.path("c/compare.md")))) {
 			if cells := strings.Split(line, "|"); len(cells) > 2 && !strings.Contains(line, "---") {
@@ -25,7 +26,7 @@ func TestResumedComparisonKeepsItsRows(t *testing.T) {
 		return names[1:]
 	}
 	before := rows()
-	succeed(t, b.compare("c", "--resume", "--methods", "layerwise,sgr", b.recipe)...)
+	succeed(t, b.compare("c", append(auto, "--resume", "--methods", "layerwise,sgr")...)...)
 	if got := strings.Join(rows(), " "); len(before) != 2 || got != strings.Join(before, " ")+" sgr" {
 		t.Errorf("rows %v became %q", before, got)
 	}

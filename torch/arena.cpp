@@ -6,6 +6,13 @@
 #include <algorithm>
 #include <iterator>
 
+#ifdef __SANITIZE_ADDRESS__ // of what is in no block it is told, as malloc tells it
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#endif
+
 namespace {
 
 constexpr size_t kRegion = 256 << 20;  // address space that the system is asked for at once; it takes memory when used
@@ -32,12 +39,15 @@ void* Arena::take(size_t size) {
   highest_ = std::max(highest_, used_);
   fresh_ += size - place.resident;
   if (used_ + cached_ > highest_) release(used_ + cached_ - highest_);
-  return reinterpret_cast<void*>(place.at);
+  const auto block = reinterpret_cast<void*>(place.at);
+  ASAN_UNPOISON_MEMORY_REGION(block, size);
+  return block;
 }
 
 void Arena::give(void* block, size_t size) {
   std::lock_guard<std::mutex> lock(mutex_);
   used_ -= size;
+  ASAN_POISON_MEMORY_REGION(block, size);
   insert(reinterpret_cast<Address>(block), size, true);
 }
 
@@ -90,6 +100,7 @@ bool Arena::grow(size_t size) {
     void* p = mmap(nullptr, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) continue;
     madvise(p, room, MADV_HUGEPAGE);
+    ASAN_POISON_MEMORY_REGION(p, room);
     insert(reinterpret_cast<Address>(p), room, false);
     return true;
   }

@@ -142,7 +142,8 @@ func (c *lineup) train(ctx context.Context, recipe Config, name string, o Option
 	recipe.Name = name
 	o.Out, o.Sink = c.folder.Path(name), sink
 	if o.Resume = o.Resume && begun(o.Out); o.Resume {
-		if err := sameRun(o.Out, recipe); err != nil {
+		var err error
+		if recipe, err = sameRun(o.Out, recipe); err != nil {
 			return err
 		}
 	}
@@ -218,13 +219,14 @@ func rehearse(configs []Config, o Options) error {
 	return nil
 }
 
-// sameRun returns a fault when the run in dir was started with another recipe.
-func sameRun(dir string, c Config) error {
+// sameRun returns the recipe of the run in dir, which has the cuts that were chosen for it, and a fault when it was started with
+// another one than c.
+func sameRun(dir string, c Config) (Config, error) {
 	run, err := LoadRun(dir, nil)
 	if err != nil {
-		return err
+		return run, err
 	}
-	return Agree(run, c)
+	return run, Agree(run, c)
 }
 
 func runOne(ctx context.Context, c Config, o Options) (s record.Summary, err error) {

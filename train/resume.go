@@ -1,11 +1,13 @@
 package train
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/recipe"
 )
 
@@ -42,14 +44,11 @@ func mayChange(key string) bool {
 // resumes brings a run that was restored together with the recipe given now: it compares recipe and data with those that
 // the run was begun with, and finds where it ends.
 func (r *Run) resumes(o Options) error {
-	changed, err := r.changes(o)
-	if err != nil {
-		return err
-	}
-	for _, key := range changed {
-		if !mayChange(key) {
-			return fault.New("%s is not what the run in %s was begun with: a run that goes on must keep it; "+
-				"begin another one, from these weights with --init %s", key, o.Out, r.folder.Path(lastFile))
+	var changed []string
+	if r.model.Spec != nil { // otherwise there is no recipe
+		var err error
+		if changed, err = changes(o.Out, &r.model.Config); err != nil {
+			return err
 		}
 	}
 	if part := data.FingerprintOf(r.set).Differ(r.at.Data); part != "" {
@@ -67,16 +66,23 @@ func (r *Run) resumes(o Options) error {
 	return nil
 }
 
-// changes returns the keys that are not what the run folder has. A model that was not built by names has none.
-func (r *Run) changes(o Options) ([]string, error) {
-	if r.model.Spec == nil {
-		return nil, nil
-	}
-	was, err := LoadRun(o.Out, nil)
+// changes returns the keys that are not what the run in a folder was begun with. One that may not change is a fault.
+func changes(dir string, c *Config) ([]string, error) {
+	was, err := LoadRun(dir, nil)
 	if err != nil {
 		return nil, err
 	}
-	return recipe.Differ(&was, &r.model.Config)
+	changed, err := recipe.Differ(&was, c)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range changed {
+		if !mayChange(key) {
+			return nil, fault.New("%s is not what the run in %s was begun with: a run that goes on must keep it; "+
+				"begin another one, from these weights with --init %s", key, show.Name(dir), show.Name(filepath.Join(dir, lastFile)))
+		}
+	}
+	return changed, nil
 }
 
 // lengthen moves the end of a run to where the options and the recipe now have it.

@@ -98,6 +98,9 @@ func modelOf(c Config, in model.Input, o Options, folder *runfolder.Folder) (*Mo
 	if !o.Resume || !folder.Has(lastFile) {
 		return NewModel(c, in, false)
 	}
+	if _, err := changes(o.Out, &c); err != nil { // in the recipe's words, before tensors are found not to fit
+		return nil, err
+	}
 	w, err := model.OpenWeights(folder.Path(lastFile))
 	if err != nil {
 		return nil, err

@@ -92,9 +92,15 @@ func hintParts(folders []string) string {
 // hintShards finds shards that are compressed, or go by other names.
 func hintShards(dir string, entries []os.DirEntry) string {
 	for _, part := range []string{trainPart, valPart} {
-		plain, packed := findShards(dir, part)
-		if len(plain) == 0 && len(packed) > 0 {
+		plain, useless := findShards(dir, part)
+		if len(plain) > 0 {
+			continue
+		}
+		if packed := useless[compressed]; len(packed) > 0 {
 			return fmt.Sprintf("%s is compressed: unpack it to a .tar first, such as with gunzip", show.Name(packed[0]))
+		}
+		if odd := useless[noFile]; len(odd) > 0 {
+			return fmt.Sprintf("%s is no file, and may be a folder, a pipe or a link that leads nowhere", show.Name(odd[0]))
 		}
 	}
 	for _, part := range []string{trainPart, valPart} {

@@ -69,6 +69,7 @@ const (
 	noImages   = "shard without images|shards without images"
 	twice      = "shard that repeats another|shards that repeat others"
 	compressed = "compressed shard|compressed shards"
+	noFile     = "shard that is no file|shards that are no files"
 )
 
 // missing says which classes have no test images; "" if all have some.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -17,22 +18,25 @@ import (
 	"github.com/locus-learn/locus/internal/sniff"
 )
 
-// findShards returns the names of the tar files in dir that start with part, in order, and of those that are compressed.
-func findShards(dir, part string) (names, packed []string) {
+// findShards returns the names of the tar files in dir that start with part, in order, and counts by why those that are
+// no use: compressed ones, and what is no file, such as a link that leads nowhere.
+func findShards(dir, part string) (names []string, useless map[string][]string) {
+	useless = map[string][]string{}
 	entries, _ := os.ReadDir(dir) // a folder that cannot be read holds none
 	for _, e := range entries {
 		name := e.Name()
-		if !strings.HasPrefix(name, part) || !isRegular(dir, name) {
-			continue
-		}
+		plain, packed := strings.HasSuffix(name, ".tar"), slices.ContainsFunc(packedSuffixes, func(s string) bool { return strings.HasSuffix(name, s) })
 		switch {
-		case strings.HasSuffix(name, ".tar"):
+		case !strings.HasPrefix(name, part) || !plain && !packed:
+		case !isRegular(dir, name):
+			useless[noFile] = append(useless[noFile], name)
+		case plain:
 			names = append(names, name)
-		case slices.ContainsFunc(packedSuffixes, func(suffix string) bool { return strings.HasSuffix(name, suffix) }):
-			packed = append(packed, name)
+		default:
+			useless[compressed] = append(useless[compressed], name)
 		}
 	}
-	return names, packed // as sorted as os.ReadDir
+	return names, useless // as sorted as os.ReadDir
 }
 
 var packedSuffixes = []string{".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tar.lz4"}
@@ -51,10 +55,12 @@ func holdsShards(dir string) bool {
 
 // scanShards lists the images of all shards of a part. Only headers are read; nothing is unpacked, here or later.
 func scanShards(dir, part string) (p *photos, perClass map[string]int, err error) {
-	names, packed := findShards(dir, part)
+	names, useless := findShards(dir, part)
 	p = &photos{dir: dir, shards: names}
-	for _, name := range packed {
-		p.passed.add(name, compressed)
+	for _, why := range slices.Sorted(maps.Keys(useless)) {
+		for _, name := range useless[why] {
+			p.passed.add(name, why)
+		}
 	}
 	known := map[string][]shardIndex{}
 	for i, name := range p.shards {

@@ -90,7 +90,7 @@ func (f *Folder) read(adopt []string) error {
 	if err := json.Unmarshal(text, &f.manifest); err != nil {
 		return fault.New("%q cannot be read: %w; without it, what the run has written is told by its names", f.Path(manifestFile), err)
 	}
-	foreign := func(name string) bool { return !filepath.IsLocal(name) }
+	foreign := func(name string) bool { return !filepath.IsLocal(name) || Reserved(filepath.Clean(name)) }
 	f.manifest.Files = slices.DeleteFunc(f.manifest.Files, foreign)
 	f.manifest.Runs = slices.DeleteFunc(f.manifest.Runs, foreign)
 	return nil
