@@ -87,3 +87,10 @@ func TestLargestSizes(t *testing.T) {
 		refuse(t, nil, args...)
 	}
 }
+
+// Numbers of steps that would overflow are refused.
+func TestMostSteps(t *testing.T) {
+	b := newWorkbench(t)
+	refuse(t, []string{"9223372036854775807", "at most"}, b.train("run", "--steps", "9223372036854775807")...)
+	refuse(t, []string{"at most"}, "compare", b.recipe, "--data", b.data, "--out", b.path("both"), "--steps", "9223372036854775807")
+}
