@@ -42,6 +42,12 @@ type Result struct {
 	RestingBytes    int64        `json:"resting_bytes"`    // from shapes: parameters, buffers, optimizer state
 	ActivationBytes int64        `json:"activation_bytes"` // peak − resting
 	PeakRSS         int64        `json:"-"`                // of the process, so far: it never falls from row to row
+
+	// Where only some modules are in memory (method.resident). Activations are then not told apart.
+	Resident     int   `json:"resident,omitempty"`
+	Visit        int   `json:"visit,omitempty"`
+	ReadBytes    int64 `json:"read_bytes,omitempty"` // a step
+	WrittenBytes int64 `json:"written_bytes,omitempty"`
 }
 
 // Run measures every method on the same synthetic batch. Methods take turns step by step, so that a drift of the
@@ -53,7 +59,7 @@ func Run(ctx context.Context, spec model.Spec, o Options) ([]Result, error) {
 	var subjects []*subject
 	defer func() {
 		for _, s := range subjects {
-			s.model.Free()
+			s.free()
 		}
 	}()
 	var specs []model.Spec             // one a method: automatic cuts are chosen once
@@ -82,11 +88,11 @@ func Run(ctx context.Context, spec model.Spec, o Options) ([]Result, error) {
 		rows = append(rows, row)
 	}
 	for _, of := range specs {
-		m, err := model.New(of)
+		s, err := newSubject(of)
 		if err != nil {
 			return nil, err
 		}
-		subjects = append(subjects, &subject{model: m})
+		subjects = append(subjects, s)
 	}
 	for i := range o.Warmup + o.Steps {
 		for _, s := range subjects {
@@ -114,14 +120,16 @@ func Run(ctx context.Context, spec model.Spec, o Options) ([]Result, error) {
 // measureMemory takes two steps with nothing else alive and reads the meter on the second, when all state exists.
 func measureMemory(spec model.Spec, o Options) (Result, error) {
 	before := spec.Device.Memory().Live
-	m, err := model.New(spec)
+	s, err := newSubject(spec)
 	if err != nil {
 		return Result{}, err
 	}
-	defer m.Free()
-	s := &subject{model: m}
+	defer s.free()
+	m := s.model
+	var read, written int64
 	for range 2 {
 		spec.Device.ResetPeak()
+		read, written = s.traffic()
 		if _, err := s.train(o); err != nil {
 			return Result{}, err
 		}
@@ -133,6 +141,12 @@ func measureMemory(spec model.Spec, o Options) (Result, error) {
 		PeakBytes: spec.Device.Memory().Peak - before, RestingBytes: m.RestingBytes(), PeakRSS: peakRSS(),
 	}
 	r.ActivationBytes = r.PeakBytes - r.RestingBytes
+	if m.Streams() {
+		nowRead, nowWritten := s.traffic()
+		n := int64(s.turn())
+		r.Resident, r.Visit, r.ActivationBytes = m.Resident, m.Visit, 0
+		r.ReadBytes, r.WrittenBytes = (nowRead-read)/n, (nowWritten-written)/n
+	}
 	return r, nil
 }
 

@@ -2,11 +2,14 @@ package bench
 
 import (
 	"fmt"
+	"os"
 	"time"
 
+	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/seed"
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/model"
+	"github.com/locus-learn/locus/store"
 	"github.com/locus-learn/locus/torch"
 )
 
@@ -15,16 +18,66 @@ type subject struct {
 	model *model.Model
 	step  int
 	times []float64
+	files *store.Disk // where modules wait that are not in memory; nil where all are, or in the host's memory
+	dir   string      // of the files
+}
+
+// newSubject builds a model that is ready to train. Modules that are not in memory wait in a folder of its own.
+func newSubject(spec model.Spec) (s *subject, err error) {
+	s = &subject{}
+	if s.model, err = model.New(spec); err != nil || !s.model.Streams() {
+		return s, err
+	}
+	var kept local.Store
+	if spill := spec.Method.Spill; spill == "memory" {
+		kept = store.NewMemory(len(s.model.Modules()))
+	} else {
+		if s.dir, err = os.MkdirTemp(spill, "locus-bench-"); err != nil {
+			s.free()
+			return nil, fault.New("method.spill is %q: %w; must be a folder that can be written to, empty for $TMPDIR, or memory", spill, err)
+		}
+		s.files = store.NewDisk(s.dir)
+		kept = s.files
+	}
+	if err := s.model.Begin(kept, func(*local.Module) error { return nil }); err != nil {
+		s.free()
+		return nil, err
+	}
+	return s, nil
+}
+
+// free releases the model and what it keeps in files.
+func (s *subject) free() {
+	s.model.Free()
+	if s.dir != "" {
+		os.RemoveAll(s.dir)
+	}
+}
+
+// traffic is what has been read and written so far.
+func (s *subject) traffic() (read, written int64) {
+	if s.files == nil {
+		return 0, 0
+	}
+	return s.files.Traffic()
+}
+
+// turn is the number of steps in a turn: see train.
+func (s *subject) turn() int {
+	how, visit := s.model.Spec.Method, 1
+	if s.model.Streams() {
+		visit = how.Visit
+	}
+	return max(1, how.Every, 8*how.Pipeline, s.model.Cycles(), visit)
 }
 
 // train takes a turn and returns its seconds a step. In lock-step a turn is one cycle of method.every, or a step in each
-// phase of a method that trains its modules in turn, and random images are drawn while the clock stands still; in a pipeline it is so many steps that filling and draining weigh little, and
+// phase of a method that trains its modules in turn, or a visit where modules come and go, and random images are drawn while the clock stands still; in a pipeline it is so many steps that filling and draining weigh little, and
 // images are drawn while modules work.
 func (s *subject) train(o Options) (float64, error) {
 	how := s.model.Spec.Method
 	pipelined := how.Pipeline > 0
-	cycles := s.model.Cycles()
-	steps := max(1, how.Every, 8*how.Pipeline, cycles)
+	cycles, steps := s.model.Cycles(), s.turn()
 	var took time.Duration
 	began := time.Now()
 	for i := range steps {
@@ -42,12 +95,16 @@ func (s *subject) train(o Options) (float64, error) {
 		}
 		s.step++
 	}
+	drained := time.Now()
 	if _, err := s.model.Learner.Drain(); err != nil {
 		return 0, s.failed(err)
 	}
-	if pipelined {
-		s.model.Device().Synchronize()
+	s.model.Device().Synchronize()
+	switch {
+	case pipelined:
 		took = time.Since(began)
+	case s.model.Streams(): // the last module is still being saved
+		took += time.Since(drained)
 	}
 	return took.Seconds() / float64(steps), nil
 }

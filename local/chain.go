@@ -15,8 +15,11 @@ type Chain struct {
 	Schedule Schedule
 	DType    torch.DType // of the activations
 	Pixels   Pixels      // what the input was before it was normalised
-	modules  []*Module
-	late     *Outcome // of the last step, if its numbers have not arrived
+
+	Residents *Residents // who of the modules is in memory; nil: all
+
+	modules []*Module
+	late    *Outcome // of the last step, if its numbers have not arrived
 }
 
 // Pixels says how images in [0, 1] became the network's input, (image − Mean)/Std with one value a channel; empty where
@@ -138,61 +141,3 @@ func (c *Chain) Drain() (left []Outcome, err error) {
 
 // Close implements [Learner].
 func (c *Chain) Close() {}
-
-// Evaluate implements [Learner].
-func (c *Chain) Evaluate(x, y torch.Tensor) (scores []Score, err error) {
-	_, scores, err = c.EvaluateRun(0, len(c.modules), Signal{X: x, Y: y})
-	return scores, err
-}
-
-// EvaluateRun is Evaluate for the modules from … end−1, for those who drive a run of the modules. It consumes in. Unless the
-// last module is among them it returns the signal behind the run, which the caller owns.
-func (c *Chain) EvaluateRun(from, end int, in Signal) (out Signal, scores []Score, err error) {
-	defer torch.Catch(&err)
-	s := in.X.Device().Scope(torch.NoGrad)
-	defer s.Close()
-	adopt(s, in)
-	p := nn.Evaluate(s, c.DType)
-	modules := c.modules[from:end]
-	scores = make([]Score, len(modules))
-	var counts []torch.Tensor
-	x := in.X
-	for i, m := range modules {
-		x = m.Body.Forward(p, x)
-		if !m.Embeds {
-			counts = append(counts, c.count(p, m, x, in.Y, &scores[i])...)
-		}
-	}
-	c.read(s, counts, modules, scores, int(in.samples()))
-	if end < len(c.modules) {
-		out = Signal{X: x.Keep(), Y: in.Y.Keep()}
-	}
-	return out, scores, nil
-}
-
-// count returns how many of a head's answers are right, how many are among the five best, and their mean cross-entropy. What
-// the rule measures besides goes into score.
-func (c *Chain) count(p *nn.Pass, m *Module, x, y torch.Tensor, score *Score) []torch.Tensor {
-	logits := m.Head.Forward(p, p.Alias(x))
-	top1, top5 := p.TopK(logits, y, 1), p.TopK(logits, y, min(5, int(logits.Shape()[1])))
-	logits = float(p, logits)
-	defer logits.Free()
-	for _, metric := range c.Rule.Measured() {
-		score.Sums = append(score.Sums, metric.Sum(p.Scope, logits, y))
-	}
-	return []torch.Tensor{top1, top5, p.CrossEntropy(logits, y, 0)}
-}
-
-// read completes scores by what has been counted on n samples, all at once.
-func (c *Chain) read(s *torch.Scope, counts []torch.Tensor, modules []*Module, scores []Score, n int) {
-	if len(counts) == 0 {
-		return
-	}
-	read := s.Stack(counts).Float64s()
-	for k, m := range modules {
-		if !m.Embeds {
-			scores[k].Top1, scores[k].Top5, scores[k].N, scores[k].Loss = int(read[0]), int(read[1]), n, float64(n)*read[2]
-			read = read[3:]
-		}
-	}
-}

@@ -1,32 +1,57 @@
 package local
 
 import (
+	"math"
+
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
 )
 
-// Checkpointed is back-propagation inside a module that keeps no more than the inputs of its blocks, and runs a block
+// Checkpointed is back-propagation inside a module that keeps no more than the inputs of its segments, and runs a segment
 // forward again when its gradient is due (Chen et al. 2016): less memory for about a third more time. A gradient that
 // is to be differentiated again needs its whole graph; it comes from [Autograd].
-type Checkpointed struct{}
+type Checkpointed struct {
+	Blocks int // of a segment; 0: the root of the module's, so that its segments and their inputs take about as much
+}
+
+// Lengths returns the blocks of each segment of a module of n blocks. The last one has what is left, which goes with the
+// head and is not run again.
+func (c Checkpointed) Lengths(n int) (lengths []int) {
+	size := c.Blocks
+	if size == 0 {
+		size = int(math.Ceil(math.Sqrt(float64(n))))
+	}
+	for ; n > size; n -= size {
+		lengths = append(lengths, size)
+	}
+	return append(lengths, n)
+}
+
+// segments divides a module's blocks.
+func (c Checkpointed) segments(blocks nn.Sequential) (all nn.Sequential) {
+	for _, n := range c.Lengths(len(blocks)) {
+		all, blocks = append(all, blocks[:n:n]), blocks[n:]
+	}
+	return all
+}
 
 // Gradients implements [Credit].
-func (Checkpointed) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, want Want) Gradients {
-	last := len(m.blocks) - 1
+func (c Checkpointed) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, want Want) Gradients {
+	segments := c.segments(m.blocks)
+	last := len(segments) - 1
 	if last == 0 || want.Graph {
 		return Autograd{}.Gradients(p, m, o, in, want)
 	}
 	quiet := in.X.Device().Scope(torch.NoGrad)
 	defer quiet.Close()
-	inputs, marks := keepInputs(quiet, p, m.blocks[:last], in.X)
+	inputs, marks := keepInputs(quiet, p, segments[:last], in.X)
 
-	// The last block goes with the head and what the objective has besides, on a graph of their own.
-	ends := m.blocks[last:]
+	// The last segment goes with the head and what the objective has besides, on a graph of their own.
 	leaf := p.Detach(inputs[last]).SetRequiresGrad(true)
-	xk := p.Run(ends[0], p.Alias(leaf))
+	xk := p.Run(segments[last], p.Alias(leaf))
 	loss := o.Loss(p, m, xk, in)
 	g := Gradients{Loss: p.Number(p.Detach(loss)), X: p.Detach(xk)}
-	wrt := append(nn.Trainable(append(nn.Params(ends[0]), m.Params[len(nn.Params(m.Body)):]...)), leaf)
+	wrt := append(nn.Trainable(append(nn.Params(segments[last]), m.Params[len(nn.Params(m.Body)):]...)), leaf)
 	if want.Out {
 		wrt = append(wrt, xk)
 	}
@@ -47,7 +72,7 @@ func (Checkpointed) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, wan
 			again.Gates = p.Gates
 		}
 		var theta []torch.Tensor
-		theta, delta = rerun(&again, m.blocks[i], inputs[i], delta, i > 0 || want.In)
+		theta, delta = rerun(&again, segments[i], inputs[i], delta, i > 0 || want.In)
 		parts = append(parts, theta)
 	}
 	for i := last; i >= 0; i-- {
@@ -59,25 +84,25 @@ func (Checkpointed) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, wan
 	return g
 }
 
-// keepInputs runs blocks forward unrecorded and returns the input of each, and of what follows, with the places where
+// keepInputs runs segments forward unrecorded and returns the input of each, and of what follows, with the places where
 // their choices begin. The inputs belong to scope quiet.
-func keepInputs(quiet *torch.Scope, p *nn.Pass, blocks nn.Sequential, x torch.Tensor) (inputs []torch.Tensor, marks []nn.Place) {
+func keepInputs(quiet *torch.Scope, p *nn.Pass, segments nn.Sequential, x torch.Tensor) (inputs []torch.Tensor, marks []nn.Place) {
 	q := *p
 	q.Scope = quiet
 	inputs = []torch.Tensor{quiet.Detach(x)}
-	for i, b := range blocks {
+	for i, b := range segments {
 		marks = append(marks, p.At())
 		inputs = append(inputs, q.Run(b, quiet.Features(inputs[i], p.Compute)))
 	}
 	return inputs, marks
 }
 
-// rerun runs a block forward again on its input, recorded this time, and takes the gradient delta back through it,
+// rerun runs a segment forward again on its input, recorded this time, and takes the gradient delta back through it,
 // which it consumes.
-func rerun(p *nn.Pass, block nn.Layer, input, delta torch.Tensor, wantIn bool) (theta []torch.Tensor, in torch.Tensor) {
+func rerun(p *nn.Pass, segment nn.Layer, input, delta torch.Tensor, wantIn bool) (theta []torch.Tensor, in torch.Tensor) {
 	leaf := p.Detach(input).SetRequiresGrad(wantIn)
-	out := p.Run(block, p.Features(leaf, p.Compute))
-	wrt := nn.Trainable(nn.Params(block))
+	out := p.Run(segment, p.Features(leaf, p.Compute))
+	wrt := nn.Trainable(nn.Params(segment))
 	if wantIn {
 		wrt = append(wrt, leaf)
 	}

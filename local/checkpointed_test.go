@@ -38,17 +38,35 @@ func TestCheckpointsChangeMemoryOnly(t *testing.T) {
 				return stateOf(c.Modules()...), torch.PeakBytes() - before
 			}
 			plain, full := run("none")
-			checkpointed, less := run("blocks")
-			for name, want := range plain {
-				if !slices.Equal(checkpointed[name], want) {
-					t.Errorf("%s differs", name)
+			var less int64
+			for _, how := range []string{"sqrt", "3", "blocks"} {
+				var checkpointed state
+				checkpointed, less = run(how)
+				for name, want := range plain {
+					if !slices.Equal(checkpointed[name], want) {
+						t.Errorf("%s: %s differs", how, name)
+					}
 				}
+				t.Logf("%d kB without checkpoints, %d kB with %s", full/1000, less/1000, how)
 			}
-			t.Logf("%d kB without checkpoints, %d kB with", full/1000, less/1000)
 			if o.Name == "bp" && less > full*6/10 {
 				t.Errorf("peak is %d bytes with checkpoints and %d without: want at most 60 %%", less, full)
 			}
 		})
+	}
+}
+
+func TestSegments(t *testing.T) {
+	for _, tt := range []struct {
+		size, blocks int
+		want         []int
+	}{
+		{1, 3, []int{1, 1, 1}}, {2, 5, []int{2, 2, 1}}, {4, 4, []int{4}}, {9, 4, []int{4}},
+		{0, 1, []int{1}}, {0, 9, []int{3, 3, 3}}, {0, 10, []int{4, 4, 2}},
+	} {
+		if got := (local.Checkpointed{Blocks: tt.size}).Lengths(tt.blocks); !slices.Equal(got, tt.want) {
+			t.Errorf("%d blocks in segments of %d: %v, want %v", tt.blocks, tt.size, got, tt.want)
+		}
 	}
 }
 

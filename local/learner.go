@@ -14,6 +14,9 @@ type Learner interface {
 	Drain() ([]Outcome, error)
 	// Evaluate counts correct answers of every module's head. It consumes x and y. The network must be empty.
 	Evaluate(x, y torch.Tensor) ([]Score, error)
+	// EvaluateAll is Evaluate of several batches, of which it reads features and labels. Where modules come and go, each
+	// comes once for all batches. It consumes them.
+	EvaluateAll(batches []Signal) ([][]Score, error)
 	// Modules are the parts of the network in order.
 	Modules() []*Module
 	// Close ends the learner's goroutines, if it has any, and waits for them. It may be called again.

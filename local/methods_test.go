@@ -240,7 +240,7 @@ func TestHeadsThatEmbed(t *testing.T) {
 		x, y := randomBatch(torch.Float32, 1)
 		x, y = shorten(x, y, 1)
 		y.Free()
-		answers, err := local.Predict(c.Modules(), x, torch.Float32, 1e-9)
+		answers, err := c.Predict(x, 1e-9)
 		if err != nil || len(answers) != 1 || answers[0].Module != 3 || len(answers[0].Probabilities) != classes {
 			t.Errorf("answers %+v, error %v", answers, err)
 		}

@@ -1,10 +1,8 @@
 package local
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"runtime/pprof"
 	"strconv"
 	"sync"
@@ -47,13 +45,6 @@ type Pipeline struct {
 	err      error // the first one, for good
 }
 
-// batch is one batch on its way through the workers.
-type batch struct {
-	Outcome
-	signal Signal
-	err    error // of this batch or of one before it
-}
-
 // NewPipeline starts a worker for every module of chain, which it then drives in the chain's stead. The threads are
 // shared out among the workers, at least one each. With fewer batches in flight than modules, some workers always wait.
 // The caller closes the pipeline.
@@ -76,42 +67,17 @@ func NewPipeline(chain *Chain, inFlight, threads int) *Pipeline {
 	return p
 }
 
-// work is the life of the i-th module's worker. What follows a batch that failed is passed on untrained.
+// work is the life of the i-th module's worker.
 func (p *Pipeline) work(i, threads int, in <-chan batch, out chan<- batch) {
 	defer close(out)
 	torch.PinTeam(threads)
-	var failed error
+	at := station{chain: p.chain, module: i}
 	idle := time.Now()
 	for b := range in {
-		wait := time.Since(idle)
-		if failed = cmp.Or(failed, b.err); failed == nil {
-			b.signal, b.Stats[i], failed = p.advance(i, b.signal, b.Tick)
-			b.Stats[i].Wait = wait
-		} else {
-			b.signal.Free()
-			b.signal = Signal{}
-		}
-		b.err = failed
+		at.serve(&b, time.Since(idle))
 		idle = time.Now()
 		out <- b
 	}
-}
-
-// advance lets the i-th worker do its part of a step and sends its numbers on their way. A panic in it becomes an error: in
-// a goroutine nobody else could catch it, and it would end the process with everything since the last checkpoint.
-func (p *Pipeline) advance(i int, in Signal, at Tick) (out Signal, stats Stats, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("internal error in module %d at step %d: %v", i+1, at.Step, v)
-		}
-	}()
-	out, stats, err = p.chain.Worker(i).Advance(in, at)
-	if err != nil {
-		return out, stats, err
-	}
-	defer torch.Catch(&err)
-	depart([]Stats{stats})
-	return out, stats, nil
 }
 
 // Step implements [Learner]. It waits while as many batches are in flight as may be.
@@ -130,7 +96,7 @@ func (p *Pipeline) Step(x, y torch.Tensor, at Tick) ([]Outcome, error) {
 	if err != nil {
 		return left, err
 	}
-	p.entry <- batch{Outcome: Outcome{at, make([]Stats, len(p.chain.modules))}, signal: signal}
+	p.entry <- newBatch(p.chain, signal, at)
 	p.inFlight++
 	return left, nil
 }
@@ -143,14 +109,9 @@ func (p *Pipeline) wait(n int) (left []Outcome, err error) {
 	for p.err == nil && p.inFlight > n {
 		b := <-p.exit
 		p.inFlight--
-		b.signal.Free() // of a last module that was frozen
-		if p.err = b.err; p.err == nil {
-			p.err = arrive(b.Stats)
-		}
-		if p.err == nil {
+		if p.err = b.leave(); p.err == nil {
 			left = append(left, b.Outcome)
 		} else {
-			forget(b.Stats)
 			p.Close()
 		}
 	}
@@ -159,11 +120,22 @@ func (p *Pipeline) wait(n int) (left []Outcome, err error) {
 
 // Evaluate implements [Learner], in the calling goroutine.
 func (p *Pipeline) Evaluate(x, y torch.Tensor) ([]Score, error) {
+	all, err := p.EvaluateAll([]Signal{{X: x, Y: y}})
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
+}
+
+// EvaluateAll implements [Learner], in the calling goroutine.
+func (p *Pipeline) EvaluateAll(batches []Signal) ([][]Score, error) {
 	if p.inFlight > 0 {
-		Signal{X: x, Y: y}.Free()
+		for _, b := range batches {
+			b.Free()
+		}
 		return nil, errors.New("local: Evaluate while batches are in flight")
 	}
-	return p.chain.Evaluate(x, y)
+	return p.chain.EvaluateAll(batches)
 }
 
 // Modules implements [Learner].

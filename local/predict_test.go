@@ -19,7 +19,7 @@ func TestPredictInABatchIsPredictOneByOne(t *testing.T) {
 			s.Close()
 			x.Free()
 			y.Free()
-			a, err := local.Predict(c.Modules(), one, torch.Float32, confidence)
+			a, err := c.Predict(one, confidence)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -32,7 +32,7 @@ func TestPredictInABatchIsPredictOneByOne(t *testing.T) {
 			want := alone(confidence)
 			x, y := randomBatch(torch.Float32, 1)
 			y.Free()
-			got, err := local.Predict(c.Modules(), x, torch.Float32, confidence)
+			got, err := c.Predict(x, confidence)
 			if err != nil || len(got) != batch {
 				t.Fatalf("%d answers, %v", len(got), err)
 			}

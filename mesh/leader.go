@@ -304,6 +304,20 @@ func (l *Leader) Spoilt() (name string, module int, err error) {
 	return r.rest.Spoilt, r.rest.Of, err
 }
 
+// EvaluateAll implements [local.Learner], one batch after the other.
+func (l *Leader) EvaluateAll(batches []local.Signal) (all [][]local.Score, err error) {
+	for _, b := range batches {
+		if err != nil {
+			b.Free()
+			continue
+		}
+		var scores []local.Score
+		scores, err = l.Evaluate(b.X, b.Y)
+		all = append(all, scores)
+	}
+	return all, err
+}
+
 // Close implements [local.Learner].
 func (l *Leader) Close() {
 	if l.closed {

@@ -37,6 +37,9 @@ func Lookup(o Options) (Method, Options, error) {
 	if err != nil {
 		return Method{}, o, err
 	}
+	if err := o.Validate(); err != nil {
+		return Method{}, o, err
+	}
 	if m.Cut == Nowhere {
 		o.Modules, o.Cuts = 1, nil
 	}
@@ -52,6 +55,9 @@ func Lookup(o Options) (Method, Options, error) {
 	}
 	if o.Pipeline > 0 && o.Modules == 1 && (len(o.Cuts) == 0 || auto) && m.Cut != Everywhere {
 		return Method{}, o, fault.New("method.pipeline is %d: must be 0 for a network of one module, which has nobody to work beside (method.name %s)", o.Pipeline, o.Name)
+	}
+	if err := m.checkResident(o); err != nil {
+		return Method{}, o, err
 	}
 	if err := m.checkGradient(o); err != nil {
 		return Method{}, o, err
@@ -79,4 +85,30 @@ func (m Method) checkGradient(o Options) error {
 		return nil
 	}
 	return fault.New("method.gradient is %s: must be auto or one of %s for method.name %s", o.Gradient, strings.Join(all, ", "), m.Name)
+}
+
+// checkResident refuses to keep a part of the modules in memory where a method needs all of them at once.
+func (m Method) checkResident(o Options) error {
+	const fits = "fits methods whose modules wait for nothing behind them, such as sgr or layerwise"
+	switch {
+	case o.Resident == 0:
+		return nil
+	case m.Cut == Nowhere:
+		return fault.New("method.resident is %d: must be 0 for method.name %s, whose one module is the whole network; %s", o.Resident, o.Name, fits)
+	case m.Claims.Locking != Never:
+		return fault.New("method.resident is %d: must be 0 for method.name %s, whose modules wait for the network's error; %s", o.Resident, o.Name, fits)
+	case o.Pipeline > 0:
+		return fault.New("method.resident is %d: must be 0 with method.pipeline %d, whose modules work at the same time", o.Resident, o.Pipeline)
+	case m.Cut == Anywhere && o.Resident > o.modules():
+		return fault.New("method.resident is %d: must be at most %d, the number of modules", o.Resident, o.modules())
+	}
+	return nil
+}
+
+// modules is their number for a method that cuts where it is told.
+func (o Options) modules() int {
+	if _, auto := o.Auto(); len(o.Cuts) > 0 && !auto {
+		return len(o.Cuts) + 1
+	}
+	return o.Modules
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/show"
+	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/nn"
 )
 
@@ -14,13 +15,19 @@ import (
 // in another shape; they stay as they are. Any other difference is a fault that names the first tensor and both shapes, and
 // changes nothing.
 func (m *Model) InitFrom(path string) (fresh []string, err error) {
+	return m.InitBy(path, func(fill func(*local.Module) error) error { return m.Each(true, fill) })
+}
+
+// InitBy is [Model.InitFrom] for a model that is not begun yet, or whose modules are not all in memory: each hands every
+// module to fill while it is.
+func (m *Model) InitBy(path string, each func(fill func(*local.Module) error) error) (fresh []string, err error) {
 	w, err := OpenWeights(path)
 	if err != nil {
 		return nil, err
 	}
 	defer w.Close()
 	fresh = w.misfits(m.Params())
-	var taken []*nn.Param
+	taken := map[*nn.Param]bool{}
 	known := map[string]bool{}
 	for _, p := range m.Params() {
 		known[p.Name] = true
@@ -29,10 +36,13 @@ func (m *Model) InitFrom(path string) (fresh []string, err error) {
 		case IsLocal(p.Name) && slices.Contains(fresh, headOf(p.Name)):
 		case !there && strings.HasSuffix(p.Name, ".num_batches_tracked"): // older PyTorch did not save it
 		default:
-			taken = append(taken, p)
+			taken[p] = true
 		}
 	}
-	for _, p := range taken {
+	for _, p := range m.Params() {
+		if !taken[p] {
+			continue
+		}
 		if err := w.Fits(p.Name, p.Value.Shape()); err != nil {
 			return nil, err
 		}
@@ -43,7 +53,9 @@ func (m *Model) InitFrom(path string) (fresh []string, err error) {
 			return nil, fault.New("%s: tensor %s %v has no place in the network", show.Name(path), show.Name(name), shape)
 		}
 	}
-	return fresh, w.Fill(taken)
+	return fresh, each(func(module *local.Module) error {
+		return w.Fill(slices.DeleteFunc(slices.Clone(module.Params), func(p *nn.Param) bool { return !taken[p] }))
+	})
 }
 
 // misfits lists the local heads of which a tensor is not in the file, or not in its shape.

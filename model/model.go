@@ -48,11 +48,32 @@ func (m *Model) Params() []*nn.Param {
 
 // RestingBytes returns what the model keeps between steps, computed from shapes.
 func (m *Model) RestingBytes() int64 {
+	_ = m.Chain.Residents.Settle() // an error of the store is the learner's to tell
 	var sum int64
 	for _, module := range m.Modules() {
 		sum += module.RestingBytes()
 	}
 	return sum
+}
+
+// Streams reports whether only some modules are in memory at a time.
+func (m *Model) Streams() bool { return m.Chain.Residents != nil }
+
+// Begin gives the modules of a model that streams their values, one after the other: those of a new network, which fill may
+// overwrite. Modules that are not in memory lie in store from then on, which must outlive the model. Without fill the store
+// has all values. Before Begin such a model is good for nothing but its shapes.
+func (m *Model) Begin(store local.Store, fill func(*local.Module) error) error {
+	return m.Chain.Residents.Begin(store, m.Optim, fill)
+}
+
+// Each calls do for every module, in order, while the module is in memory. changes says that do changes what it holds.
+func (m *Model) Each(changes bool, do func(*local.Module) error) error {
+	for i, module := range m.Modules() {
+		if err := m.Chain.Residents.Use(i, changes, func() error { return do(module) }); err != nil {
+			return err
+		}
+	}
+	return m.Chain.Residents.Settle()
 }
 
 // Cuts returns the names of the blocks that end modules 1 … K−1.

@@ -33,6 +33,8 @@ type Parts struct {
 	Pixels   local.Pixels // how the input was normalised, for rules that need the images
 	Pipeline int          // batches in flight through modules that work at the same time; 0: in lock-step
 	Threads  int          // that a pipeline shares out
+	Resident int          // modules that are in memory at a time; 0: all. See [Model.Begin]
+	Visit    int          // batches that such a module trains on before the next one comes; 0: one
 
 	Spec *Spec // the names that stand for all this, as they were settled; nil where there are none
 }
@@ -46,6 +48,9 @@ type Model struct {
 
 // Of cuts a network and gives every module its head, what the rule needs besides, and an optimizer. It takes the network
 // over, whatever it returns. The caller frees the model.
+//
+// With Resident, Init.Later makes networks that need not fit into memory. Such a model is to be begun before it is used:
+// [Model.Begin].
 func Of(p Parts) (*Model, error) {
 	if p.Schedule == nil {
 		p.Schedule = local.Together{}
@@ -57,9 +62,14 @@ func Of(p Parts) (*Model, error) {
 	}
 	m := &Model{Parts: p, Chain: local.NewChain(modules, p.Rule, p.Schedule, p.DType)}
 	m.Chain.Pixels = p.Pixels
-	m.Learner = m.Chain
-	if p.Pipeline > 0 {
+	switch {
+	case p.Resident > 0:
+		m.Chain.Residents = local.NewResidents(modules, p.Resident)
+		m.Learner = local.NewStream(m.Chain, max(1, p.Visit))
+	case p.Pipeline > 0:
 		m.Learner = local.NewPipeline(m.Chain, p.Pipeline, p.Threads)
+	default:
+		m.Learner = m.Chain
 	}
 	return m, nil
 }
@@ -108,6 +118,8 @@ func (p *Parts) check() error {
 		return fmt.Errorf("model: ends %v must rise to the number of blocks, %d", p.Ends, len(p.Net.Blocks))
 	case p.Head == nil && (len(p.Ends) > 1 || p.LastHead):
 		return fmt.Errorf("model: %d modules need local heads: Parts.Head is nil", len(p.Ends))
+	case p.Resident > len(p.Ends) || p.Resident > 0 && p.Pipeline > 0:
+		return fault.New("method.resident is %d: must be at most %d, the number of modules, and 0 with method.pipeline", p.Resident, len(p.Ends))
 	case p.Rule.Objective == nil || p.Rule.Term == nil || p.Rule.Credit == nil:
 		return fmt.Errorf("model: a rule needs an objective, a term and a credit")
 	}
@@ -140,7 +152,11 @@ func (p *Parts) Module(from int, at zoo.Cut) (*local.Module, error) {
 			return nil, err
 		}
 	}
-	m := local.NewModule(at.Module, last, p.Net.Blocks[from:at.End], head, aux, p.Optim)
+	optim := p.Optim
+	if p.Resident > 0 {
+		optim = nil // made by [Model.Begin]
+	}
+	m := local.NewModule(at.Module, last, p.Net.Blocks[from:at.End], head, aux, optim)
 	m.Of, m.Embeds = at.Modules, p.Embeds && own
 	return m, nil
 }

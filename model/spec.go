@@ -7,6 +7,7 @@ package model
 
 import (
 	"cmp"
+	"math"
 
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/local"
@@ -81,9 +82,11 @@ func New(s Spec) (*Model, error) {
 	if err != nil || s.Weights == nil {
 		return m, err
 	}
-	if err := s.Weights.Fill(m.Params()); err != nil {
-		m.Free()
-		return nil, err
+	if !m.Streams() { // which is filled when it begins
+		if err := s.Weights.Fill(m.Params()); err != nil {
+			m.Free()
+			return nil, err
+		}
 	}
 	m.Init.Stored = nil
 	return m, nil
@@ -118,12 +121,13 @@ func (s Spec) Parts() (p Parts, err error) {
 		return p, err
 	}
 	p = Parts{
-		Init: nn.Init{Seed: s.Seed, Device: s.Device, Room: zoo.Room()}, DType: s.DType,
+		Init: s.init(), DType: s.DType,
 		Head: func(at zoo.Cut, init nn.Init) (nn.Layer, error) { return head.New(s.Head, at, init) },
 		Aux:  func(at zoo.Cut, init nn.Init) (nn.Layer, error) { return zoo.NewAux(m.Aux, at, init) },
 
 		LastHead: m.LastHead, Embeds: head.Embeds, MirrorsNet: head.Mirrors,
 		Pixels: local.Pixels{Mean: s.Input.Mean, Std: s.Input.Std}, Threads: threads, Spec: &s,
+		Resident: options.Resident, Visit: options.Visit,
 	}
 	if s.Weights != nil {
 		p.Init.Stored = s.Weights.stored(m.LastHead)
@@ -154,4 +158,13 @@ func (s Spec) Parts() (p Parts, err error) {
 		p.Net.Free()
 	}
 	return p, err
+}
+
+// init makes parameters: of modules that come and go when they first come, whatever all of them take together.
+func (s *Spec) init() nn.Init {
+	i := nn.Init{Seed: s.Seed, Device: s.Device, Room: zoo.Room()}
+	if s.Method.Resident > 0 {
+		i.Later, i.Room = true, nn.NewRoom(math.MaxInt64)
+	}
+	return i
 }

@@ -3,6 +3,7 @@ package model
 import (
 	"encoding/binary"
 
+	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/safetensors"
 	"github.com/locus-learn/locus/torch"
@@ -15,6 +16,28 @@ func Stored(params []*nn.Param) []safetensors.Tensor {
 		all = append(all, StoredTensor(p.Name, p.Value))
 	}
 	return all
+}
+
+// Stored describes parameters of the model to [safetensors.Write], which reads them where they are when their turn comes:
+// those of a module that is not in memory from its store.
+func (m *Model) Stored(params []*nn.Param) (all []safetensors.Tensor) {
+	owner := map[*nn.Param]int{}
+	for i, module := range m.Modules() {
+		for _, p := range module.Params {
+			owner[p] = i
+		}
+	}
+	for _, p := range params {
+		all = append(all, m.Tensor(owner[p], p.Name, p.Value))
+	}
+	return all
+}
+
+// Tensor describes what the i-th module holds under a name.
+func (m *Model) Tensor(i int, name string, t torch.Tensor) safetensors.Tensor {
+	stored := StoredTensor(name, t)
+	stored.Load = func() ([]byte, error) { return m.Chain.Residents.Read(i, local.Held{Name: name, Value: t}) }
+	return stored
 }
 
 // StoredTensor describes a tensor to [safetensors.Write], which asks for its elements when their turn comes. They are

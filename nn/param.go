@@ -15,6 +15,16 @@ type Param struct {
 	Value     torch.Tensor // owned by the Param
 	Trainable bool
 	Embedding bool // a table or a token that is added to features: by custom not decayed, as vectors are not
+
+	start func() torch.Tensor // makes the value that the parameter begins with; see Begin
+}
+
+// Begin gives a parameter that was made by an [Init] with Later the value that it begins with. Where the value is in memory
+// it stays.
+func (p *Param) Begin() {
+	if p.Value.IsAway() {
+		p.Value.Become(p.start())
+	}
 }
 
 // Running reports whether the parameter is a running statistic of a normalisation, which training moves without a gradient.
@@ -64,6 +74,10 @@ type Init struct {
 	// and in this shape. Nothing is drawn then: whoever sets Stored fills the parameters. [Init.Rehearse] returns its error
 	// before the parameter is allocated. [ErrSpare] is no error: such a parameter takes no memory.
 	Stored func(name string, shape []int64) error
+
+	// Later makes parameters whose values are not in memory ([torch.Tensor.Leave]) until [Param.Begin]: for networks of which
+	// only a part is there at a time. What they begin with is the same.
+	Later bool
 }
 
 // In returns the Init of a child.
@@ -72,18 +86,30 @@ func (i Init) In(name string) Init {
 	return i
 }
 
-func (i Init) make(name string, trainable bool, dtype torch.DType, value float64, shape ...int64) *Param {
+// make makes a parameter of so many equal elements, which fill, unless nil, overwrites.
+func (i Init) make(name string, trainable bool, dtype torch.DType, value float64, fill func(torch.Tensor), shape ...int64) *Param {
 	spare := i.lookUp(i.Prefix+name, shape)
 	bytes := i.Room.reserve(i.Prefix+name, int64(dtype.Size()), shape)
-	s := i.Device.Scope(torch.NoGrad)
-	defer s.Close()
-	var v torch.Tensor
-	if spare || i.Room.dry(bytes) {
-		v = s.Expand(s.Full(dtype, value, 1), shape...).Keep() // one element in all places
-	} else {
-		v = s.Full(dtype, value, shape...).Keep().SetRequiresGrad(trainable)
+	p := &Param{Name: i.Prefix + name, Trainable: trainable}
+	p.start = func() torch.Tensor {
+		s := i.Device.Scope(torch.NoGrad)
+		defer s.Close()
+		v := s.Full(dtype, value, shape...).Keep().SetRequiresGrad(trainable)
+		if fill != nil && i.draws() {
+			fill(v)
+		}
+		return v
 	}
-	p := &Param{Name: i.Prefix + name, Value: v, Trainable: trainable}
+	switch {
+	case spare || i.Room.dry(bytes):
+		s := i.Device.Scope(torch.NoGrad)
+		defer s.Close()
+		p.Value = s.Expand(s.Full(dtype, value, 1), shape...).Keep() // one element in all places
+	case i.Later && !i.Room.rehearsing():
+		p.Value = i.Device.Away(dtype, shape...)
+	default:
+		p.Value = p.start()
+	}
 	i.Room.note(p)
 	return p
 }
@@ -95,32 +121,34 @@ var ErrSpare = errors.New("nn: this parameter is not used")
 func (i Init) draws() bool { return !i.Room.rehearsing() && i.Stored == nil }
 
 func (i Init) constant(name string, value float64, shape ...int64) *Param {
-	return i.make(name, true, torch.Float32, value, shape...)
+	return i.make(name, true, torch.Float32, value, nil, shape...)
 }
 
 func (i Init) buffer(name string, dtype torch.DType, value float64, shape ...int64) *Param {
-	return i.make(name, false, dtype, value, shape...)
+	return i.make(name, false, dtype, value, nil, shape...)
 }
 
 // Fixed draws a constant from ±bound.
 func (i Init) Fixed(name string, bound float64, shape ...int64) *Param {
-	p := i.buffer(name, torch.Float32, 0, shape...)
-	if i.draws() {
-		p.Value.Uniform(-bound, bound, seed.Derive(i.Seed, "init/"+p.Name))
-	}
-	return p
+	return i.make(name, false, torch.Float32, 0, i.within(name, bound), shape...)
+}
+
+// within fills from ±bound.
+func (i Init) within(name string, bound float64) func(torch.Tensor) {
+	return func(v torch.Tensor) { v.Uniform(-bound, bound, seed.Derive(i.Seed, "init/"+i.Prefix+name)) }
 }
 
 // Given returns a constant of the elements that a function gives.
 func (i Init) Given(name string, elements func() []float64, shape ...int64) *Param {
-	p := i.buffer(name, torch.Float32, 0, shape...)
-	if !i.draws() {
-		return p
-	}
-	s := i.Device.Scope(torch.NoGrad)
-	defer s.Close()
-	p.Value.Copy(s.FromDoubles(elements(), shape...))
-	return p
+	return i.given(name, torch.Float32, elements, shape...)
+}
+
+func (i Init) given(name string, dtype torch.DType, elements func() []float64, shape ...int64) *Param {
+	return i.make(name, false, dtype, 0, func(v torch.Tensor) {
+		s := i.Device.Scope(torch.NoGrad)
+		defer s.Close()
+		v.Copy(s.FromDoubles(elements(), shape...))
+	}, shape...)
 }
 
 // Bias returns a parameter "bias" of n zeros.
@@ -128,11 +156,9 @@ func (i Init) Bias(n int) *Param { return i.constant("bias", 0, int64(n)) }
 
 // Normal draws a parameter from N(0, std²).
 func (i Init) Normal(name string, std float64, shape ...int64) *Param {
-	p := i.constant(name, 0, shape...)
-	if i.draws() {
-		p.Value.Normal(0, std, seed.Derive(i.Seed, "init/"+p.Name))
-	}
-	return p
+	return i.make(name, true, torch.Float32, 0, func(v torch.Tensor) {
+		v.Normal(0, std, seed.Derive(i.Seed, "init/"+i.Prefix+name))
+	}, shape...)
 }
 
 // Embedding is [Init.Normal] for what is added to features.
@@ -149,9 +175,5 @@ func (i Init) heNormal(name string, fan int, shape ...int64) *Param {
 
 // uniform draws from ±1/√fan, PyTorch's default for linear layers.
 func (i Init) uniform(name string, fan int, shape ...int64) *Param {
-	p := i.constant(name, 0, shape...)
-	if b := 1 / math.Sqrt(float64(fan)); i.draws() {
-		p.Value.Uniform(-b, b, seed.Derive(i.Seed, "init/"+p.Name))
-	}
-	return p
+	return i.make(name, true, torch.Float32, 0, i.within(name, 1/math.Sqrt(float64(fan))), shape...)
 }

@@ -1,8 +1,6 @@
 package nn
 
 import (
-	"encoding/binary"
-
 	"github.com/locus-learn/locus/torch"
 )
 
@@ -22,26 +20,23 @@ type WindowAttention struct {
 func NewWindowAttention(i Init, width, heads, window, shift, h, w int) *WindowAttention {
 	l := &WindowAttention{window: window}
 	l.Table = i.Embedding("relative_position_bias_table", transformerStd, int64((2*window-1)*(2*window-1)), int64(heads))
-	l.Index = i.buffer("relative_position_index", torch.Int64, 0, int64(window*window*window*window))
-	l.fillIndex()
+	l.Index = i.given("relative_position_index", torch.Int64, l.positions, int64(window*window*window*window))
 	l.Attention = *NewAttention(i, width, heads)
 	l.plan(h, w, shift)
 	return l
 }
 
-// fillIndex numbers relative positions: those of query (y, x) and key (v, u) are y − v and x − u.
-func (l *WindowAttention) fillIndex() {
+// positions numbers relative positions: those of query (y, x) and key (v, u) are y − v and x − u.
+func (l *WindowAttention) positions() []float64 {
 	n := l.window
-	data := make([]byte, 0, 8*n*n*n*n)
+	all := make([]float64, 0, n*n*n*n)
 	for q := range n * n {
 		for k := range n * n {
 			dy, dx := q/n-k/n+n-1, q%n-k%n+n-1
-			data = binary.LittleEndian.AppendUint64(data, uint64(dy*(2*n-1)+dx))
+			all = append(all, float64(dy*(2*n-1)+dx))
 		}
 	}
-	s := l.Index.Value.Device().Scope(torch.NoGrad)
-	defer s.Close()
-	l.Index.Value.Copy(s.FromBytes(torch.Int64, data, int64(n*n*n*n)))
+	return all
 }
 
 // axis divides one side of a map: which cell each place of the padded, shifted side comes from (−1: padding), and which

@@ -125,6 +125,9 @@ func (p *Planner) Predict(ends []int, batch int) (r Prediction, err error) {
 		from = end
 	}
 	r.PeakBytes = r.RestingBytes + r.ActivationBytes
+	if how := p.spec.Method; how.Resident > 0 {
+		r.stream(p, how.Resident, how.Visit)
+	}
 	return r, nil
 }
 

@@ -47,7 +47,7 @@ func (p *Planner) batches(sample int64) (n1, n2 int) {
 
 // dtype is the type that a kind of pass computes in: SGR's term takes differences, in float32 at least.
 func (p *Planner) dtype(k kind) torch.DType {
-	if k.gates != free {
+	if k.gates != free || k.wide {
 		return torch.Float32
 	}
 	return p.spec.DType

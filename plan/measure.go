@@ -15,6 +15,9 @@ type kind struct {
 	starts bool // a module starts here: its input belongs to the signal and needs no gradient, but for
 	wantIn bool // that of the first pass of SGR
 	ends   bool // the output is handed on, with its gradient
+	quiet  bool // forward alone, and nothing but gates is recorded
+	wide   bool // in float32 at least, though gates are left alone
+	again  bool // the output stands beside backward, and so does its gradient, which nobody may overwrite
 }
 
 // gates says what a pass does with the discrete choices: see [nn.Gates].
@@ -115,6 +118,9 @@ func newPass(s *torch.Scope, dtype torch.DType, k kind, views int, forward func(
 
 // measureBlock measures a block on n samples.
 func (p *Planner) measureBlock(b *block, n int, k kind) cost {
+	if k.quiet {
+		return p.measureQuiet(b, n, k)
+	}
 	s := torch.NewScopeOn(p.spec.Device, torch.Grad)
 	defer s.Close()
 	dtype := p.dtype(k)
@@ -127,14 +133,17 @@ func (p *Planner) measureBlock(b *block, n int, k kind) cost {
 	began, before := p.clock(), p.meter()
 	y := b.Layer.Forward(pass, at.x)
 	out := cost{forward: before.peak()}
-	product := s.Mul(y, c)
-	total := s.Sum(product)
-	product.Free()
-	if !k.ends {
-		y.Free()
+	total, from := y, torch.GradOptions{Output: c}
+	if !k.again {
+		product := s.Mul(y, c)
+		total, from = s.Sum(product), torch.GradOptions{}
+		product.Free()
+		if !k.ends {
+			y.Free()
+		}
 	}
 	out.kept = before.grown()
-	if k.ends || b.keepsOut {
+	if k.ends || k.again || b.keepsOut {
 		out.kept -= float64(c.Bytes())
 	}
 	if !k.starts && !b.keepsIn {
@@ -148,7 +157,7 @@ func (p *Planner) measureBlock(b *block, n int, k kind) cost {
 		wrt = append(wrt, y)
 	}
 	before = p.meter()
-	grads := s.Grad(total, wrt, torch.GradOptions{})
+	grads := s.Grad(total, wrt, from)
 	out.backward = before.peak()
 	out.seconds = p.clock() - began
 	for _, g := range grads {

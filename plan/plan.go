@@ -26,16 +26,17 @@ type Options struct {
 
 // Planner measures parts when it first needs them. It belongs to one goroutine.
 type Planner struct {
-	o          Options
-	method     method.Method
-	spec       model.Spec  // with the method's options settled
-	parts      model.Parts // without optimizers
-	term       bool        // SGR's
-	blocks     []*block
-	lines      map[part]line
-	objectives map[objectiveKey]*objective
-	batch      int // of the steps
-	steps      map[stepKey]estimate
+	o           Options
+	method      method.Method
+	spec        model.Spec          // with the method's options settled
+	parts       model.Parts         // without optimizers
+	term        bool                // SGR's
+	checkpoints *local.Checkpointed // inside modules; nil: none
+	blocks      []*block
+	lines       map[part]line
+	objectives  map[objectiveKey]*objective
+	batch       int // of the steps
+	steps       map[stepKey]estimate
 }
 
 // block is a block with what a planner finds out of it first.
@@ -94,7 +95,9 @@ type Prediction struct {
 	Modules         []Module `json:"modules"`
 	ActivationBytes int64    `json:"activation_bytes"` // of the largest module
 	RestingBytes    int64    `json:"resting_bytes"`
-	PeakBytes       int64    `json:"peak_bytes"` // both
+	PeakBytes       int64    `json:"peak_bytes"` // both; where modules come and go, of what is in memory
+
+	Streaming *Streaming `json:"streaming,omitempty"` // nil where all modules are in memory
 }
 
 // Seconds is the time of the modules one after the other, a step in lock-step without the optimizers.
@@ -111,6 +114,7 @@ func New(spec model.Spec, o Options) (planner *Planner, err error) {
 	defer torch.Catch(&err)
 	o.Timings = max(1, o.Timings)
 	spec.Seed, spec.Inference = 1, true
+	resident := spec.Method.Resident
 	p := &Planner{o: o, lines: map[part]line{}, objectives: map[objectiveKey]*objective{}}
 	if p.method, spec.Method, err = method.Lookup(spec.Method); err != nil {
 		return nil, err
@@ -118,10 +122,12 @@ func New(spec model.Spec, o Options) (planner *Planner, err error) {
 	if err := p.fits(spec.Method); err != nil {
 		return nil, err
 	}
+	spec.Method.Resident = 0 // what is measured is in memory
 	if p.parts, err = spec.Parts(); err != nil {
 		return nil, err
 	}
 	p.spec = *p.parts.Spec
+	p.parts.Resident, p.spec.Method.Resident = 0, resident
 	p.prepare()
 	return p, nil
 }
@@ -139,11 +145,15 @@ func (p *Planner) fits(o method.Options) error {
 		none = p.term && t.Gradient != local.Double && (t.Fraction == 0 || t.Fraction == 1)
 	}
 	_, autograd := rule.Credit.(local.Autograd)
+	p.checkpoints = nil
+	if c, ok := rule.Credit.(local.Checkpointed); ok {
+		p.checkpoints, autograd = &c, true
+	}
 	switch {
 	case m.Cut == method.Everywhere || rule.Closed || rule.Needs.Error || rule.Reforward:
 		return fault.New("method.name is %s: its memory cannot be planned; must be a method whose modules learn by back-propagation, such as sgr", m.Name)
-	case o.Checkpoint == "blocks":
-		return fault.New("method.checkpoint is blocks: must be none where memory is planned")
+	case p.checkpoints != nil && rule.Views > 1:
+		return fault.New("method.checkpoint is %s: must be none where the memory of method.name %s is planned, whose modules see two views", o.Checkpoint, m.Name)
 	case !autograd:
 		return fault.New("method.name is %s: its memory cannot be planned; must be a method such as sgr", m.Name)
 	case !none:

@@ -20,9 +20,17 @@ type passed struct {
 	gates         float64
 }
 
-// pass lays the costs of a module's blocks and its objective one after the other as forward and backward run them, for n
+// pass is what a pass over a module takes, with checkpoints inside it or without.
+func (p *Planner) pass(m span, n int, g gates, wantIn, wantOut bool) passed {
+	if p.checkpoints != nil {
+		return p.checkpointed(m, n, g, wantIn, wantOut)
+	}
+	return p.plain(m, n, g, wantIn, wantOut)
+}
+
+// plain lays the costs of a module's blocks and its objective one after the other as forward and backward run them, for n
 // samples. Of two views each goes through the blocks by itself, backward the second one first: [nn.Pass.Run].
-func (p *Planner) pass(m span, n int, g gates, wantIn, wantOut bool) (r passed) {
+func (p *Planner) plain(m span, n int, g gates, wantIn, wantOut bool) (r passed) {
 	views := p.views()
 	size := func(b *block) float64 { return float64(n) * sampleBytes(b.Out, p.dtype(kind{gates: g})) }
 	blocks := p.blocks[m.from:m.end]

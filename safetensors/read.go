@@ -99,12 +99,18 @@ func (f *File) Info(name string) (Info, bool) {
 }
 
 // Read returns a tensor's elements, little-endian and contiguous in row-major order, in a slice that the caller owns.
-func (f *File) Read(name string) ([]byte, error) {
+func (f *File) Read(name string) ([]byte, error) { return f.ReadInto(name, nil) }
+
+// ReadInto is Read into a buffer, which grows where it is too small; the result is a part of it.
+func (f *File) ReadInto(name string, buffer []byte) ([]byte, error) {
 	info, ok := f.infos[name]
 	if !ok {
 		return nil, fault.New("%s has no tensor %q", f.path, name)
 	}
-	data := make([]byte, info.Bytes)
+	if int64(cap(buffer)) < info.Bytes {
+		buffer = make([]byte, info.Bytes)
+	}
+	data := buffer[:info.Bytes]
 	if n, err := f.data.ReadAt(data, info.begin); n < len(data) {
 		return nil, unreadable(f.path, fmt.Errorf("tensor %q: %w", name, err))
 	}

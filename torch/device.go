@@ -64,7 +64,12 @@ func (d Device) String() string {
 }
 
 // Device returns where the tensor lives.
-func (t Tensor) Device() Device { return Device(C.lt_device(t.c())) }
+func (t Tensor) Device() Device {
+	if t.IsAway() {
+		return t.h.away.device
+	}
+	return Device(C.lt_device(t.c()))
+}
 
 // Device returns where the scope places new tensors.
 func (s *Scope) Device() Device { return s.device }

@@ -38,7 +38,8 @@ type Tensor struct{ h *handle }
 type handle struct {
 	ptr   C.lt_tensor
 	scope *Scope
-	index int // in scope.live
+	index int   // in scope.live
+	away  *away // where the elements are not in memory: ptr is nil
 }
 
 // leave takes the handle out of its scope's list.
@@ -59,7 +60,7 @@ func (h *handle) drop() {
 		C.lt_free(h.ptr)
 		h.ptr = nil
 	}
-	h.scope = nil
+	h.scope, h.away = nil, nil
 }
 
 func (s *Scope) wrap(ptr C.lt_tensor) Tensor {
@@ -73,14 +74,17 @@ func (t Tensor) c() C.lt_tensor {
 	if t.h == nil {
 		return nil
 	}
-	if t.h.ptr == nil {
+	switch {
+	case t.h.away != nil:
+		panic(&Error{Op: "use", Text: "the tensor's elements are not in memory"})
+	case t.h.ptr == nil:
 		panic(&Error{Op: "use", Text: "the tensor was freed before"})
 	}
 	return t.h.ptr
 }
 
 // Defined reports whether t is a tensor that has not been freed.
-func (t Tensor) Defined() bool { return t.h != nil && t.h.ptr != nil }
+func (t Tensor) Defined() bool { return t.h != nil && (t.h.ptr != nil || t.h.away != nil) }
 
 // Free releases the handle now. Freeing no tensor, or twice, does nothing.
 func (t Tensor) Free() {
@@ -100,10 +104,18 @@ func (t Tensor) Keep() Tensor {
 }
 
 // DType returns the element type.
-func (t Tensor) DType() DType { return DType(C.lt_dtype(t.c())) }
+func (t Tensor) DType() DType {
+	if t.IsAway() {
+		return t.h.away.dtype
+	}
+	return DType(C.lt_dtype(t.c()))
+}
 
 // Shape returns the sizes of the dimensions.
 func (t Tensor) Shape() []int64 {
+	if t.IsAway() {
+		return append([]int64{}, t.h.away.shape...)
+	}
 	n := int(C.lt_dim(t.c()))
 	out := make([]int64, n)
 	if n > 0 {
@@ -122,7 +134,12 @@ func (t Tensor) Numel() int64 {
 }
 
 // Bytes returns the bytes of the elements.
-func (t Tensor) Bytes() int64 { return int64(C.lt_nbytes(t.c())) }
+func (t Tensor) Bytes() int64 {
+	if t.IsAway() {
+		return t.h.away.bytes()
+	}
+	return int64(C.lt_nbytes(t.c()))
+}
 
 // SetRequiresGrad marks a leaf, in place, as one that autograd follows.
 func (t Tensor) SetRequiresGrad(on bool) Tensor {
@@ -149,13 +166,7 @@ func (t Tensor) Equal(o Tensor) bool {
 
 // Data copies the elements into little-endian bytes in row-major order, also those of a tensor that is channels-last: values
 // and shape outlast [Scope.FromBytes], the layout in memory does not.
-func (t Tensor) Data() []byte {
-	buf := make([]byte, t.Bytes())
-	if len(buf) > 0 {
-		check("data", C.lt_to_data(t.c(), unsafe.Pointer(&buf[0]), C.size_t(len(buf))))
-	}
-	return buf
-}
+func (t Tensor) Data() []byte { return t.DataInto(nil) }
 
 // Float64s copies the elements as float64, whatever the floating type.
 func (t Tensor) Float64s() []float64 {

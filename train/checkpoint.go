@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/show"
+	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/optim"
 	"github.com/locus-learn/locus/recipe"
@@ -109,9 +111,9 @@ func (r *Run) write() error {
 		return err
 	}
 	var tensors []safetensors.Tensor
-	for _, m := range r.model.Learner.Modules() {
+	for i, m := range r.model.Modules() {
 		for _, s := range m.Optim.State() {
-			tensors = append(tensors, model.StoredTensor(s.Name, s.Value))
+			tensors = append(tensors, r.model.Tensor(i, s.Name, s.Value))
 		}
 	}
 	if err := r.put(state, tensors, map[string]string{metaRun: string(position)}); err != nil {
@@ -164,14 +166,17 @@ func (r *Run) saveAverages() error {
 // withAverages calls do while parameters and averages have changed places, tensor by tensor: no second set is held. The
 // buffers, running statistics among them, stay as they are: no averages are kept of them.
 func (r *Run) withAverages(do func() error) error {
-	swap := func() {
-		for _, m := range r.model.Learner.Modules() {
+	swap := func() error {
+		return r.model.Each(true, func(m *local.Module) error {
 			optim.SwapAverage(m.Optim)
-		}
+			return nil
+		})
 	}
-	swap()
-	defer swap()
-	return do()
+	if err := swap(); err != nil {
+		return err
+	}
+	err := do()
+	return cmp.Or(err, swap())
 }
 
 func (r *Run) saveWeights(name, state string) error {
@@ -197,7 +202,7 @@ func (r *Run) saveWeights(name, state string) error {
 	if name == emaFile {
 		meta[metaStep] = strconv.Itoa(r.at.Step)
 	}
-	return r.put(name, model.Stored(r.model.Params()), meta)
+	return r.put(name, r.model.Stored(r.model.Params()), meta)
 }
 
 // restore continues from the checkpoint in the run folder. Its state is compared with the optimizers before it is read.
@@ -207,23 +212,27 @@ func (r *Run) restore() error {
 		return err
 	}
 	defer w.Close()
-	if !r.model.filled {
-		if err := w.Fill(r.model.Params()); err != nil {
-			return err
-		}
-	}
 	path := r.folder.Path(filepath.Base(w.Metadata()[metaState]))
 	s, err := model.OpenWeights(path)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	for _, m := range r.model.Learner.Modules() {
+	err = r.place(func(m *local.Module) error {
+		if !r.model.filled {
+			if err := w.Fill(m.Params); err != nil {
+				return err
+			}
+		}
 		for _, t := range m.Optim.State() {
 			if err := s.Read(t.Name, t.Value); err != nil {
 				return err
 			}
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if err := json.Unmarshal([]byte(s.Metadata()[metaRun]), &r.at); err != nil {
 		return fault.New("%s: its position cannot be read: %w", show.Name(path), err)

@@ -270,4 +270,7 @@ func (t *Trained) Free() {
 		t.own = nil
 	}
 	t.Model.Free()
+	if t.file != nil {
+		t.file.Close()
+	}
 }

@@ -145,7 +145,7 @@ func loadModel(c Config, in model.Input, inference bool, w *model.Weights) (*Mod
 	spec.Inference, spec.Weights = inference, w
 	m, err := c.build(spec)
 	if err == nil {
-		m.filled = true
+		m.filled = !m.Streams()
 	}
 	return m, err
 }
@@ -170,6 +170,8 @@ func (c Config) suits(m *model.Model) error {
 	case (o.Mixup != 0 || o.CutMix != 0) && (!local.TakesSoftTargets(m.Rule.Objective) || m.Rule.Needs.Error):
 		return fault.New("data.mixup is %g and data.cutmix %g: both must be 0 with method %s, which needs one class an image",
 			o.Mixup, o.CutMix, name)
+	case c.Diagnose.Every > 0 && m.Streams():
+		return fault.New("diagnose.every is %d: must be 0 with method.resident %d; a diagnosis needs the whole network in memory", c.Diagnose.Every, c.Method.Resident)
 	case m.Views() < 2:
 		return nil
 	case o.Augment == data.AugmentNone:

@@ -20,24 +20,26 @@ func Evaluate(ctx context.Context, m *Model, images data.Samples, mean, std []fl
 	defer loader.Close()
 	var sums []local.Score
 	seen := 0
-	for {
-		batch, err := loader.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			break
+	for done := false; !done; {
+		var batches []local.Signal
+		var err error
+		if batches, done, err = m.gather(ctx, loader, mean, std); err != nil {
+			return nil, err
 		}
+		for _, b := range batches {
+			seen += int(b.Y.Shape()[0])
+		}
+		all, err := m.Learner.EvaluateAll(batches)
 		if err != nil {
 			return nil, err
 		}
-		seen += batch.N
-		scores, err := m.Learner.Evaluate(toTensors(m, batch, mean, std))
-		if err != nil {
-			return nil, err
-		}
-		if sums == nil {
-			sums = make([]local.Score, len(scores))
-		}
-		for i, s := range scores {
-			sums[i] = plus(sums[i], s)
+		for _, scores := range all {
+			if sums == nil {
+				sums = make([]local.Score, len(scores))
+			}
+			for i, s := range scores {
+				sums[i] = plus(sums[i], s)
+			}
 		}
 	}
 	if seen == 0 {
@@ -48,6 +50,30 @@ func Evaluate(ctx context.Context, m *Model, images data.Samples, mean, std []fl
 		all = append(all, accuracyOf(s, m.Rule.Measured()))
 	}
 	return all, nil
+}
+
+// gather returns the next batches that modules go over in a row, one where all are in memory, and whether they are the last.
+// The caller owns them.
+func (m *Model) gather(ctx context.Context, loader data.Batches, mean, std []float64) (batches []local.Signal, done bool, err error) {
+	visit := 1
+	if m.Streams() {
+		visit = m.Config.Method.Visit
+	}
+	for len(batches) < visit {
+		batch, err := loader.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return batches, true, nil
+		}
+		if err != nil {
+			for _, b := range batches {
+				b.Free()
+			}
+			return nil, false, err
+		}
+		x, y := toTensors(m, batch, mean, std)
+		batches = append(batches, local.Signal{X: x, Y: y})
+	}
+	return batches, false, nil
 }
 
 // plus adds up what a head was measured by.

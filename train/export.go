@@ -45,6 +45,14 @@ func (t *Trained) Export(path string, o ExportOptions) error {
 	if err != nil {
 		return err
 	}
+	if t.Streams() && format != ".safetensors" { // a graph is drawn of layers that are all there
+		whole, err := Open(t.Path, "method.resident=0")
+		if err != nil {
+			return err
+		}
+		defer whole.Free()
+		return whole.Export(path, o)
+	}
 	layers, err := t.exit(o.Exit)
 	if err != nil {
 		return err
@@ -113,11 +121,18 @@ func (t *Trained) exportWeights(path string, layers []nn.Layer, dtype torch.DTyp
 	defer s.Close()
 	var tensors []safetensors.Tensor
 	for _, p := range nn.Params(layers...) {
-		stored := model.StoredTensor(p.Name, p.Value)
+		stored := t.Stored([]*nn.Param{p})[0]
 		if p.Value.DType() == torch.Float32 && dtype != torch.Float32 {
+			whole := stored.Load
 			stored.DType = model.StoredType(dtype)
 			stored.Load = func() ([]byte, error) {
-				value := s.Cast(p.Value, dtype)
+				data, err := whole()
+				if err != nil {
+					return nil, err
+				}
+				wide := s.FromBytes(torch.Float32, data, p.Value.Shape()...)
+				value := s.Cast(wide, dtype)
+				wide.Free()
 				defer value.Free()
 				return value.Data(), nil
 			}

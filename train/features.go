@@ -2,8 +2,6 @@ package train
 
 import (
 	"context"
-	"errors"
-	"io"
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
@@ -29,25 +27,29 @@ func (m *Model) features(ctx context.Context, images data.Samples, mean, std []f
 	loader := images.Batches(data.BatchOptions{Batch: m.Config.Data.Batch, Workers: m.Config.Data.Workers, KeepLast: true})
 	defer loader.Close()
 	rows := make([][]byte, len(m.Learner.Modules()))
-	for {
-		batch, err := loader.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			break
+	for done := false; !done; {
+		var batches []local.Signal
+		if batches, done, err = m.gather(ctx, loader, mean, std); err != nil {
+			return f, err
 		}
+		var images []torch.Tensor
+		for _, b := range batches {
+			for _, label := range b.Y.Float64s() {
+				f.labels = append(f.labels, int64(label))
+			}
+			b.Y.Free()
+			images = append(images, b.X)
+		}
+		all, err := m.Chain.Features(images)
 		if err != nil {
 			return f, err
 		}
-		x, y := toTensors(m, batch, mean, std)
-		y.Free()
-		each, err := local.Features(m.Learner.Modules(), x, m.DType)
-		if err != nil {
-			return f, err
+		for _, each := range all {
+			for k, t := range each {
+				rows[k] = append(rows[k], t.Data()...)
+				t.Free()
+			}
 		}
-		for k, t := range each {
-			rows[k] = append(rows[k], t.Data()...)
-			t.Free()
-		}
-		f.labels = append(f.labels, batch.Labels...)
 	}
 	n := int64(len(f.labels))
 	if n == 0 {

@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 
+	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/torch"
 )
 
@@ -19,12 +20,12 @@ func (s *spoilt) Error() string {
 
 // spoiled returns a [*spoilt] error if a parameter or buffer is not finite.
 func (r *Run) spoiled() error {
-	for _, m := range r.model.Modules() {
+	return r.model.Each(false, func(m *local.Module) error {
 		for _, p := range m.Params {
 			if p.Value.DType() != torch.Int64 && !torch.AllFinite([]torch.Tensor{p.Value}) {
 				return &spoilt{p.Name, m.Index, r.at.Step}
 			}
 		}
-	}
-	return nil
+		return nil
+	})
 }

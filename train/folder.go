@@ -79,12 +79,12 @@ func openFolder(o Options) (*runfolder.Folder, error) {
 	return f, nil
 }
 
-// prepare makes the run folder and clears away the files of a run that is in it.
-func prepare(f *runfolder.Folder, start runfolder.Start) error {
+// prepare makes the run folder and clears away the files of a run that is in it, but for those to be kept.
+func prepare(f *runfolder.Folder, keep []string, start runfolder.Start) error {
 	if err := f.Make(); err != nil {
 		return err
 	}
-	if err := f.Clear(); err != nil {
+	if err := f.Clear(keep...); err != nil {
 		return err
 	}
 	return f.Begin(start)

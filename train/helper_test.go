@@ -84,7 +84,13 @@ func (b workbench) must(t *testing.T, out string, sink record.Sink, sets ...stri
 // weights reads the tensors of a run's last checkpoint.
 func (b workbench) weights(t *testing.T, out string) map[string][]byte {
 	t.Helper()
-	f, err := safetensors.Open(filepath.Join(b.dir, out, "last.safetensors"))
+	return b.tensors(t, out+"/last.safetensors")
+}
+
+// tensors reads those of a file.
+func (b workbench) tensors(t *testing.T, name string) map[string][]byte {
+	t.Helper()
+	f, err := safetensors.Open(filepath.Join(b.dir, name))
 	if err != nil {
 		t.Fatal(err)
 	}

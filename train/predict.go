@@ -8,7 +8,6 @@ import (
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/data/images"
 	"github.com/locus-learn/locus/internal/fault"
-	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/torch"
 )
 
@@ -76,7 +75,7 @@ func (t *Trained) predict(pixels [][]byte, confidence float64) ([]Prediction, er
 	s := torch.NewScopeOn(t.Device(), torch.NoGrad)
 	defer s.Close()
 	x := s.FromImages(t.Config.dtype(), slices.Concat(pixels...), len(pixels), in.H, in.W, in.C, float32s(t.set.Mean), float32s(t.set.Std)).Keep()
-	answers, err := local.Predict(t.Learner.Modules(), x, t.Config.dtype(), confidence)
+	answers, err := t.Chain.Predict(x, confidence)
 	if err != nil {
 		return nil, err
 	}

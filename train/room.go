@@ -86,7 +86,7 @@ func (r *Run) leastBytes() int64 {
 
 // plannedBytes is what the planner says of a step, without what rests; 0 of a method that it does not know.
 func (r *Run) plannedBytes() int64 {
-	if r.model.Spec == nil || r.model.Pipeline > 0 || len(r.model.Ends) == 0 {
+	if r.model.Spec == nil || r.model.Pipeline > 0 || r.model.Streams() || len(r.model.Ends) == 0 {
 		return 0
 	}
 	defer torch.Pin()()

@@ -12,6 +12,7 @@ import (
 	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/runfolder"
+	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/record"
@@ -55,6 +56,7 @@ type Run struct {
 	live   record.Sink // who wants every step
 	at     progress
 	saves  saves
+	spill  spill // where modules wait that are not in memory
 	notice func(string)
 	watch  *watchdog     // while it trains
 	stall  time.Duration // its limit
@@ -152,6 +154,7 @@ func newRun(m *Model, source data.Source, o Options, folder *runfolder.Folder) (
 	}
 	if err := r.start(o); err != nil {
 		m.Free()
+		r.closeSpill()
 		folder.Close()
 		return nil, err
 	}
@@ -217,7 +220,7 @@ func (r *Run) start(o Options) error {
 		return err
 	}
 	if resumed < 0 { // now that nothing is left that the user could have got wrong
-		if err := prepare(r.folder, runfolder.Start{Init: o.Init, Total: r.at.Total}); err != nil {
+		if err := prepare(r.folder, r.kept(), runfolder.Start{Init: o.Init, Total: r.at.Total}); err != nil {
 			return err
 		}
 	}
@@ -248,14 +251,14 @@ func (r *Run) fromScratch(o *Options) error {
 		r.at.Total = begun.Total
 	}
 	if o.Init == "" {
-		return nil
+		return r.place(func(*local.Module) error { return nil })
 	}
 	init, err := filepath.Abs(o.Init)
 	if err != nil {
 		return err
 	}
 	o.Init = init
-	fresh, err := r.model.InitFrom(o.Init)
+	fresh, err := r.model.InitBy(o.Init, r.place)
 	if err != nil {
 		return err
 	}
@@ -295,5 +298,5 @@ func (r *Run) openSinks(extra record.Sink, resumed int) (err error) {
 // Close frees the model and gives the run folder back. The record is complete only if it returns nil.
 func (r *Run) Close() error {
 	r.model.Free()
-	return cmp.Or(r.sink.Close(), r.folder.Close())
+	return cmp.Or(r.sink.Close(), r.closeSpill(), r.folder.Close())
 }

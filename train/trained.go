@@ -27,6 +27,8 @@ type Trained struct {
 
 	mu  sync.Mutex
 	own *Classifier // of Classify; nil before its first call
+
+	file *model.Weights // of which modules are read when they are needed; nil where all are in memory
 }
 
 // Open reads a checkpoint: a safetensors file of ours, or a run folder, which stands for its last one. Assignments key=value
@@ -44,7 +46,11 @@ func Open(path string, sets ...string) (*Trained, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer w.Close()
+	defer func() {
+		if w != nil {
+			w.Close()
+		}
+	}()
 	t := &Trained{Path: path, Own: runfolder.Wrote(filepath.Dir(path), filepath.Base(path))}
 	input, c, err := t.describe(w.Metadata())
 	if err != nil {
@@ -59,6 +65,14 @@ func Open(path string, sets ...string) (*Trained, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !t.Streams() {
+		return t, nil
+	}
+	if err = t.Begin(reader{w}, nil); err != nil {
+		t.Model.Free()
+		return nil, err
+	}
+	t.file, w = w, nil
 	return t, nil
 }
 

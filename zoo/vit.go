@@ -15,10 +15,10 @@ const vitEps = 1e-6 // of timm's layer normalisations
 
 // newViT builds timm's vision transformer: patches embedded by a convolution, a class token in front, position
 // embeddings, pre-norm encoder blocks with an MLP four times as wide, LayerNorm, and a linear classifier of the class
-// token. The embedding is the first block, each encoder block another one.
-func newViT(heads int) func(Options, nn.Shape, int, nn.Init) (*Network, error) {
+// token. The embedding is the first block, each encoder block another one. side is that of the patches.
+func newViT(heads, side int) func(Options, nn.Shape, int, nn.Init) (*Network, error) {
 	return func(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error) {
-		patch := cmp.Or(o.Patch, 16)
+		patch := cmp.Or(o.Patch, side)
 		switch {
 		case in.H < patch || in.W < patch || in.H%patch != 0 || in.W%patch != 0:
 			return nil, fault.New("model.image is %d×%d: %s needs a multiple of model.patch, %d", in.H, in.W, o.Name, patch)

@@ -84,6 +84,7 @@ type Model struct {
 const (
 	imageNetDoc = "ImageNet residual network, as torchvision has it; images of at least 32×32 (He et al. 2016)"
 	vitDoc      = "vision transformer with patches of 16 and a class token, as timm has it (Dosovitskiy et al. 2021)"
+	vitHugeDoc  = "the same with patches of 14"
 	swinDoc     = "hierarchical transformer with shifted windows of 7, as torchvision has it (Liu et al. 2021)"
 	vggDoc      = "plain convolutions and three linear layers, as torchvision has it (Simonyan and Zisserman 2015)"
 	vggNormDoc  = vggDoc + ", with batch normalisation"
@@ -121,9 +122,11 @@ func init() {
 		{Name: "vgg37", Doc: deepVGGDoc, Width: 64, Depth: 37, Takes: plain, Build: newDeepVGG},
 		{Name: "vgg47", Doc: deepVGGDoc, Width: 64, Depth: 47, Takes: plain, Build: newDeepVGG},
 		{Name: "vgg57", Doc: deepVGGDoc, Width: 64, Depth: 57, Takes: plain, Build: newDeepVGG},
-		{Name: "vit_ti", Doc: vitDoc, Width: 192, Depth: 12, Side: 224, Takes: tokens, Build: newViT(3)},
-		{Name: "vit_s", Doc: vitDoc, Width: 384, Depth: 12, Side: 224, Takes: tokens, Build: newViT(6)},
-		{Name: "vit_b", Doc: vitDoc, Width: 768, Depth: 12, Side: 224, Takes: tokens, Build: newViT(12)},
+		{Name: "vit_ti", Doc: vitDoc, Width: 192, Depth: 12, Side: 224, Takes: tokens, Build: newViT(3, 16)},
+		{Name: "vit_s", Doc: vitDoc, Width: 384, Depth: 12, Side: 224, Takes: tokens, Build: newViT(6, 16)},
+		{Name: "vit_b", Doc: vitDoc, Width: 768, Depth: 12, Side: 224, Takes: tokens, Build: newViT(12, 16)},
+		{Name: "vit_l", Doc: vitDoc, Width: 1024, Depth: 24, Side: 224, Takes: tokens, Build: newViT(16, 16)},
+		{Name: "vit_h", Doc: vitHugeDoc, Width: 1280, Depth: 32, Side: 224, Takes: tokens, Build: newViT(16, 14)},
 		{Name: "swin_t", Doc: swinDoc, Width: 96, Depth: 12, Side: 224, Takes: tokens, Build: newSwin(3)},
 		{Name: "swin_s", Doc: swinDoc, Width: 96, Depth: 24, Side: 224, Takes: tokens, Build: newSwin(3)},
 		{Name: "swin_b", Doc: swinDoc, Width: 128, Depth: 24, Side: 224, Takes: tokens, Build: newSwin(4)},

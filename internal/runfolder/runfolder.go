@@ -244,10 +244,10 @@ func (f *Folder) Remove(names ...string) error {
 	return f.write()
 }
 
-// Clear removes all files of the run's own.
-func (f *Folder) Clear() error {
+// Clear removes all files of the run's own but some.
+func (f *Folder) Clear(keep ...string) error {
 	f.manifest.Start = nil
-	return f.Remove(slices.Clone(f.manifest.Files)...)
+	return f.Remove(slices.DeleteFunc(slices.Clone(f.manifest.Files), func(name string) bool { return slices.Contains(keep, name) })...)
 }
 
 // Files lists the run's own files that match a pattern.

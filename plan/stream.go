@@ -1,0 +1,85 @@
+package plan
+
+import "github.com/locus-learn/locus/torch"
+
+// Streaming is what comes and goes where only some modules are in memory: see [local.Residents].
+type Streaming struct {
+	Resident     int   `json:"resident"`      // modules in memory
+	Visit        int   `json:"visit"`         // batches that a module trains on in a row
+	ReadBytes    int64 `json:"read_bytes"`    // a step, of the store
+	WrittenBytes int64 `json:"written_bytes"` // a step, to the store
+	DiskBytes    int64 `json:"disk_bytes"`    // at the highest; checkpoints come on top
+	WaitingBytes int64 `json:"waiting_bytes"` // of the signals between two modules, at the highest
+}
+
+// stream completes a prediction for so many modules in memory, of which all but the last two stay, and batches a visit.
+func (r *Prediction) stream(p *Planner, resident, visit int) {
+	k := len(r.Modules)
+	stay := max(0, resident-2)
+	if resident >= k {
+		stay = k
+	}
+	s := &Streaming{Resident: resident, Visit: visit}
+	rest := func(i int) int64 { return r.Modules[i].ParameterBytes + r.Modules[i].OptimizerBytes }
+	var staying, largest int64
+	for i := range k {
+		if i < stay {
+			staying += rest(i)
+			continue
+		}
+		largest = max(largest, rest(i))
+		s.DiskBytes += rest(i)
+	}
+	s.ReadBytes, s.WrittenBytes = s.DiskBytes/int64(visit), s.DiskBytes/int64(visit)
+	if s.DiskBytes > 0 {
+		s.DiskBytes += largest // a module is saved beside its last file
+	}
+	r.PeakBytes = 0
+	for i, m := range r.Modules {
+		in := staying
+		if i >= stay {
+			in += rest(i)
+		}
+		if single := resident == 1; !single && stay < k { // another one comes or goes
+			before, behind := i-1, i+1
+			if before < stay {
+				before = k - 1
+			}
+			if behind == k {
+				behind = stay
+			}
+			if i < stay {
+				in += max(rest(k-1), rest(stay))
+			} else {
+				in += max(rest(before), rest(behind))
+			}
+		}
+		waiting := int64(visit-1) * max(p.signalBytes(r, i), p.signalBytes(r, i+1))
+		s.WaitingBytes = max(s.WaitingBytes, waiting)
+		r.PeakBytes = max(r.PeakBytes, in+m.ActivationBytes+waiting)
+	}
+	r.Streaming = s
+}
+
+// signalBytes is what a signal in front of the i-th module holds, or behind the last one.
+func (p *Planner) signalBytes(r *Prediction, i int) int64 {
+	labels := 8 * int64(r.Batch)
+	if i == len(r.Modules) {
+		return labels
+	}
+	rows := float64(r.Batch * p.views())
+	images := rows * sampleBytes(p.parts.Net.Input, torch.Float32)
+	from := 0
+	for _, m := range r.Modules[:i] {
+		from += len(m.Blocks)
+	}
+	dtype := p.spec.DType
+	bytes := rows * sampleBytes(p.blocks[from].in, dtype)
+	if p.term && i > 0 {
+		bytes *= 2 // with r
+	}
+	if p.parts.Rule.Needs.Image {
+		bytes += images
+	}
+	return labels + int64(bytes)
+}

@@ -1,0 +1,80 @@
+package torch
+
+/*
+#include "shim.h"
+*/
+import "C"
+
+import "unsafe"
+
+// away is what stays known of a tensor whose elements are not in memory.
+type away struct {
+	dtype  DType
+	shape  []int64
+	device Device
+}
+
+// bytes that the elements take when they are back.
+func (a *away) bytes() int64 {
+	n := int64(a.dtype.Size())
+	for _, d := range a.shape {
+		n *= d
+	}
+	return n
+}
+
+// Away returns a tensor on the device whose elements are not in memory: see [Tensor.Leave]. No scope owns it.
+func (d Device) Away(dtype DType, shape ...int64) Tensor {
+	return Tensor{&handle{away: &away{dtype, append([]int64{}, shape...), d}}}
+}
+
+// IsAway reports whether the tensor's elements are not in memory.
+func (t Tensor) IsAway() bool { return t.h != nil && t.h.away != nil }
+
+// Leave frees the elements of a kept tensor that is cut from any graph. The handle, and every copy of it, stays good: type,
+// shape, bytes and device are still told. Anything else asked of it is an error until [Tensor.Become] or [Tensor.Return]
+// gives it elements. A tensor that is away already stays so.
+func (t Tensor) Leave() {
+	if t.IsAway() {
+		return
+	}
+	a := &away{t.DType(), t.Shape(), t.Device()}
+	C.lt_free(t.c())
+	t.h.ptr, t.h.away = nil, a
+}
+
+// Become gives a tensor that is away the elements of src, which it consumes: of its type, shape and device. Whether autograd
+// follows it is as it was for src.
+func (t Tensor) Become(src Tensor) {
+	src.Keep()
+	t.h.ptr, t.h.away = src.c(), nil
+	src.h.ptr = nil
+}
+
+// Return gives a tensor that is away the elements in data, contiguous and little-endian, in the layout in which [Scope.Full]
+// makes a tensor of its shape. Autograd follows it if leaf.
+func (t Tensor) Return(data []byte, leaf bool) {
+	a := t.h.away
+	s := a.device.Scope(NoGrad)
+	defer s.Close()
+	src := s.FromBytes(a.dtype, data, a.shape...)
+	if len(a.shape) == 4 {
+		flat := src
+		src = s.ChannelsLast(flat)
+		flat.Free()
+	}
+	t.Become(src.SetRequiresGrad(leaf))
+}
+
+// DataInto is [Tensor.Data] into a buffer, which grows where it is too small; the result is a part of it.
+func (t Tensor) DataInto(buffer []byte) []byte {
+	n := int(t.Bytes())
+	if cap(buffer) < n {
+		buffer = make([]byte, n)
+	}
+	buffer = buffer[:n]
+	if n > 0 {
+		check("data", C.lt_to_data(t.c(), unsafe.Pointer(&buffer[0]), C.size_t(n)))
+	}
+	return buffer
+}
