@@ -106,5 +106,5 @@ func TestLibraryFillsTheTables(t *testing.T) {
 }
 
 // comparison finds what the names of recipes that are compared with each other begin with.
-var comparison = regexp.MustCompile("^(fashion|short-barlow|(short|medium|small)-cifar100?(-k2|-k16|-plain7)?|short-plainnet-k16|short-plain7|figure[234]|" +
+var comparison = regexp.MustCompile("^(fashion|short-barlow|(short|medium|small)-cifar100?(-k2|-k16|-plain7)?|medium-convgroups|short-plainnet-k16|short-plain7|figure[234]|" +
 	"cifar10-vgg-d[0-9]+|short-vgg-d[0-9]+|(imagenet|short-photos)-resnet50-barlow|(cifar100?|imagenet|short-photos)-[a-z0-9_]+)")

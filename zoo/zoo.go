@@ -88,6 +88,7 @@ const (
 	swinDoc     = "hierarchical transformer with shifted windows of 7, as torchvision has it (Liu et al. 2021)"
 	vggDoc      = "plain convolutions and three linear layers, as torchvision has it (Simonyan and Zisserman 2015)"
 	vggNormDoc  = vggDoc + ", with batch normalisation"
+	groupsDoc   = "made to learn CIFAR-10 in few epochs: fixed whitening, three groups of two convolutions with batch norm and GELU, widths w, 4w, 4w (Jordan 2024)"
 	deepVGGDoc  = "CIFAR VGG: five stages of (d−2)/5 convolutions, two linear layers; model.norm batch or none"
 )
 
@@ -133,6 +134,7 @@ func init() {
 		{Name: "plain7", Doc: "3×3 convolutions with ReLU and nothing else, every one a block, in three stages of widths w, 2w, 4w (the paper's Table 4)", Width: 32, Depth: 7, Build: newPlainConvs},
 		{Name: "conv32", Doc: "5×5 convolution, tanh, max pool, linear to w, tanh, linear: DRTP's for CIFAR (Frenkel et al. 2021)", Width: 1000, Depth: 3, Build: newDRTPNet},
 		{Name: "conv32_relu", Doc: "5×5 convolution, ReLU, max pool, linear, no bias: PEPITA's for CIFAR (Dellaferrera and Kreiman 2022)", Width: 32, Depth: 2, Build: newPEPITANet},
+		{Name: "convgroups", Doc: groupsDoc, Width: 64, Depth: 8, Build: newConvGroups},
 		{Name: "mlp", Doc: "hidden layers of width w, each Linear and ReLU", Width: 256, Depth: 3, Build: newMLP},
 	} {
 		Register(m)
