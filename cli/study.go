@@ -22,7 +22,8 @@ type studyFlags struct {
 	jobs               int
 	devices, arms      []string
 	shard              string
-	dry, retry         bool
+	dry, retry, report bool
+	mlflow             string
 }
 
 func newStudy() *cobra.Command {
@@ -35,7 +36,7 @@ differences to the baseline paired by seed: study.md, study.csv and study.svg in
 
 Every arm with a seed is an ordinary run in a folder of its own, ARM/seed-N. The command may be killed at any time; given
 again it goes on. What is finished is not run again. A run that fails is a result, and does not stop the others; --retry
-runs it again. --shard 2/8 trains the second eighth, on a machine of its own with an --out of its own; 'study merge' puts
+runs it again. A finished run that train has put there is taken over. --shard 2/8 trains the second eighth, on a machine of its own with an --out of its own; 'study merge' puts
 the folders together.
 
 A study is a YAML file, or one of 'locus list studies'. Its keys:
@@ -76,6 +77,8 @@ A study is a YAML file, or one of 'locus list studies'. Its keys:
 	flags.StringVar(&f.shard, "shard", "", "only the `i/n`-th part of the runs, i from 1 to n")
 	flags.BoolVar(&f.dry, "dry-run", false, "measure a few steps of every arm, print what the study costs, and train nothing")
 	flags.BoolVar(&f.retry, "retry", false, "run again what has failed")
+	flags.BoolVar(&f.report, "report", false, "write the report of what is done, and train nothing")
+	flags.StringVar(&f.mlflow, "mlflow", "", "`URL` of an MLflow server that runs are sent to once they are done")
 	flags.BoolVar(&f.o.Many, "yes", false, fmt.Sprintf("more than %d runs are meant", study.MostCells))
 	flags.StringVar(&f.results, "results", "", "`FILE` of rows to put those of this study into, as study.csv has them; older ones of its arms go")
 	addData(cmd, &f.data)
@@ -112,7 +115,7 @@ func (f *studyFlags) runner(cmd *cobra.Command, name string) (*study.Runner, err
 			return nil, err
 		}
 	}
-	r := &study.Runner{Study: s, Out: f.out, Data: f.data, Jobs: f.jobs, Devices: f.devices, Retry: f.retry}
+	r := &study.Runner{Study: s, Out: f.out, Data: f.data, Jobs: f.jobs, Devices: f.devices, Retry: f.retry, Report: f.report}
 	if r.Out == "" {
 		r.Out = outOf(s)
 	}
@@ -153,6 +156,13 @@ func parseShard(text string) (i, n int, err error) {
 // run trains what is left and prints the report.
 func (f *studyFlags) run(cmd *cobra.Command, r *study.Runner) error {
 	outliveReaders()
+	var server *study.MLflow
+	if f.mlflow != "" {
+		var err error
+		if server, err = study.NewMLflow(f.mlflow); err != nil {
+			return err
+		}
+	}
 	live := newStudyProgress(cmd.ErrOrStderr(), r)
 	r.Watch = live
 	stop := live.draw(cmd.Context())
@@ -161,6 +171,11 @@ func (f *studyFlags) run(cmd *cobra.Command, r *study.Runner) error {
 	if rep != nil {
 		if printing := printStudy(cmd, rep, r.Out); err == nil {
 			err = printing
+		}
+	}
+	if rep != nil && server != nil {
+		if sending := server.Send(cmd.Context(), r.Study, r.Out); sending != nil {
+			warn(cmd)(fmt.Sprintf("%v; the same command sends what is missing", sending))
 		}
 	}
 	if errors.Is(err, train.ErrInterrupted) {

@@ -96,6 +96,24 @@ func TestStudyOutlivesKill(t *testing.T) {
 	}
 }
 
+// Runs that train has put where the study looks are taken over, and a report trains nothing.
+func TestStudyTakesOverRuns(t *testing.T) {
+	b, args := newStudyBench(t, "seeds: 2\narms:\n- {name: bp, recipe: tiny.yaml, set: [method.name=bp]}\n")
+	succeed(t, b.train("out/bp/seed-2", "--set", "method.name=bp", "--set", "seed=2")...)
+	succeed(t, b.train("out/bp/seed-1", "--set", "method.name=bp", "--steps", "0")...)
+	refuse(t, []string{"bp/seed-1 has a run of 0 steps, and the arm's are 10 long"}, args("--report")...)
+	remove(t, b.path("out/bp/seed-1"))
+	r := locus(t.Context(), args("--report")...)
+	if r.code != 0 || strings.Contains(r.err, "begins") || !strings.Contains(r.out, "1 of 2") || !strings.Contains(r.out, "bp: the baseline") {
+		t.Errorf("exit code %d\n%s\n%s", r.code, r.err, r.out)
+	}
+	r = locus(t.Context(), args("--mlflow", "http://127.0.0.1:1")...)
+	if r.code != 0 || strings.Contains(r.err, "seed-2") || !strings.Contains(r.err, "warning: MLflow: ") {
+		t.Errorf("exit code %d\n%s\n%s", r.code, r.err, r.out)
+	}
+	refuse(t, []string{"--mlflow", "http://localhost:5000"}, args("--mlflow", "here")...)
+}
+
 func TestStudyIsInterrupted(t *testing.T) {
 	b, args := newStudyBench(t, "arms:\n- {name: bp, recipe: tiny.yaml, set: [schedule.epochs=100000]}\n")
 	ctx, cancel := context.WithCancel(t.Context())

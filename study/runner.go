@@ -22,6 +22,7 @@ type Runner struct {
 	Devices []string // shared out among them; none: the recipes'
 	Share   []Cell   // the cells to train; nil: all
 	Retry   bool     // cells that have failed are trained again
+	Report  bool     // nothing is trained: the report is of what is done
 	Watch   Watcher  // may be nil
 
 	mu       sync.Mutex
@@ -76,7 +77,7 @@ func (r *Runner) todo() ([]Cell, error) {
 	r.spent, r.outcomes, r.running = 0, map[string]*Outcome{}, map[string]bool{}
 	var left []Cell
 	for _, c := range r.Study.Cells() {
-		o, err := c.Outcome(r.Out)
+		o, err := r.outcome(c)
 		if err != nil {
 			return nil, err
 		}
@@ -85,14 +86,43 @@ func (r *Runner) todo() ([]Cell, error) {
 			r.spent += o.Summary.Seconds
 			continue
 		}
-		if _, err := c.begun(r.Out); err != nil {
-			return nil, err
-		}
-		if r.Share == nil || slices.Contains(r.Share, c) {
+		if !r.Report && (r.Share == nil || slices.Contains(r.Share, c)) {
 			left = append(left, c)
 		}
 	}
 	return left, nil
+}
+
+// outcome reads what became of a cell. A run that came to its end without this package, such as by train in the cell's
+// folder, is taken over.
+func (r *Runner) outcome(c Cell) (*Outcome, error) {
+	o, err := c.Outcome(r.Out)
+	if o != nil || err != nil {
+		return o, err
+	}
+	if begun, err := c.begun(r.Out); !begun || err != nil {
+		return nil, err
+	}
+	if o, err = c.finished(r.Out); err != nil || o.Summary.Stopped != "" {
+		return nil, nil // it is to go on
+	}
+	if err := r.whole(c, o); err != nil {
+		return nil, err
+	}
+	return o, o.store(c, r.Out)
+}
+
+// whole adds a run's arithmetic to its outcome. It is a fault if the run is not as long as its recipe has it.
+func (r *Runner) whole(c Cell, o *Outcome) error {
+	found, err := c.Arm.survey(r.Data)
+	if err != nil {
+		return err
+	}
+	if o.Failed == "" && o.Summary.Steps != found.Steps {
+		return fault.New("%s has a run of %d steps, and the arm's are %d long: remove it, or move it away", c.Dir(r.Out), o.Summary.Steps, found.Steps)
+	}
+	o.PFLOP = found.PFLOP(c.Arm.Config.Data.Batch, o.Summary.Steps)
+	return nil
 }
 
 // rehearse opens the data of every arm that is to be trained and builds its model, so that a mistake in the last one does not
@@ -181,7 +211,7 @@ func (r *Runner) cell(ctx context.Context, c Cell, s slot) error {
 	default:
 		return err
 	}
-	if o.PFLOP, err = c.pflop(r.Data, o.Summary.Steps); err != nil {
+	if err := r.whole(c, o); err != nil {
 		return err
 	}
 	if err := o.store(c, r.Out); err != nil {
@@ -209,10 +239,4 @@ func (r *Runner) end(c Cell, o *Outcome) {
 	if r.Watch != nil {
 		r.Watch.End(c, o)
 	}
-}
-
-// pflop is the arithmetic of so many steps of a cell.
-func (c Cell) pflop(dir string, steps int) (float64, error) {
-	found, err := c.Arm.survey(dir)
-	return found.PFLOP(c.Arm.Config.Data.Batch, steps), err
 }

@@ -52,7 +52,7 @@ func (r *Report) Table() table.Writer {
 	for _, row := range r.Rows {
 		w.AppendRow(table.Row{
 			show.Name(row.Arm.Name), r.count(row), row.Metric.Text(2), interval(row.Metric), difference(row.Difference), row.Best.Text(2),
-			orDash(row.Arm.Paper, 2), took(row.Seconds), mebibytes(row.PeakBytes), orDash(row.PFLOP, 3),
+			orDash(row.Arm.Paper, 2), took(row.Seconds), mebibytes(row.PeakBytes), arithmetic(row.PFLOP),
 		})
 	}
 	return w
@@ -71,7 +71,7 @@ func interval(s sample.Sample) string {
 		return "–"
 	}
 	low, high := s.Interval(level)
-	return fmt.Sprintf("%.2f…%.2f", low, high)
+	return strings.ReplaceAll(fmt.Sprintf("%.2f…%.2f", low, high), "-", "−")
 }
 
 func difference(d sample.Sample) string {
@@ -90,6 +90,14 @@ func orDash(v float64, digits int) string {
 		return "–"
 	}
 	return strconv.FormatFloat(v, 'f', digits, 64)
+}
+
+// arithmetic writes PFLOP, which small nets take few of.
+func arithmetic(pflop float64) string {
+	if pflop == 0 {
+		return "–"
+	}
+	return strconv.FormatFloat(pflop, 'g', 3, 64)
 }
 
 func took(s sample.Sample) string {
@@ -230,7 +238,7 @@ func (r *Report) records() (lines [][]string) {
 			r.Study.Name, r.Study.Scale, row.Arm.Name, string(r.Study.Metric), number(row.Metric.Mean, 2), number(row.Metric.SD, 2),
 			number(low, 2), number(high, 2), number(diff, 2), number(dlow, 2), number(dhigh, 2), strconv.Itoa(row.Difference.N),
 			number(row.Last.Mean, 2), number(row.Best.Mean, 2), strconv.Itoa(len(row.Failed)), strconv.Itoa(row.Left), number(paper, 2),
-			number(row.Seconds.Mean, 0), number(float64(row.PeakBytes)/(1<<20), 1), number(row.PFLOP, 4), r.Verdict(row),
+			number(row.Seconds.Mean, 0), number(float64(row.PeakBytes)/(1<<20), 1), strconv.FormatFloat(row.PFLOP, 'g', 4, 64), r.Verdict(row),
 			r.command(), row.Commit, row.Machine, strconv.Itoa(len(row.Seeds)), strings.Join(seeds, " "),
 		})
 	}
