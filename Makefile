@@ -36,7 +36,7 @@ endif
 # Every file that is not a product of running, with its content: what `go generate` must leave as it finds it.
 SNAPSHOT = find . \( -path ./.git -o -path ./bin -o -path ./runs -o -path ./demo \) -prune -o -type f -exec sha256sum {} + | sort -k 2
 
-.PHONY: help setup build demo test test-libtorch2 check race race-fast fuzz sanitize torture golden evidence onnx peers peers-loader gpu
+.PHONY: help setup build demo test test-libtorch2 check race race-fast fuzz sanitize torture golden evidence results onnx peers peers-loader gpu
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -95,6 +95,8 @@ golden: ## make the golden values again with the scripts in testdata (PYTHON=/us
 		echo "$$script"; \
 		(cd "$$(dirname "$$script")" && $(PYTHON) "$$(basename "$$script")") || exit 1; \
 	done
+
+results: evidence ## the same as evidence
 
 evidence: ## make the documents' tables and pictures again from results/*.csv
 	go run ./results/evidence

@@ -46,7 +46,8 @@ func TestStudy(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
-	for _, name := range []string{"study.yaml", "study.md", "study.csv", "study.svg", "agreement.svg", "curves.svg", "sgr,lambda=1/seed-2/last.safetensors", "bp/seed-1.log"} {
+	for _, name := range []string{"study.yaml", "study.md", "study.csv", "study.svg", "agreement.svg", "curves.svg", "sgr,lambda=1/seed-2/last.safetensors", "bp/seed-1.log",
+		"hparams/bp/seed-2/events.out.tfevents.0000000000.hparams"} {
 		if _, err := os.Stat(b.path("out/" + name)); err != nil {
 			t.Error(err)
 		}

@@ -101,8 +101,11 @@ func (o *Outcome) read(dir string) error {
 	return json.Unmarshal(text, &o.Summary)
 }
 
-// store writes the outcome of a cell.
+// store writes the outcome of a cell, behind what TensorBoard gets of it: an outcome says that nothing is left to do.
 func (o *Outcome) store(c Cell, out string) error {
+	if err := c.session(out, o); err != nil {
+		return err
+	}
 	text, err := json.MarshalIndent(o, "", "  ")
 	if err != nil {
 		return err
