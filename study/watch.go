@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"os"
 	"path/filepath"
 
+	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/sample"
 )
 
@@ -87,16 +87,17 @@ func (r *Runner) progress(a *Arm) Progress {
 
 // lastStep reads from the end of a run's record how far it is, and how long a step took. The record may be growing.
 func lastStep(dir string) (step int, seconds float64) {
-	f, err := os.Open(filepath.Join(dir, "metrics.jsonl"))
+	f, err := disk.Open(filepath.Join(dir, "metrics.jsonl"))
 	if err != nil {
 		return 0, 0
 	}
 	defer f.Close()
-	const end = 32 << 10 // bytes; a line of sixteen modules has 2 KiB
-	if size, err := f.Seek(0, io.SeekEnd); err == nil {
-		_, _ = f.Seek(max(0, size-end), io.SeekStart)
+	info, err := f.Stat()
+	if err != nil {
+		return 0, 0
 	}
-	text, _ := io.ReadAll(f)
+	const end = 32 << 10 // bytes; a line of sixteen modules has 2 KiB
+	text, _ := io.ReadAll(io.NewSectionReader(f, max(0, info.Size()-end), end))
 	for line := range bytes.SplitSeq(text, []byte("\n")) {
 		var e struct {
 			Event   string  `json:"event"`

@@ -33,7 +33,7 @@ func (m *mean) add(v float64) {
 
 // addEach adds one value a module, if there are any.
 func addEach(ms *[]mean, values []float64) {
-	if *ms == nil && values != nil {
+	if len(*ms) == 0 && values != nil {
 		*ms = make([]mean, len(values))
 	}
 	for i, v := range values {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -90,7 +91,9 @@ func (f *Folder) read(adopt []string) error {
 	if err := json.Unmarshal(text, &f.manifest); err != nil {
 		return fault.New("%q cannot be read: %w; without it, what the run has written is told by its names", f.Path(manifestFile), err)
 	}
-	foreign := func(name string) bool { return !filepath.IsLocal(name) || Reserved(filepath.Clean(name)) }
+	foreign := func(name string) bool {
+		return !filepath.IsLocal(name) || Reserved(name) || name != path.Clean(name) // one file has one name
+	}
 	f.manifest.Files = slices.DeleteFunc(f.manifest.Files, foreign)
 	f.manifest.Runs = slices.DeleteFunc(f.manifest.Runs, foreign)
 	return nil
