@@ -1,7 +1,9 @@
 package model
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/show"
@@ -51,7 +53,7 @@ func (w *Weights) Fits(name string, shape []int64) error {
 	info, ok := w.file.Info(name)
 	switch {
 	case !ok:
-		return fault.New("%s has no tensor %s %v", show.Name(w.path), show.Name(name), shape)
+		return fault.New("%s has no tensor %s %v%s", show.Name(w.path), show.Name(name), shape, w.instead(name))
 	case !slices.Equal(info.Shape, shape):
 		return fault.New("%s: tensor %s is %v, the network's is %v", show.Name(w.path), show.Name(name), info.Shape, shape)
 	}
@@ -59,6 +61,16 @@ func (w *Weights) Fits(name string, shape []int64) error {
 		return fault.New("%s: tensor %s is of type %s: must be F32, F64, BF16 or I64", show.Name(w.path), show.Name(name), info.DType)
 	}
 	return nil
+}
+
+// instead names a tensor that goes by a longer name, as wrappers of PyTorch's give it.
+func (w *Weights) instead(name string) string {
+	for _, have := range w.file.Names() {
+		if strings.HasSuffix(have, "."+name) {
+			return fmt.Sprintf("; it has %s: take the prefix off its names", show.Name(have))
+		}
+	}
+	return ""
 }
 
 // stored is [Weights.Fits] for [nn.Init]. Where a head takes the classifier's place, the file lacks that, and nobody needs it.
@@ -78,6 +90,11 @@ func (w *Weights) Read(name string, t torch.Tensor) error {
 		return err
 	}
 	info, _ := w.file.Info(name)
+	dtype, _ := typeOf(info.DType)
+	if floating(t.DType()) && !floating(dtype) {
+		return fault.New("%s: tensor %s is of type %s: must be a floating one, F32, F64, F16 or BF16, for weights",
+			show.Name(w.path), show.Name(name), info.DType)
+	}
 	bytes, err := w.file.Read(name)
 	if err != nil {
 		return err
@@ -86,12 +103,26 @@ func (w *Weights) Read(name string, t torch.Tensor) error {
 		return fault.New("%s: tensor %s is not finite at element %d: these weights are from a run that diverged; use an earlier checkpoint",
 			show.Name(w.path), show.Name(name), i)
 	}
-	dtype, _ := typeOf(info.DType)
 	s := torch.CPU.Scope(torch.NoGrad)
 	defer s.Close()
-	t.Copy(s.FromBytes(dtype, bytes, info.Shape...))
+	values := s.FromBytes(dtype, bytes, info.Shape...)
+	if i := negative(name, values); i >= 0 {
+		return fault.New("%s: tensor %s is negative at element %d: no variance is; the file is damaged, or its tensors have other names",
+			show.Name(w.path), show.Name(name), i)
+	}
+	t.Copy(values)
 	return nil
 }
+
+// negative returns the first element below 0 of a running variance, whose root would be NaN; -1 of any other tensor.
+func negative(name string, values torch.Tensor) int {
+	if !strings.HasSuffix(name, ".running_var") {
+		return -1
+	}
+	return slices.IndexFunc(values.Float64s(), func(v float64) bool { return v < 0 })
+}
+
+func floating(t torch.DType) bool { return t != torch.Int64 && t != torch.Uint8 && t != torch.Bool }
 
 // Fill reads a tensor of the file into each parameter and buffer, by its name. Unless all fit, none is changed.
 func (w *Weights) Fill(params []*nn.Param) error {

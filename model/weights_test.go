@@ -144,7 +144,10 @@ func TestWeightsRead(t *testing.T) {
 	err := safetensors.Write(path, []safetensors.Tensor{
 		{Name: "good", DType: safetensors.F32, Shape: []int64{2}, Data: f32(1.5, -2)},
 		{Name: "nan", DType: safetensors.F32, Shape: []int64{2}, Data: f32(1, math.NaN())},
+		{Name: "short", DType: safetensors.I16, Shape: []int64{2}, Data: make([]byte, 4)},
 		{Name: "half", DType: safetensors.F16, Shape: []int64{2}, Data: make([]byte, 4)},
+		{Name: "module.weight", DType: safetensors.F32, Shape: []int64{2}, Data: f32(1, 2)},
+		{Name: "bn.running_var", DType: safetensors.F32, Shape: []int64{2}, Data: f32(1, -2)},
 		{Name: "bytes", DType: safetensors.U8, Shape: []int64{2}, Data: []byte{3, 4}},
 		{Name: "a\x1bb", DType: safetensors.F32, Shape: []int64{3}, Data: f32(1, 2, 3)},
 	}, nil)
@@ -159,10 +162,13 @@ func TestWeightsRead(t *testing.T) {
 		values     [2]float64
 	}{
 		{"good", "", [2]float64{1.5, -2}},
-		{"bytes", "", [2]float64{3, 4}},
+		{"bytes", "type U8: must be a floating one", [2]float64{7, 7}},
 		{"nan", "nan is not finite at element 1", [2]float64{7, 7}},
-		{"half", "type F16: must be F32, F64, BF16 or I64", [2]float64{7, 7}},
+		{"half", "", [2]float64{0, 0}},
+		{"short", "type I16: must be", [2]float64{7, 7}},
 		{"none", "has no tensor none [2]", [2]float64{7, 7}},
+		{"weight", "it has module.weight: take the prefix off", [2]float64{7, 7}},
+		{"bn.running_var", "negative at element 1", [2]float64{7, 7}},
 		{"a\x1bb", `tensor "a\x1bb" is [3], the network's is [2]`, [2]float64{7, 7}},
 	} {
 		to := s.Full(torch.Float32, 7, 2)

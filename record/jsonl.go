@@ -29,7 +29,8 @@ func OpenJSONL(path string, resumeStep int) (*JSONL, error) {
 	if resumeStep >= 0 {
 		var err error
 		if kept, last, broken, err = linesUpTo(path, resumeStep); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+			cause, _ := disk.Cause(err)
+			return nil, fault.New("%s cannot be read: %w", path, cause)
 		}
 	}
 	if err := replaceFile(path, kept); err != nil {

@@ -7,9 +7,12 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/show"
+	"github.com/locus-learn/locus/internal/sniff"
 )
 
 // File is a safetensors file that is open for reading. Its methods may be called from several goroutines at once,
@@ -38,11 +41,28 @@ func Open(path string) (*File, error) {
 	}
 	file, err := newFile(path, f, stat.Size())
 	if err != nil {
-		f.Close()
+		defer f.Close()
+		if what := mistaken(f); what != "" {
+			return nil, fault.New("%s cannot be read: it %s", show.Name(path), what)
+		}
 		return nil, unreadable(path, err)
 	}
 	file.closer = f
 	return file, nil
+}
+
+// mistaken says what a file is that is not a safetensors file; "" if that is not known.
+func mistaken(f io.ReaderAt) string {
+	start := make([]byte, sniff.Enough)
+	n, _ := f.ReadAt(start, 0)
+	what := sniff.What(start[:n])
+	switch {
+	case n == 0, strings.Contains(what, "safetensors"):
+		return ""
+	case strings.HasPrefix(string(start), "PK\x03\x04"):
+		return "is a zip archive, as PyTorch keeps tensors: save them as safetensors, with safetensors.torch.save_file"
+	}
+	return what
 }
 
 // unreadable turns what was found wrong with a file into a fault that names the file once.
@@ -50,7 +70,7 @@ func unreadable(path string, err error) error {
 	if cause, ok := disk.Cause(err); ok {
 		err = cause
 	}
-	return fault.New("%s cannot be read: %w", path, err)
+	return fault.New("%s cannot be read: %w", show.Name(path), err)
 }
 
 // newFile reads the header of a file of size bytes.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/disk"
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/record"
 	"github.com/locus-learn/locus/torch"
@@ -269,7 +271,8 @@ func stepSeconds(steps []record.Step) []float64 {
 func readMetrics(path string) (record.Log, error) {
 	f, err := disk.Open(path)
 	if err != nil {
-		return record.Log{}, err
+		cause, _ := disk.Cause(err)
+		return record.Log{}, fault.New("%s cannot be read: %w", show.Name(path), cause)
 	}
 	defer f.Close()
 	return record.ReadJSONL(f)

@@ -25,8 +25,11 @@ func (f *Fault) Unwrap() error { return f.cause }
 // control characters, such as those of file names, are escaped.
 func New(format string, args ...any) *Fault {
 	err := fmt.Errorf(format, args...)
-	return &Fault{text: show.Line(err.Error()), cause: errors.Unwrap(err)}
+	return &Fault{text: show.Line(show.Clip(err.Error(), most)), cause: errors.Unwrap(err)}
 }
+
+// most is the length of a fault in bytes, roughly: a file may have names of any length.
+const most = 2000
 
 // Is reports whether a fault stands anywhere in err's chain.
 func Is(err error) bool {

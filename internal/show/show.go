@@ -49,6 +49,21 @@ func Names(names []string, most int) string {
 	return strings.Join(shown, ", ")
 }
 
+// Clip returns a text of at most so many bytes, but for the mark that stands for what is left out of its middle.
+func Clip(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	head, tail := 2*most/3, len(s)-most/3
+	for head > 0 && !utf8.RuneStart(s[head]) {
+		head--
+	}
+	for tail < len(s) && !utf8.RuneStart(s[tail]) {
+		tail++
+	}
+	return s[:head] + " … " + s[tail:]
+}
+
 // Line returns a text without what could leave its line or change the terminal: such characters are escaped as in Go. It is the
 // net below texts whose names should have gone through Name.
 func Line(s string) string {

@@ -91,3 +91,15 @@ func FuzzName(f *testing.F) {
 		}
 	})
 }
+
+func TestClip(t *testing.T) {
+	for _, s := range []string{"", "short", strings.Repeat("x", 100000), strings.Repeat("é", 100000), strings.Repeat("\xff", 5000)} {
+		got := Clip(s, 300)
+		if len(s) <= 300 && got != s || len(got) > 310 || utf8.ValidString(s) && !utf8.ValidString(got) {
+			t.Errorf("%d bytes became %d: %.20q", len(s), len(got), got)
+		}
+		if len(s) > 300 && (got[:90] != s[:90] || got[len(got)-90:] != s[len(s)-90:]) {
+			t.Errorf("the ends of %.20q are gone", s)
+		}
+	}
+}
