@@ -37,7 +37,7 @@ func newDoctor() *cobra.Command {
 			}
 			engine := torch.Describe()
 			found := slices.Concat(examineEngine(engine), examineKernel(engine.Kernel, host.Processor()),
-				examineCUDA(torch.DescribeCUDA()), examineCPU("/proc/cpuinfo"), examineMemory(), examineData())
+				examineCUDA(torch.DescribeCUDA()), examineCPU("/proc/cpuinfo"), examineMemory(), []finding{examineGloo(), examineLauncher()}, examineData())
 			var rows []string
 			for _, f := range found {
 				verdict := "ok"

@@ -66,10 +66,21 @@ func report(w io.Writer, err error) int {
 	if err == nil || errors.Is(err, syscall.EPIPE) { // what nobody reads any more
 		return 0
 	}
+	if code, others := errors.AsType[exited](err); others {
+		return int(code)
+	}
 	if !errors.Is(err, errReported) {
 		fmt.Fprintln(w, "locus:", show.Line(strings.Join(strings.Fields(err.Error()), " ")))
 	}
+	return exitCode(err)
+}
+
+// exitCode is what an error stands for.
+func exitCode(err error) int {
+	err = explain(err)
 	switch {
+	case err == nil:
+		return 0
 	case errors.Is(err, errInterrupted), errors.Is(err, train.ErrInterrupted):
 		return 130
 	case fault.Is(err):

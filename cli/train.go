@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/mesh"
 	"github.com/locus-learn/locus/record"
 	"github.com/locus-learn/locus/train"
 )
@@ -20,6 +21,7 @@ import (
 func newTrain() *cobra.Command {
 	var f runFlags
 	var init string
+	var processes int
 	cmd := &cobra.Command{
 		Use:   "train [RECIPE]",
 		Short: "Train a network as a recipe says",
@@ -30,7 +32,8 @@ same. SIGUSR1 saves, and the run goes on.`,
 		Example: `  locus train
   locus train cifar10-resnet32-sgr-k3 --set schedule.epochs=10 --set optim.lr=0.05
   locus train mine.yaml --data ~/datasets --out runs/mine
-  locus train --resume --out runs/mine`,
+  locus train --resume --out runs/mine
+  locus train fashion-sgr --nproc 3 --set mesh.modules=3`,
 		Args:              takes(0, 1),
 		ValidArgsFunction: completeRecipes,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -40,8 +43,24 @@ same. SIGUSR1 saves, and the run goes on.`,
 			if f.resume && init != "" {
 				return fault.New("--resume goes on with a run's own weights, --init starts from others: must be one of them")
 			}
-			c, err := f.config(args)
+			place, err := mesh.Find()
 			if err != nil {
+				return err
+			}
+			c, err := f.config(args)
+			if err != nil && f.resume && place.Rank > 0 { // rank 0 has the run folder, and tells
+				c, err = train.Load("", f.sets)
+			}
+			if err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("nproc") && os.Getenv(mesh.EnvRank) == "" {
+				return launch(processes, f.again(cmd), c.Threads, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			}
+			if place.Rank > 0 {
+				return among(cmd, place, c, f.options(cmd), nil)
+			}
+			if err := alone(place, c); err != nil {
 				return err
 			}
 			own := f.out == ""
@@ -52,7 +71,11 @@ same. SIGUSR1 saves, and the run goes on.`,
 			}
 			o := f.options(cmd)
 			o.Init = init
-			err = trainOne(cmd, c, o)
+			if place.World > 1 {
+				err = among(cmd, place, c, o, trainOne)
+			} else {
+				err = trainOne(cmd, c, o)
+			}
 			if err != nil && own {
 				os.Remove(f.out) // only where the run left nothing in it
 			}
@@ -60,6 +83,7 @@ same. SIGUSR1 saves, and the run goes on.`,
 		},
 	}
 	f.add(cmd, "runs/NAME-TIME")
+	cmd.Flags().IntVar(&processes, "nproc", 1, "train with `N` processes on this machine (mesh.modules, mesh.data)")
 	cmd.Flags().StringVar(&init, "init", "", "start from the weights in `file`: a checkpoint, or published ones as safetensors")
 	return cmd
 }

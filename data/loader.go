@@ -74,7 +74,8 @@ func Buffers(workers int) int { return buffers * max(1, workers) }
 // NewLoader starts to prepare the batches of epoch o.Epoch of n samples, with a filler of newFiller's for each goroutine. The
 // caller calls Close when done, at the end of the epoch too. It panics on options that are not allowed.
 func NewLoader(n int, o BatchOptions, newFiller func() Filler) *Loader {
-	if o.Batch < 1 || o.Epoch < 0 || o.Start < 0 || o.Views < 0 || o.Views > 2 {
+	if o.Batch < 1 || o.Epoch < 0 || o.Start < 0 || o.Views < 0 || o.Views > 2 ||
+		o.Parts > 1 && (o.Part < 0 || o.Part >= o.Parts || o.Batch%o.Parts != 0) {
 		panic(fmt.Sprintf("data: loader of batch %d, epoch %d, start %d, %d views", o.Batch, o.Epoch, o.Start, o.Views))
 	}
 	l := &Loader{

@@ -60,3 +60,25 @@ func TestLoaderCloseWakesNext(t *testing.T) {
 		}
 	})
 }
+
+// Parts of a batch, one after the other, are the batch.
+func TestPartsMakeTheBatch(t *testing.T) {
+	for _, parts := range []int{1, 2, 3, 6} {
+		for i := range 3 {
+			whole := BatchOptions{Batch: 6}
+			first, end := whole.Span(i, 17)
+			at := first
+			for p := range parts {
+				o := BatchOptions{Batch: 6, Part: p, Parts: parts}
+				from, to := o.Span(i, 17)
+				if from != min(at, max(from, at)) || to-from > 6/parts {
+					t.Errorf("part %d of %d of batch %d is %d to %d", p, parts, i, from, to)
+				}
+				at = to
+			}
+			if i < 2 && at != end {
+				t.Errorf("%d parts of batch %d end at %d, want %d", parts, i, at, end)
+			}
+		}
+	}
+}

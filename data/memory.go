@@ -178,7 +178,8 @@ type copier struct {
 func (c *copier) Close() {}
 
 func (c *copier) Fill(b *Batch, order []int, i int) (told func() error, err error) {
-	positions := order[i*c.o.Batch : min((i+1)*c.o.Batch, len(order))]
+	first, end := c.o.Span(i, len(order))
+	positions := order[first:end]
 	second := b.Second
 	*b = Batch{
 		N: len(positions), Shape: c.from.shape, Values: c.from.rows(b.Values, positions),

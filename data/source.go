@@ -100,10 +100,24 @@ type BatchOptions struct {
 	Augment  bool // change the samples as the set's options ask for training; without it they are as evaluation has them
 	Views    int  // 2 for a second view of each sample in Batch.Second; 0 and 1 for none
 	Shuffle  bool
-	Seed     uint64 // the root that order and augmentation derive from, with Epoch and the batch's index
+	Seed     uint64 // the root that order and augmentation derive from, with Epoch and the sample's position in it
 	Epoch    int
 	Start    int  // index of the first batch to deliver: where a resumed epoch goes on
 	KeepLast bool // for evaluation: deliver a last batch that is not full, and no samples in place of broken ones
+
+	// Of every batch, the Part-th of Parts equal parts is made, counted from 0; 0 and 1 parts mean whole batches. What is
+	// drawn for a sample is the same in every division. Parts must divide Batch.
+	Part, Parts int
+}
+
+// Span returns the positions first … end−1 of the epoch's order that batch i has, of n samples.
+func (o BatchOptions) Span(i, n int) (first, end int) {
+	first, end = i*o.Batch, min((i+1)*o.Batch, n)
+	if o.Parts > 1 {
+		first += o.Part * (o.Batch / o.Parts)
+		end = min(first+o.Batch/o.Parts, end)
+	}
+	return first, max(first, end)
 }
 
 // Values are those of the samples of a batch, one after the other. One of the slices holds them, the others are nil.

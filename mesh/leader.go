@@ -108,6 +108,9 @@ func (l *Leader) listen(from int) {
 	}
 }
 
+// Part is which part of every batch rank 0 is given, of how many.
+func (l *Leader) Part() (part, parts int) { return l.w.Part() }
+
 // Next says where in its epoch the next batch stands, for copies that read their own part of it.
 func (l *Leader) Next(epoch, batch int) { l.epoch, l.batch = epoch, batch }
 
@@ -292,10 +295,10 @@ func (l *Leader) SwapAverages() error {
 	return l.tell(message{kind: swaps})
 }
 
-// Spoilt returns the name and module of a parameter of another rank that is not finite; "" if there is none.
+// Spoilt returns the name and module of a parameter of any rank that is not finite; "" if there is none.
 func (l *Leader) Spoilt() (name string, module int, err error) {
-	if l.next == nil {
-		return "", 0, nil
+	if name, module = l.crew.spoilt(); name != "" || l.next == nil {
+		return name, module, l.err
 	}
 	if err := l.forward(message{kind: inspects}, local.Signal{}); err != nil {
 		return "", 0, l.fail(err)

@@ -38,6 +38,11 @@ type watch struct {
 	failer  func(error)
 }
 
+// Lost says which rank is gone or has failed, and what to do. It is the same on all ranks.
+type Lost struct{ text string }
+
+func (l *Lost) Error() string { return l.text }
+
 // beat is a sign of life.
 type beat struct {
 	Stop bool   `json:",omitempty"` // the run shall stop and save
@@ -106,15 +111,15 @@ func (t *watch) receive(from int) {
 				h.err = json.Unmarshal(h.p.Head, &b)
 			}
 			if h.err != nil {
-				t.fail(fmt.Errorf("%s is gone (%s); the run's last checkpoint is good: go on with --resume", t.w.name(from), brief(h.err)))
+				t.fail(&Lost{fmt.Sprintf("%s is gone (%s); the run's last checkpoint is good: go on with --resume", t.w.name(from), brief(h.err))})
 				return
 			}
 			if t.heed(b) {
 				return
 			}
 		case <-time.After(t.w.Options.patience()):
-			t.fail(fmt.Errorf("%s has said nothing for %v (mesh.timeout): it hangs or is cut off; the run's last checkpoint is good: go on with --resume",
-				t.w.name(from), t.w.Options.patience()))
+			t.fail(&Lost{fmt.Sprintf("%s has said nothing for %v (mesh.timeout): it hangs or is cut off; the run's last checkpoint is good: go on with --resume",
+				t.w.name(from), t.w.Options.patience())})
 			return
 		}
 	}
@@ -130,7 +135,7 @@ func brief(err error) string {
 func (t *watch) heed(b beat) (last bool) {
 	switch {
 	case b.Fail != "":
-		t.fail(errors.New(b.Fail))
+		t.fail(&Lost{b.Fail})
 		return true
 	case b.Over && t.w.Rank == 0: // that rank has done its work
 		return true

@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -23,6 +24,7 @@ type World struct {
 	all     dist.Group // everybody
 	column  dist.Group // those that have the same modules
 	watch   *watch
+	begun   bool // the ranks have exchanged what they had to say
 }
 
 // copy and run say where in the layout this process is: which part of a batch, and which run of modules.
@@ -75,6 +77,9 @@ func Join(p Place, o Options, device torch.Device) (*World, error) {
 
 // meet makes the groups and learns the names of the others' machines.
 func (w *World) meet(store dist.Store, address string, device torch.Device) (err error) {
+	if err := w.agree(store); err != nil {
+		return err
+	}
 	host, _ := os.Hostname()
 	if err := store.Set("host/"+strconv.Itoa(w.Rank), []byte(host)); err != nil {
 		return err
@@ -100,6 +105,26 @@ func (w *World) meet(store dist.Store, address string, device torch.Device) (err
 		}
 	}
 	return w.barrier() // before rank 0 stops listening
+}
+
+// agree lets all ranks have rank 0's layout: it alone may know the recipe, where a run goes on.
+func (w *World) agree(store dist.Store) error {
+	if w.Rank == 0 {
+		text, err := json.Marshal(w.Options)
+		if err != nil {
+			return err
+		}
+		return store.Set("options", text)
+	}
+	text, err := store.Get("options")
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, &w.Options); err != nil {
+		return err
+	}
+	w.Shape, err = w.Options.Shape(w.World)
+	return err
 }
 
 // barrier waits until everybody has come to it.

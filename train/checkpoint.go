@@ -110,13 +110,7 @@ func (r *Run) write() error {
 	if err != nil {
 		return err
 	}
-	var tensors []safetensors.Tensor
-	for i, m := range r.model.Modules() {
-		for _, s := range m.Optim.State() {
-			tensors = append(tensors, r.model.Tensor(i, s.Name, s.Value))
-		}
-	}
-	if err := r.put(state, tensors, map[string]string{metaRun: string(position)}); err != nil {
+	if err := r.put(state, r.states(), map[string]string{metaRun: string(position)}); err != nil {
 		return err
 	}
 	if err := r.keepLast(); err != nil {
@@ -167,6 +161,9 @@ func (r *Run) saveAverages() error {
 // buffers, running statistics among them, stay as they are: no averages are kept of them.
 func (r *Run) withAverages(do func() error) error {
 	swap := func() error {
+		if r.mesh != nil {
+			return r.mesh.SwapAverages()
+		}
 		return r.model.Each(true, func(m *local.Module) error {
 			optim.SwapAverage(m.Optim)
 			return nil
@@ -202,7 +199,7 @@ func (r *Run) saveWeights(name, state string) error {
 	if name == emaFile {
 		meta[metaStep] = strconv.Itoa(r.at.Step)
 	}
-	return r.put(name, r.model.Stored(r.model.Params()), meta)
+	return r.put(name, r.stored(r.model.Params()), meta)
 }
 
 // restore continues from the checkpoint in the run folder. Its state is compared with the optimizers before it is read.

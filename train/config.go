@@ -9,6 +9,7 @@ import (
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/mesh"
 	"github.com/locus-learn/locus/method"
 	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/optim"
@@ -36,6 +37,7 @@ type Config struct {
 	Diagnose   DiagnoseOptions       `recipe:"diagnose"`
 	Checkpoint CheckpointOptions     `recipe:"checkpoint"`
 	Serve      ServeOptions          `recipe:"serve"`
+	Mesh       mesh.Options          `recipe:"mesh"`
 }
 
 // Load resolves a recipe: an embedded name, a file, or "" for the quickstart; then the assignments key=value in order.

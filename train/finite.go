@@ -20,6 +20,13 @@ func (s *spoilt) Error() string {
 
 // spoiled returns a [*spoilt] error if a parameter or buffer is not finite.
 func (r *Run) spoiled() error {
+	if r.mesh != nil {
+		name, module, err := r.mesh.Spoilt()
+		if err == nil && name != "" {
+			err = &spoilt{name, module, r.at.Step}
+		}
+		return err
+	}
 	return r.model.Each(false, func(m *local.Module) error {
 		for _, p := range m.Params {
 			if p.Value.DType() != torch.Int64 && !torch.AllFinite([]torch.Tensor{p.Value}) {

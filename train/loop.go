@@ -70,6 +70,9 @@ func (r *Run) epoch(ctx context.Context, loader data.Batches) error {
 		if err != nil {
 			return err
 		}
+		if r.mesh != nil {
+			r.mesh.Next(batch.Epoch, batch.Index)
+		}
 		x, y := r.tensors(batch)
 		at := local.Tick{Step: step, Done: float64(step) / float64(r.at.Total), LR: r.rate(step)}
 		if err := r.step(ctx, x, y, at, began); err != nil {
@@ -182,28 +185,40 @@ func (r *Run) rate(step int) float64 {
 }
 
 func (r *Run) loader() data.Batches {
-	o := r.model.Config.Data
-	return r.set.Part(data.Train).Batches(data.BatchOptions{
-		Batch: o.Batch, Workers: o.Workers, Augment: true, Views: r.model.Views(), Shuffle: o.Shuffle,
-		Seed: r.model.Config.Seed, Epoch: r.at.Epoch, Start: r.at.Batch,
-	})
+	part, parts := 0, 1
+	if r.mesh != nil {
+		part, parts = r.mesh.Part()
+	}
+	return r.set.Part(data.Train).Batches(trainingBatches(r.model, r.at.Epoch, r.at.Batch, part, parts))
 }
 
-// tensors moves a batch to the device. Where images were mixed, the targets are soft: [N, classes].
-func (r *Run) tensors(b data.Batch) (x, y torch.Tensor) {
-	x, y = toTensors(r.model, b, r.info.Mean, r.info.Std)
+// trainingBatches are those of an epoch from one on, or a part of each.
+func trainingBatches(m *Model, epoch, start, part, parts int) data.BatchOptions {
+	o := m.Config.Data
+	return data.BatchOptions{
+		Batch: o.Batch, Workers: o.Workers, Augment: true, Views: m.Views(), Shuffle: o.Shuffle,
+		Seed: m.Config.Seed, Epoch: epoch, Start: start, Part: part, Parts: parts,
+	}
+}
+
+// tensors moves a batch to the device.
+func (r *Run) tensors(b data.Batch) (x, y torch.Tensor) { return batchTensors(r.model, r.info, b) }
+
+// batchTensors moves a batch to a model's device. Where images were mixed, the targets are soft: [N, classes].
+func batchTensors(m *Model, info data.Info, b data.Batch) (x, y torch.Tensor) {
+	x, y = toTensors(m, b, info.Mean, info.Std)
 	if len(b.Partners) == 0 {
 		return x, y
 	}
 	y.Free()
-	classes := len(r.info.Classes)
+	classes := len(info.Classes)
 	soft := make([]float32, b.N*classes)
 	for i := range b.N {
 		row := soft[i*classes : (i+1)*classes]
 		row[b.Labels[i]] += float32(b.Weight)
 		row[b.Partners[i]] += float32(1 - b.Weight)
 	}
-	return x, torch.NewScopeOn(r.model.Device(), torch.NoGrad).FromFloats(soft, int64(b.N), int64(classes)).Keep()
+	return x, torch.NewScopeOn(m.Device(), torch.NoGrad).FromFloats(soft, int64(b.N), int64(classes)).Keep()
 }
 
 // toTensors returns samples [N, …], or [2N, …] with a second view of each behind the first ones, and labels [N]. Bytes are

@@ -33,6 +33,7 @@ var resumable = []Change{
 	{"probe", "how features are measured from here on"},
 	{"diagnose", "what is measured from here on"},
 	{"checkpoint", "how many checkpoints are kept"},
+	{"mesh", "which processes do the work; with another mesh.data also the last bits of sums"},
 	{"serve", "how the trained network answers"},
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/runfolder"
 	"github.com/locus-learn/locus/local"
+	"github.com/locus-learn/locus/mesh"
 	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/record"
@@ -32,6 +33,7 @@ type Options struct {
 
 	Save     <-chan struct{} // asks for a checkpoint between two steps, after which training goes on; may be nil
 	Stall    time.Duration   // after how long a step says what it waits for; 0: a minute. Notice may then be called from another goroutine
+	World    *mesh.World     // the processes that train together, of which this is rank 0; nil for one. [Follow] is for the others
 	Patience time.Duration   // how long the last checkpoint is tried again where it cannot be written, as on a full disk
 }
 
@@ -67,6 +69,8 @@ type Run struct {
 	spent     float64    // seconds of training since the last of these
 	probed    []Accuracy // of a linear probe behind each module, once trained; nil where heads answer
 	peak      int64      // of live tensor bytes while training
+
+	mesh *mesh.Leader // of other processes; nil where there are none
 }
 
 // FromRecipe opens the data and builds the model that a recipe names, and prepares the run as [New] does. The caller closes
@@ -77,6 +81,13 @@ func FromRecipe(c Config, o Options) (*Run, error) {
 	}
 	if err := checkName(c.Name); err != nil {
 		return nil, err
+	}
+	inFlight := c.Method.Pipeline
+	if o.World != nil {
+		if err := c.together(o.World.Shape); err != nil {
+			return nil, err
+		}
+		c.Method.Pipeline = 0 // processes take the place of its workers
 	}
 	folder, err := openFolder(o) // before anything is read, and a network built for nothing
 	if err != nil {
@@ -92,6 +103,7 @@ func FromRecipe(c Config, o Options) (*Run, error) {
 		folder.Close()
 		return nil, err
 	}
+	m.Config.Method.Pipeline = inFlight
 	return newRun(m, source, o, folder)
 }
 
@@ -152,7 +164,17 @@ func newRun(m *Model, source data.Source, o Options, folder *runfolder.Folder) (
 		folder.Close()
 		return nil, fault.New("data.batch is %d: must be at most %d, the number of training samples", m.Config.Data.Batch, train.Len())
 	}
-	if err := r.start(o); err != nil {
+	var err error
+	if o.World != nil {
+		err = r.agree(o.World)
+	}
+	if err == nil {
+		err = r.start(o)
+	}
+	if err == nil && o.World != nil {
+		err = r.lead(o.World)
+	}
+	if err != nil {
 		m.Free()
 		r.closeSpill()
 		folder.Close()

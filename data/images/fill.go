@@ -35,14 +35,13 @@ func (f *filler) Doing() string {
 // Close frees the decoder.
 func (f *filler) Close() { f.reader.close() }
 
-// Fill makes b batch i. All its random choices come from streams that seed, epoch and i determine.
+// Fill makes b batch i. All its random choices come from streams that seed, epoch and positions determine.
 func (f *filler) Fill(b *data.Batch, order []int, i int) (told func() error, err error) {
-	first, end := i*f.o.Batch, min((i+1)*f.o.Batch, len(order))
+	first, end := f.o.Span(i, len(order))
 	f.clear(b, end-first)
 	f.broken = nil
-	random := seed.Rand(f.o.Seed, "data/augment", uint64(f.o.Epoch), uint64(i))
 	for at := first; at < end && err == nil; at++ {
-		err = f.add(b, order, at, random)
+		err = f.add(b, order, at, seed.Rand(f.o.Seed, "data/augment", uint64(f.o.Epoch), uint64(at)))
 	}
 	if b.N > 0 && f.o.Views < 2 {
 		f.change.mix(b, func() *rand.Rand { return seed.Rand(f.o.Seed, "data/mix", uint64(f.o.Epoch), uint64(i)) })

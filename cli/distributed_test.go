@@ -1,0 +1,228 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/locus-learn/locus/mesh"
+	"github.com/locus-learn/locus/safetensors"
+)
+
+// several runs a command line on n processes and returns its exit code and what it printed.
+func several(t *testing.T, n int, fire func(cmd *exec.Cmd), args ...string) result {
+	t.Helper()
+	if !mesh.Able() {
+		t.Skip("built without Gloo")
+	}
+	cmd := program(t, append(args, "--nproc", strconv.Itoa(n))...)
+	var out bytes.Buffer
+	err := trigger{text: "loss", fire: func() {}}
+	if fire != nil {
+		once := false
+		err.fire = func() {
+			if !once {
+				once = true
+				fire(cmd)
+			}
+		}
+	}
+	cmd.Stdout, cmd.Stderr = &out, &err
+	cmd.Run()
+	return result{cmd.ProcessState.ExitCode(), out.String(), err.seen.String()}
+}
+
+// tensors reads all tensors of a file.
+func tensors(t *testing.T, path string) map[string]string {
+	t.Helper()
+	f, err := safetensors.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	all := map[string]string{}
+	for _, name := range f.Names() {
+		b, err := f.Read(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[name] = string(b)
+	}
+	return all
+}
+
+// states reads the tensors of the one state file of a run.
+func states(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	found, _ := filepath.Glob(filepath.Join(dir, "state-*.safetensors"))
+	if len(found) != 1 {
+		t.Fatalf("states %v", found)
+	}
+	return tensors(t, found[0])
+}
+
+// alike wants all tensors to have the same bits.
+func alike(t *testing.T, what string, got, want map[string]string) {
+	t.Helper()
+	var differ []string
+	for name, bytes := range want {
+		if got[name] != bytes {
+			differ = append(differ, name)
+		}
+	}
+	if len(differ) > 0 || len(got) != len(want) {
+		t.Errorf("%s: %d of %d tensors differ, such as %s", what, len(differ), len(want), differ[0])
+	}
+}
+
+// One run on two processes, then alone, then on three, ends with the weights, averages and optimizer state of one process, and
+// so does its record.
+func TestProcessesTrainTheBitsOfOne(t *testing.T) {
+	b := newWorkbench(t)
+	succeed(t, b.train("alone", "--steps", "10", "--set", "optim.ema=0.9", "--set", "schedule.name=constant")...)
+	r := several(t, 2, nil, b.train("mesh", "--steps", "4", "--set", "optim.ema=0.9", "--set", "schedule.name=constant", "--set", "mesh.modules=2")...)
+	if r.code != 0 || !strings.Contains(r.out, "[0] run") {
+		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	again := []string{"train", "--resume", "--out", b.path("mesh"), "--data", b.data}
+	succeed(t, append(again, "--steps", "7", "--set", "mesh.modules=1")...)
+	if r := several(t, 3, nil, append(again, "--steps", "10", "--set", "mesh.modules=3")...); r.code != 0 {
+		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	for _, name := range []string{"last.safetensors", "ema.safetensors"} {
+		alike(t, name, tensors(t, b.path("mesh/"+name)), tensors(t, b.path("alone/"+name)))
+	}
+	alike(t, "state", states(t, b.path("mesh")), states(t, b.path("alone")))
+}
+
+// Copies repeat bit for bit, in any arrangement of processes, and the file is that of one process.
+func TestCopiesRepeatAsProcesses(t *testing.T) {
+	b := newWorkbench(t)
+	var first map[string]string
+	for i, shape := range [][]string{{"2", "mesh.data=2"}, {"2", "mesh.data=2"}, {"4", "mesh.modules=2"}} {
+		n, _ := strconv.Atoi(shape[0])
+		out := fmt.Sprint("copies", i)
+		if r := several(t, n, nil, b.train(out, "--steps", "5", "--set", shape[1])...); r.code != 0 {
+			t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+		}
+		got := tensors(t, b.path(out+"/last.safetensors"))
+		if first == nil {
+			first = got
+		}
+		alike(t, fmt.Sprint(shape), got, first)
+	}
+	succeed(t, "eval", b.path("copies0"), "--data", b.data)
+}
+
+// What a user can get wrong ends all processes with code 2 and one line each.
+func TestProcessesRefuse(t *testing.T) {
+	b := newWorkbench(t)
+	for i, tt := range []struct {
+		n    int
+		set  []string
+		want string
+	}{
+		{2, []string{"mesh.modules=3"}, "product must be 2"},
+		{4, []string{"mesh.modules=4"}, "mesh.modules is 4: must be at most 3"},
+		{3, nil, "data.batch is 8: must be a multiple of 3"},
+		{2, []string{"model.name=plain7", "model.depth=4", "method.name=pepita", "mesh.modules=2"}, "whose modules wait for the network's error"},
+	} {
+		args := b.train(fmt.Sprint("no", i))
+		for _, s := range tt.set {
+			args = append(args, "--set", s)
+		}
+		r := several(t, tt.n, nil, args...)
+		if r.code != 2 || strings.Count(r.err, tt.want) != tt.n || strings.Count(r.err, "locus: ") != tt.n {
+			t.Errorf("%v on %d: exit code %d, want 2 and %d lines with %q, got\n%s", tt.set, tt.n, r.code, tt.n, tt.want, r.err)
+		}
+	}
+	refuse(t, []string{"--nproc is 0"}, b.train("no", "--nproc", "0")...)
+	refuse(t, []string{"mesh.modules 2", "--nproc"}, b.train("no", "--set", "mesh.modules=2")...)
+	if left, _ := filepath.Glob(filepath.Join(b.dir, "no*", "*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// children lists the processes that a process has started.
+func children(t *testing.T, parent int) (pids []int) {
+	t.Helper()
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		if len(fields) > 1 && fields[1] == strconv.Itoa(parent) {
+			pid, _ := strconv.Atoi(strings.Split(path, "/")[2])
+			pids = append(pids, pid)
+		}
+	}
+	slices.Sort(pids) // in the order of the ranks
+	return pids
+}
+
+// A rank that is killed, or stops, ends the run on all others with a line that names it, and the run goes on to the same bits.
+func TestLostProcessEndsTheRun(t *testing.T) {
+	b := newWorkbench(t)
+	succeed(t, b.train("whole", "--steps", "15")...)
+	for name, tt := range map[string]struct {
+		rank   int
+		signal syscall.Signal
+		within time.Duration
+	}{"killed": {2, syscall.SIGKILL, 5 * time.Second}, "leader": {0, syscall.SIGKILL, 5 * time.Second}, "stopped": {1, syscall.SIGSTOP, 12 * time.Second}} {
+		t.Run(name, func(t *testing.T) {
+			var at time.Time
+			r := several(t, 3, func(cmd *exec.Cmd) {
+				at = time.Now()
+				syscall.Kill(children(t, cmd.Process.Pid)[tt.rank], tt.signal)
+			}, b.train(name, "--steps", "15", "--set", "mesh.modules=3", "--set", "mesh.timeout=3")...)
+			if r.code != 1 || time.Since(at) > tt.within {
+				t.Errorf("exit code %d after %v, want 1 within %v\n%s", r.code, time.Since(at), tt.within, r.err)
+			}
+			for rank := range 3 {
+				if line := fmt.Sprintf("[%d] locus: rank %d on ", rank, tt.rank); rank != tt.rank && strings.Count(r.err, line) != 1 {
+					t.Errorf("want one line %q of rank %d, got\n%s", line, rank, r.err)
+				}
+			}
+			if name != "killed" {
+				return
+			}
+			again := several(t, 3, nil, "train", "--resume", "--out", b.path(name), "--data", b.data, "--set", "mesh.modules=3")
+			if again.code != 0 {
+				t.Fatalf("exit code %d\n%s", again.code, again.err)
+			}
+			alike(t, name, tensors(t, b.path(name+"/last.safetensors")), tensors(t, b.path("whole/last.safetensors")))
+		})
+	}
+}
+
+// An interruption at any rank stops all after the same step, and the run is saved.
+func TestInterruptionAtAnyRankSaves(t *testing.T) {
+	b := newWorkbench(t)
+	r := several(t, 2, func(cmd *exec.Cmd) {
+		syscall.Kill(children(t, cmd.Process.Pid)[1], syscall.SIGTERM)
+	}, b.train("stopped", "--steps", "100000", "--set", "mesh.modules=2")...)
+	if r.code != 130 || !strings.Contains(r.err, "goes on with --resume") {
+		t.Errorf("exit code %d\n%s", r.code, r.err)
+	}
+	tensors(t, b.path("stopped/last.safetensors"))
+}
+
+// A loss that is not finite ends all processes with code 2, and the checkpoint stays.
+func TestDivergenceEndsAllProcesses(t *testing.T) {
+	b := newWorkbench(t)
+	r := several(t, 2, nil, b.train("diverged", "--steps", "40", "--set", "optim.lr=1000", "--set", "mesh.modules=2")...)
+	if r.code != 2 || strings.Count(r.err, "keeps the last good checkpoint") != 2 {
+		t.Errorf("exit code %d\n%s", r.code, r.err)
+	}
+	tensors(t, b.path("diverged/last.safetensors"))
+}
