@@ -94,11 +94,17 @@ func (s *Study) row(a *Arm, outcomes []*Outcome) Row {
 		metric, last, most = append(metric, s.Metric.of(o.Summary)), append(last, o.Summary.TestAcc), append(most, best(o.Summary))
 		seconds = append(seconds, o.Summary.Seconds)
 		row.PeakBytes, row.PFLOP = max(row.PeakBytes, o.Summary.PeakBytes), max(row.PFLOP, o.PFLOP)
-		commits, machines = add(commits, o.Commit), add(machines, o.Machine)
+		commits, machines = add(commits, short(o.Commit)), add(machines, o.Machine)
 	}
 	row.Metric, row.Last, row.Best, row.Seconds = sample.Of(metric), sample.Of(last), sample.Of(most), sample.Of(seconds)
 	row.Commit, row.Machine = strings.Join(commits, "; "), strings.Join(machines, "; ")
 	return row
+}
+
+// short is a commit as people write it; what stands behind it stays.
+func short(commit string) string {
+	hash, changes, _ := strings.Cut(commit, " ")
+	return strings.TrimSpace(hash[:min(len(hash), 7)] + " " + changes)
 }
 
 // add appends what is not there yet.
