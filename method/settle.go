@@ -38,7 +38,8 @@ func (o Options) settled() (Options, error) {
 		key              string
 		value, low, high float64
 	}{
-		{"modules", float64(o.Modules), 0, 4096}, {"pipeline", float64(o.Pipeline), 0, 1024}, {"every", float64(o.Every), 1, 1e9},
+		{"modules", float64(o.Modules), 0, 4096}, {"pipeline", float64(o.Pipeline), 0, 1024}, {"resident", float64(o.Resident), 0, 4096}, {"visit", float64(o.Visit), 0, 4096},
+		{"every", float64(o.Every), 1, 1e9},
 		{"lambda", o.Lambda, 0, 1e9}, {"ramp", o.Ramp, 0, 1}, {"fraction", o.Fraction, 0, 1}, {"label_smoothing", o.Smoothing, 0, 0.999},
 		{"feedback", o.Feedback, 0, 1e6}, {"redundancy", o.Redundancy, 0, 1e6}, {"noise", o.Noise, 0, 1e6},
 	} {

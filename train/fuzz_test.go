@@ -34,7 +34,7 @@ func FuzzDescribe(f *testing.F) {
 			return
 		}
 		own := Defaults()
-		if c.Data.Dir != "" || c.Data.Workers != own.Data.Workers || c.Threads != own.Threads || c.Device != own.Device {
+		if c.Data.Dir != "" || c.Data.Workers != own.Data.Workers || c.Threads != own.Threads || c.Device != own.Device || c.Method.Spill != "" || c.Method.Resident != 0 {
 			t.Errorf("the file decides: %+v", c)
 		}
 		if err := recipe.Validate(&c); err != nil {
