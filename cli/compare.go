@@ -18,6 +18,7 @@ import (
 func newCompare() *cobra.Command {
 	var f runFlags
 	var methods []string
+	var init string
 	cmd := &cobra.Command{
 		Use:   "compare RECIPE... | --methods a,b,c [RECIPE]",
 		Short: "Train several recipes or methods, one table and one picture",
@@ -36,6 +37,9 @@ images and number of steps, which greedy shares out among its modules. A head wi
 			if f.steps == 0 {
 				return fault.New("--steps is 0: compare needs at least 1")
 			}
+			if f.resume && init != "" {
+				return fault.New("--resume goes on with a comparison's own weights, --init starts from others: must be one of them")
+			}
 			configs, err := f.configs(args, methods)
 			if err != nil {
 				return err
@@ -48,6 +52,7 @@ images and number of steps, which greedy shares out among its modules. A head wi
 			outliveReaders()
 			sink := func() record.Sink { return progress(cmd) }
 			o := f.options(cmd)
+			o.Init = init
 			o.Budget = len(methods) > 0
 			rows, err := train.Compare(cmd.Context(), configs, o, sink)
 			return f.finish(cmd, rows, err, slices.ContainsFunc(configs, func(c train.Config) bool { return c.Diagnose.Every > 0 }))
@@ -55,6 +60,7 @@ images and number of steps, which greedy shares out among its modules. A head wi
 	}
 	f.add(cmd, "runs/compare-TIME")
 	cmd.Flags().StringSliceVar(&methods, "methods", nil, "train one recipe by each of these `methods`, such as bp,layerwise,sgr")
+	cmd.Flags().StringVar(&init, "init", "", "start every run from the weights in `file`: a checkpoint, or published ones as safetensors")
 	must(cmd.RegisterFlagCompletionFunc("methods", completeMethods))
 	return cmd
 }

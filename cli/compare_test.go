@@ -72,3 +72,25 @@ func TestComparisonOwnsItsFolder(t *testing.T) {
 	}
 	succeed(t, b.compare("two", "--force", "--methods", "bp", b.recipe)...)
 }
+
+// Weights to start from are tried before the first run, reach every run, and are remembered for those that a resumed
+// comparison still has to begin.
+func TestComparisonStartsFromWeights(t *testing.T) {
+	b := newWorkbench(t)
+	succeed(t, b.train("run", "--steps", "3")...)
+	init := b.path("run/last.safetensors")
+	write(t, b.path("broken.safetensors"), read(t, init)[:500])
+	refuse(t, []string{"broken.safetensors"}, b.compare("c", "--methods", "bp,sgr", b.recipe, "--init", b.path("broken.safetensors"))...)
+	refuse(t, []string{"conv1.weight"}, b.compare("c", "--methods", "bp,sgr", b.recipe, "--init", init, "--set", "model.width=8")...)
+	if exists(b.path("c/bp")) {
+		t.Error("a run began before the weights were tried")
+	}
+	succeed(t, b.compare("c", "--methods", "sgr", b.recipe, "--init", init)...)
+	succeed(t, b.compare("c", "--resume", "--methods", "layerwise", b.recipe)...)
+	refuse(t, []string{"--init"}, b.compare("c", "--resume", "--methods", "sgr", b.recipe, "--init", init)...)
+	for _, run := range []string{"c/sgr", "c/layerwise"} {
+		if text := string(read(t, b.path(run+"/manifest.json"))); !strings.Contains(text, init) {
+			t.Errorf("%s began elsewhere:\n%s", run, text)
+		}
+	}
+}

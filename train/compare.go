@@ -43,6 +43,11 @@ func Compare(ctx context.Context, configs []Config, o Options, sink func() recor
 			return nil, fault.New("name is %q: must be another one, since the comparison has a file of that name", name)
 		}
 	}
+	if o.Init != "" {
+		if o.Init, err = filepath.Abs(o.Init); err != nil {
+			return nil, err
+		}
+	}
 	if err := rehearse(configs, o); err != nil {
 		return nil, err
 	}
@@ -55,6 +60,9 @@ func Compare(ctx context.Context, configs []Config, o Options, sink func() recor
 			err = closing
 		}
 	}()
+	if begun := c.folder.Start(); o.Resume && begun != nil { // for runs that have not begun yet
+		o.Init = begun.Init
+	}
 	for _, name := range c.folder.Runs() {
 		i := slices.Index(names, name)
 		if i < 0 {
@@ -101,6 +109,9 @@ func openLineup(o Options, names []string) (*runfolder.Folder, error) {
 	}
 	if err == nil {
 		err = f.SetRuns(runs)
+	}
+	if err == nil && !o.Resume {
+		err = f.Begin(runfolder.Start{Init: o.Init})
 	}
 	if err != nil {
 		f.Close()
