@@ -5,7 +5,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/torch"
 	"github.com/locus-learn/locus/train"
 )
@@ -34,16 +36,16 @@ metadata, and in FILE.md, a model card.`,
 		Args: takes(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			from, to := args[0], args[1]
+			for _, path := range []string{to, to + train.CardSuffix} {
+				if err := free(path, force); err != nil {
+					return err
+				}
+			}
 			if _, err := train.Format(to); err != nil {
 				return err
 			}
 			if err := oneOf("dtype", dtype, "fp32", "bf16", "fp16"); err != nil {
 				return err
-			}
-			for _, path := range []string{to, to + train.CardSuffix} {
-				if err := free(path, force); err != nil {
-					return err
-				}
 			}
 			t, err := train.Open(from)
 			if err != nil {
@@ -67,8 +69,8 @@ metadata, and in FILE.md, a model card.`,
 // free refuses a name that cannot be written to, or that is taken.
 func free(path string, force bool) error {
 	switch info, err := os.Stat(path); {
-	case err == nil && info.IsDir():
-		return fault.New("%s is a folder: must be the name of the file to write", path)
+	case err == nil && !info.Mode().IsRegular():
+		return fault.New("%s is %s: must be the name of the file to write", show.Name(path), disk.Kind(info.Mode()))
 	case err == nil && !force:
 		return fault.New("%s exists already: give --force to replace it, or another name", path)
 	}
