@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -28,6 +29,7 @@ type planFlags struct {
 	sets                  []string
 	asJSON                bool
 	plot                  string // file
+	link                  float64
 }
 
 // planned is what the command prints.
@@ -43,6 +45,8 @@ type planned struct {
 	Total     float64           `json:"saving_total"`
 	Budget    int64             `json:"budget,omitempty"`
 	Fits      []plan.Prediction `json:"fits,omitempty"` // the largest batch for each number of modules
+
+	link float64 // Gbit/s between the processes of modules; 0 where nobody asks
 }
 
 func newPlan() *cobra.Command {
@@ -86,6 +90,7 @@ times are sums of what the pieces took one by one, without the optimizers, and s
 	flags.Var(&f.budget, "budget", "`bytes` of tensors that a step may take, such as 16GiB")
 	flags.BoolVar(&f.asJSON, "json", false, "print JSON")
 	flags.StringVar(&f.plot, "plot", "", "`FILE` to draw memory and time against the number of modules into, as SVG")
+	flags.Float64Var(&f.link, "link", 0, "`Gbit/s` between processes: also print what goes over each cut, and how long it takes")
 	addSet(cmd, &f.sets)
 	must(cmd.RegisterFlagCompletionFunc("model", completeModels))
 	must(cmd.RegisterFlagCompletionFunc("method", completeMethods))
@@ -101,6 +106,9 @@ func (f *planFlags) config(method string, modules int) (train.Config, error) {
 		if n.value < n.min {
 			return train.Config{}, fault.New("--%s is %d: must be at least %d", n.flag, n.value, n.min)
 		}
+	}
+	if f.link < 0 || math.IsNaN(f.link) || math.IsInf(f.link, 0) {
+		return train.Config{}, fault.New("--link is %g: must be a number of Gbit/s above 0, such as 10", f.link)
 	}
 	image, classes := f.image, 10
 	if i := slices.IndexFunc(zoo.Models(), func(m zoo.Model) bool { return m.Name == f.model }); i >= 0 {
@@ -149,7 +157,7 @@ func (f *planFlags) run(cmd *cobra.Command) (plans, error) {
 		return nil, err
 	}
 	defer p.Free()
-	r := &planned{Model: c.Model.Name, Method: c.Method.Name, Head: c.Head.Name, Image: side, Precision: c.Precision, Budget: int64(f.budget)}
+	r := &planned{Model: c.Model.Name, Method: c.Method.Name, Head: c.Head.Name, Image: side, Precision: c.Precision, Budget: int64(f.budget), link: f.link}
 	goal, auto := c.Method.Auto()
 	switch {
 	case f.budget > 0 && !auto && p.Divides():
@@ -254,6 +262,9 @@ func (r *planned) print(w io.Writer) error {
 	if err := printTable(w, header, rows, 3); err != nil {
 		return err
 	}
+	if err := r.printLinks(w); err != nil {
+		return err
+	}
 	cuts := strings.Join(r.Plan.Cuts, ",")
 	if cuts == "" {
 		cuts = "none"
@@ -261,6 +272,19 @@ func (r *planned) print(w io.Writer) error {
 	_, err := fmt.Fprintf(w, "%s, %s heads, batch %d of %d×%d, %s: peak %s MiB, of bp %s MiB: %.1f %% saved, of activations %.1f %%\ncuts: %s\n",
 		r.Model, r.Head, r.Plan.Batch, r.Image, r.Image, r.Precision, mebibytes(r.Plan.PeakBytes), mebibytes(r.BP.PeakBytes), 100*r.Total, 100*r.Saving, cuts)
 	return err
+}
+
+// printLinks prints what goes over each cut, where that was asked for.
+func (r *planned) printLinks(w io.Writer) error {
+	if r.link == 0 || len(r.Plan.Modules) < 2 {
+		return nil
+	}
+	var rows []table.Row
+	for i, m := range r.Plan.Modules[:len(r.Plan.Modules)-1] {
+		rows = append(rows, table.Row{r.Plan.Cuts[i], mebibytes(m.LinkBytes), fmt.Sprintf("%.3g", 8e3*float64(m.LinkBytes)/(r.link*1e9)),
+			fmt.Sprintf("%.3g", 1e3*m.SecondsPerStep)})
+	}
+	return printTable(w, table.Row{"cut behind", "MiB a batch", fmt.Sprintf("ms at %g Gbit/s", r.link), "ms of the module in front"}, rows, 1)
 }
 
 // span names the first and the last of a module's blocks.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -112,4 +113,18 @@ func TestTrainWithAutomaticCuts(t *testing.T) {
 		}
 		succeed(t, b.train("run", "--resume", "--steps", "4", "--set", "method.cuts="+cuts)...)
 	}
+}
+
+// What goes over a cut is what a process sends: features and δ in float32, and labels.
+func TestPlanPrintsLinks(t *testing.T) {
+	out := succeed(t, "plan", "--model", "mlp", "--image", "8", "--batch", "16", "--modules", "2", "--link", "10", "--json", "--set", "head.name=linear", "--set", "model.width=32")
+	const want = 2*16*32*4 + 8*16
+	if !strings.Contains(out, fmt.Sprintf(`"link_bytes": %d`, want)) {
+		t.Errorf("want %d bytes over the cut, got\n%s", want, out)
+	}
+	out = succeed(t, "plan", "--model", "mlp", "--image", "8", "--batch", "16", "--modules", "2", "--link", "10", "--set", "head.name=linear")
+	if !strings.Contains(strings.ToLower(out), "ms at 10 gbit/s") {
+		t.Errorf("no table of links in\n%s", out)
+	}
+	refuse(t, []string{"--link", "-1"}, "plan", "--link", "-1")
 }

@@ -116,6 +116,9 @@ func (p *Planner) Predict(ends []int, batch int) (r Prediction, err error) {
 			ActivationBytes: int64(e.peak), ParameterBytes: rest.params, OptimizerBytes: rest.optim,
 			SecondsPerStep: e.seconds,
 		}
+		if i < len(ends)-1 {
+			row.LinkBytes = p.signal(end, batch)
+		}
 		for _, b := range p.blocks[from:end] {
 			row.Blocks = append(row.Blocks, b.Name)
 		}
@@ -129,6 +132,20 @@ func (p *Planner) Predict(ends []int, batch int) (r Prediction, err error) {
 		r.stream(p, how.Resident, how.Visit)
 	}
 	return r, nil
+}
+
+// signal returns the bytes of what goes over a cut with a batch: features, labels, and whatever else the method hands on.
+func (p *Planner) signal(end, batch int) int64 {
+	rows := float64(batch * p.views())
+	features := rows * sampleBytes(p.blocks[end-1].Out, p.spec.DType)
+	bytes := features + 8*float64(batch)
+	if p.term {
+		bytes += features
+	}
+	if p.parts.Rule.Needs.Image {
+		bytes += rows * sampleBytes(p.parts.Net.Input, torch.Float32)
+	}
+	return int64(bytes)
 }
 
 // Names returns the blocks that end modules 1 … K−1.

@@ -86,6 +86,7 @@ type Module struct {
 	ParameterBytes  int64    `json:"parameter_bytes"`  // of its parameters and buffers
 	OptimizerBytes  int64    `json:"optimizer_bytes"`
 	SecondsPerStep  float64  `json:"seconds_per_step"` // on this machine: forward and backward, in lock-step
+	LinkBytes       int64    `json:"link_bytes"`       // of the signal for the next module, a batch; 0 behind the last one
 }
 
 // Prediction is what a step takes.

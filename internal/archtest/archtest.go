@@ -48,6 +48,7 @@ var edges = map[string][]string{
 	"record":            {},
 	"results/evidence":  {"record"},
 	"safetensors":       {},
+	"scripts/scaling":   {"nn", "zoo", "torch"},
 	"scripts/serveload": {},
 }
 
