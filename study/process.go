@@ -89,8 +89,8 @@ func (r *Runner) arguments(c Cell, s slot, resume bool) []string {
 	return args
 }
 
-// train runs a cell in a process of its own and waits for it. When ctx ends, the process is asked to save and end, as by
-// Ctrl-C, and the error is ctx's. It ends, too, when this process is killed.
+// train runs a cell in a process of its own and waits for it. When ctx ends, the process is asked to save and end, and the
+// error is ctx's. It ends, too, when this process is killed.
 func (r *Runner) train(ctx context.Context, c Cell, s slot, resume bool) error {
 	if err := disk.MkdirAll(filepath.Dir(c.Dir(r.Out))); err != nil {
 		return fault.New("the folder of %s cannot be made: %w", c.Name(), err)
@@ -104,8 +104,9 @@ func (r *Runner) train(ctx context.Context, c Cell, s slot, resume bool) error {
 	cmd.Env = append(os.Environ(), s.env...)
 	last := &lastLines{}
 	cmd.Stdout, cmd.Stderr = log, &tee{log, last}
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 10 * time.Minute // for its last checkpoint
+	// It ends by SIGTERM, as what shells run in the background ignores an interrupt, and has time for its last checkpoint.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Minute
 	// A group of its own, or the terminal's Ctrl-C would come twice. The signal by which the system tells of this process's
 	// death is that of its thread, which therefore stays.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
