@@ -87,6 +87,8 @@ times are sums of what the pieces took one by one, without the optimizers, and s
 	flags.IntVar(&f.image, "image", 0, "side `S` of the images in pixels (model.image); 0: what the model was published for")
 	flags.StringVar(&f.precision, "precision", "fp32", "`type` of activations: fp32 or bf16")
 	flags.IntVar(&f.threads, "threads", 0, "`T` threads; 0: all cores")
+	flags.Var(assignments{to: &f.sets, key: "method.resident"}, "resident", "`R` modules in memory, the others waiting in files (method.resident)")
+	flags.Var(assignments{to: &f.sets, key: "method.visit"}, "visit", "`N` batches that a module then trains on in a row (method.visit)")
 	flags.Var(&f.budget, "budget", "`bytes` of tensors that a step may take, such as 16GiB")
 	flags.BoolVar(&f.asJSON, "json", false, "print JSON")
 	flags.StringVar(&f.plot, "plot", "", "`FILE` to draw memory and time against the number of modules into, as SVG")
@@ -262,6 +264,9 @@ func (r *planned) print(w io.Writer) error {
 	if err := printTable(w, header, rows, 3); err != nil {
 		return err
 	}
+	if err := r.printStreaming(w); err != nil {
+		return err
+	}
 	if err := r.printLinks(w); err != nil {
 		return err
 	}
@@ -293,4 +298,15 @@ func span(blocks []string) string {
 		return blocks[0]
 	}
 	return blocks[0] + " … " + blocks[len(blocks)-1]
+}
+
+// printStreaming says what comes and goes where only some modules are in memory.
+func (r *planned) printStreaming(w io.Writer) error {
+	s := r.Plan.Streaming
+	if s == nil {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, "%d of %d modules in memory, visits of %d batches: %s MiB read and %s MiB written a step, %s MiB of disk, %s MiB of signals that wait\n",
+		s.Resident, len(r.Plan.Modules), s.Visit, mebibytes(s.ReadBytes), mebibytes(s.WrittenBytes), mebibytes(s.DiskBytes), mebibytes(s.WaitingBytes))
+	return err
 }

@@ -21,13 +21,13 @@ func (o Options) settled() (Options, error) {
 	o.Gradient = cmp.Or(o.Gradient, string(local.Auto))
 	o.Reduction, o.Checkpoint = cmp.Or(o.Reduction, string(local.Mean)), cmp.Or(o.Checkpoint, "none")
 	o.OutputError = cmp.Or(o.OutputError, "second")
+	o.Visit = cmp.Or(o.Visit, 8)
 	o.Every, o.Fraction, o.Feedback = cmp.Or(o.Every, 1), cmp.Or(o.Fraction, 1), cmp.Or(o.Feedback, 1)
 	for _, k := range []struct {
 		key, value string
 		allowed    []string
 	}{
 		{"reduction", o.Reduction, []string{string(local.Mean), string(local.Batch), string(local.Sum)}},
-		{"checkpoint", o.Checkpoint, []string{"none", "blocks"}},
 		{"output_error", o.OutputError, []string{"second", "first"}},
 	} {
 		if !slices.Contains(k.allowed, k.value) {

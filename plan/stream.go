@@ -12,6 +12,12 @@ type Streaming struct {
 	WaitingBytes int64 `json:"waiting_bytes"` // of the signals between two modules, at the highest
 }
 
+// Streamed is a prediction of the same cuts with so many modules in memory and batches a visit.
+func (p *Planner) Streamed(r Prediction, resident, visit int) Prediction {
+	r.stream(p, resident, visit)
+	return r
+}
+
 // stream completes a prediction for so many modules in memory, of which all but the last two stay, and batches a visit.
 func (r *Prediction) stream(p *Planner, resident, visit int) {
 	k := len(r.Modules)

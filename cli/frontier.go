@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/locus-learn/locus/plan"
+	"github.com/locus-learn/locus/record"
+	"github.com/locus-learn/locus/torch"
+)
+
+// frontier is what the command prints.
+type frontier struct {
+	Model     string       `json:"model"`
+	Head      string       `json:"head"`
+	Image     int          `json:"image"`
+	Batch     int          `json:"batch"`
+	Precision string       `json:"precision"`
+	Points    []plan.Point `json:"points"`
+}
+
+func newFrontier() *cobra.Command {
+	f := planFlags{modules: counts{"3", []int{3}}}
+	cmd := &cobra.Command{
+		Use:   "frontier MODEL",
+		Short: "Set time against memory: back-propagation, checkpoints, local learning",
+		Long: `Predict time and peak memory of a step for every way to train a network: global back-propagation, the same with gradient
+checkpoints, local learning with any number of modules, with checkpoints inside them, and with one module in memory.
+Ways that no other beats in both are marked, with a word on when to use them; so is local learning that
+back-propagation with checkpoints beats.
+
+Times are sums of what the pieces took one by one, without the optimizers and the disk. They are rough, and only their
+ratios mean something: 'locus bench' measures whole steps.`,
+		Example: `  locus frontier vit_s --batch 8 --set head.name=tokens --set optim.name=adamw
+  locus frontier resnet50 --batch 16 --set head.name=infopro --plot frontier.svg`,
+		Args: takes(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.model = args[0]
+			r, err := f.frontier()
+			if err != nil {
+				return err
+			}
+			if f.plot != "" {
+				if err := r.draw(f.plot); err != nil {
+					return err
+				}
+			}
+			if f.asJSON {
+				return printJSON(cmd.OutOrStdout(), r)
+			}
+			return r.print(cmd.OutOrStdout())
+		},
+		ValidArgsFunction: completeModels,
+	}
+	flags := cmd.Flags()
+	flags.StringSliceVar(&f.methods, "methods", []string{"layerwise", "sgr"}, "`methods` with local losses to set beside back-propagation")
+	flags.IntVar(&f.batch, "batch", 8, "`N` images in a batch (data.batch)")
+	flags.IntVar(&f.image, "image", 0, "side `S` of the images in pixels (model.image); 0: what the model was published for")
+	flags.StringVar(&f.precision, "precision", "fp32", "`type` of activations: fp32 or bf16")
+	flags.IntVar(&f.threads, "threads", 0, "`T` threads; 0: all cores")
+	flags.BoolVar(&f.asJSON, "json", false, "print JSON")
+	flags.StringVar(&f.plot, "plot", "", "`FILE` to draw time against memory into, as SVG")
+	addSet(cmd, &f.sets)
+	must(cmd.RegisterFlagCompletionFunc("methods", completeMethods))
+	return cmd
+}
+
+func (f *planFlags) frontier() (*frontier, error) {
+	for _, name := range f.methods { // so that a mistake does not wait for the measuring of other methods
+		if _, err := f.config(name, 1); err != nil {
+			return nil, err
+		}
+	}
+	c, err := f.config("bp", 1)
+	if err != nil {
+		return nil, err
+	}
+	defer torch.Pin()()
+	r := &frontier{Model: c.Model.Name, Head: c.Head.Name, Image: c.Model.Image, Batch: c.Data.Batch, Precision: c.Precision}
+	r.Points, err = plan.Frontier(c.Spec(square(c.Model.Image, c.Model.Classes)), c.Data.Batch, f.methods)
+	return r, err
+}
+
+// when says what a way that nothing beats is for.
+func when(p plan.Point) string {
+	switch {
+	case p.Streaming != nil:
+		return "weights and optimizer state do not fit, and a disk is at hand"
+	case p.Method == "bp" && p.Checkpoint == "none":
+		return "memory is no question"
+	case p.Method == "bp":
+		return "bp's gradient is wanted, and its activations do not fit"
+	case p.Checkpoint != "none":
+		return "local losses will do, and activations are what does not fit"
+	}
+	return "local losses will do: less memory, and no second forward pass of the whole network"
+}
+
+func (r *frontier) print(w io.Writer) error {
+	var rows []table.Row
+	lost := 0
+	for _, p := range r.Points {
+		note := ""
+		switch {
+		case p.Best:
+			note = "nothing beats it: use it when " + when(p)
+		case p.BeatenBy != "":
+			note = "loses to " + p.BeatenBy
+		}
+		if p.BeatenBy != "" {
+			lost++
+		}
+		moved := ""
+		if s := p.Streaming; s != nil {
+			moved = mebibytes(s.ReadBytes + s.WrittenBytes)
+		}
+		rows = append(rows, table.Row{p.Name(), mebibytes(p.PeakBytes), fmt.Sprintf("%.2f", p.Seconds/r.Points[0].Seconds), moved, note})
+	}
+	if err := printTable(w, table.Row{"way", "peak, MiB", "time ÷ bp", "MiB moved a step", ""}, rows, 2); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%s, %s heads, batch %d of %d×%d, %s: predicted from single pieces, %.2f s a step of bp. %d ways of local learning lose to back-propagation in both.\n",
+		r.Model, r.Head, r.Batch, r.Image, r.Image, r.Precision, r.Points[0].Seconds, lost)
+	return err
+}
+
+// best lists the points that nothing beats, by their memory.
+func (r *frontier) best() (points []plan.Point) {
+	for _, p := range r.Points {
+		if p.Best {
+			points = append(points, p)
+		}
+	}
+	slices.SortFunc(points, func(a, b plan.Point) int { return cmp.Compare(a.PeakBytes, b.PeakBytes) })
+	return points
+}
+
+// draw plots time against memory, one curve a way, and one through the points that nothing beats.
+func (r *frontier) draw(path string) error {
+	chart := record.Curves{
+		Title: fmt.Sprintf("%s, batch %d of %d×%d: down and left is better", r.Model, r.Batch, r.Image, r.Image),
+		X:     "peak of all tensors (MiB)", Y: "step ÷ that of bp, predicted",
+	}
+	for _, p := range r.Points {
+		way := p.Method
+		if p.Checkpoint != "none" && p.Method != "bp" {
+			way += ", checkpoints"
+		}
+		if p.Streaming != nil {
+			way += ", one in memory"
+		}
+		chart.Add(way, float64(p.PeakBytes)/(1<<20), p.Seconds/r.Points[0].Seconds)
+	}
+	for _, p := range r.best() {
+		chart.Add("nothing beats", float64(p.PeakBytes)/(1<<20), p.Seconds/r.Points[0].Seconds)
+	}
+	return record.PlotCurves(path, chart)
+}

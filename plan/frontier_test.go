@@ -1,0 +1,50 @@
+package plan_test
+
+import (
+	"testing"
+
+	"github.com/locus-learn/locus/plan"
+	"github.com/locus-learn/locus/train"
+)
+
+// Marked points form a staircase, every other point is beaten by a marked one, and those said to lose to back-propagation do.
+func TestFrontier(t *testing.T) {
+	c, err := train.Load("", []string{"threads=1", "model.name=resnet32", "model.depth=14", "model.image=16", "optim.name=adamw"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	points, err := plan.Frontier(c.Spec(square(16)), 12, []string{"layerwise", "sgr"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	beats := func(a, b plan.Point) bool { return a.Seconds < b.Seconds && a.PeakBytes < b.PeakBytes }
+	kinds, best := map[string]int{}, 0
+	for _, p := range points {
+		kind := p.Method + " " + p.Checkpoint
+		if p.Streaming != nil {
+			kind += " streaming"
+		}
+		kinds[kind]++
+		beaten, byBP := false, false
+		for _, q := range points {
+			beaten = beaten || beats(q, p)
+			byBP = byBP || q.Method == "bp" && beats(q, p)
+		}
+		if p.Best {
+			best++
+		}
+		if p.Best && beaten || byBP != (p.BeatenBy != "") && p.Method != "bp" {
+			t.Errorf("%s: %+v", p.Name(), p)
+		}
+	}
+	for kind, want := range map[string]int{
+		"bp none": 1, "bp blocks": 1, "bp sqrt": 1, "layerwise none": 6, "layerwise none streaming": 6, "layerwise blocks": 5, "sgr none": 6, "sgr blocks": 5,
+	} {
+		if kinds[kind] != want {
+			t.Errorf("%d points of %s, want %d", kinds[kind], kind, want)
+		}
+	}
+	if best == 0 {
+		t.Error("no point is marked")
+	}
+}
