@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/study"
@@ -99,7 +102,13 @@ func (p *studyProgress) draw(ctx context.Context) (stop func()) {
 
 func (p *studyProgress) redraw() {
 	rows, left := p.r.Progress()
-	out := progressTable(rows, left, max(1, p.r.Jobs))
+	width, height := 80, 24
+	if f, ok := p.w.(*os.File); ok {
+		if w, h, err := term.GetSize(int(f.Fd())); err == nil && w > 0 && h > 0 {
+			width, height = w, h
+		}
+	}
+	out := progressTable(rows, left, max(1, p.r.Jobs), width, height)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.erase()
@@ -107,10 +116,22 @@ func (p *studyProgress) redraw() {
 	p.drawn = strings.Count(out, "\n") + 1
 }
 
-// progressTable has a row an arm, and the time that is left below.
-func progressTable(rows []study.Progress, left float64, jobs int) string {
+// around is how many lines of a progress table are no rows.
+const around = 7
+
+// progressTable has a row an arm, those under way first and as many as fit a terminal, and the time that is left below. No
+// line is wider than the terminal, or the table could not be drawn over.
+func progressTable(rows []study.Progress, left float64, jobs, width, height int) string {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
+	t.Style().Size.WidthMax = width
+	rows = slices.Clone(rows)
+	slices.SortStableFunc(rows, func(a, b study.Progress) int { return cmp.Compare(min(b.Running, 1), min(a.Running, 1)) })
+	more := ""
+	if most := max(1, height-around); len(rows) > most {
+		more = fmt.Sprintf("\narms not shown: %d", len(rows)-most)
+		rows = rows[:most]
+	}
 	t.Style().Format.Header = text.FormatDefault
 	t.AppendHeader(table.Row{"arm", "done", "failed", "running", "left", "step", "so far, %", "time left"})
 	for _, p := range rows {
@@ -120,7 +141,7 @@ func progressTable(rows []study.Progress, left float64, jobs int) string {
 		}
 		t.AppendRow(table.Row{show.Name(p.Arm.Name), p.Done, p.Failed, p.Running, p.Left, step, p.Metric.Text(2), remaining(p.Seconds)})
 	}
-	return t.Render() + "\ntime left, " + fmt.Sprint(jobs) + " at a time: " + remaining(left/float64(jobs))
+	return t.Render() + more + "\ntime left, " + fmt.Sprint(jobs) + " at a time: " + remaining(left/float64(jobs))
 }
 
 func remaining(seconds float64) string {
