@@ -6,10 +6,10 @@ FUZZTIME   ?= 10s
 KILLS      ?= 1000
 PYTHON     ?= /usr/bin/python3
 RACE_PKGS  ?= ./...
-SANITIZE_PKGS ?= ./torch ./internal/testdevice
+SANITIZE_PKGS ?= ./torch
 
 # libtorch itself is not instrumented: it has no types to compare (vptr), and leaks at its end are its own.
-SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=undefined
+SANITIZE = -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=undefined
 
 # what `make peers` measures
 MODEL     ?= resnet32

@@ -69,6 +69,8 @@ func FuzzProgress(f *testing.F) {
 			addEach(each, make([]float64, modules))
 			values(*each)
 		}
-		p.Lowest.at(p.Step)
+		if l := p.Lowest.at(p.Step); l.Since != (mean{}) {
+			t.Errorf("%+v: what came since a checkpoint outlasts it", l)
+		}
 	})
 }
