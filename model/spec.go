@@ -34,6 +34,7 @@ type Spec struct {
 	Seed       uint64           `recipe:"-"` // root of the parameters' values and of what layers draw in training
 	Threads    int              `recipe:"-"` // that an operation may use; 0: all cores
 	Inference  bool             `recipe:"-"` // no optimizers are made, and no pipeline
+	Later      bool             `recipe:"-"` // parameters have no values before they are begun: see [nn.Param.Begin]
 	Weights    *Weights         `recipe:"-"` // values of all parameters and buffers, in place of drawn ones; nil: they are drawn
 }
 
@@ -163,7 +164,7 @@ func (s Spec) Parts() (p Parts, err error) {
 // init makes parameters: of modules that come and go when they first come, whatever all of them take together.
 func (s *Spec) init() nn.Init {
 	i := nn.Init{Seed: s.Seed, Device: s.Device, Room: zoo.Room()}
-	if s.Method.Resident > 0 {
+	if s.Later || s.Method.Resident > 0 {
 		i.Later, i.Room = true, nn.NewRoom(math.MaxInt64)
 	}
 	return i

@@ -4,8 +4,31 @@ import (
 	"testing"
 
 	"github.com/locus-learn/locus/plan"
+	"github.com/locus-learn/locus/torch"
 	"github.com/locus-learn/locus/train"
 )
+
+// Of the network, no more is in memory than what is being measured: what does not fit can be planned where it does not.
+func TestPlannersHoldLittle(t *testing.T) {
+	before := torch.LiveBytes()
+	torch.ResetPeak()
+	c, err := train.Load("", []string{"threads=1", "model.name=vit_ti", "model.image=32", "head.name=tokens", "optim.name=adamw"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := plan.New(c.Spec(square(32)), plan.Options{Most: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Free()
+	r, err := p.Plan(6, 4, plan.Memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if held, peak := torch.LiveBytes()-before, torch.PeakBytes()-before; held > 1<<20 || peak > r.RestingBytes/3 {
+		t.Errorf("%d bytes are held and %d at the highest, of a network of %d", held, peak, r.RestingBytes)
+	}
+}
 
 // Marked points form a staircase, every other point is beaten by a marked one, and those said to lose to back-propagation do.
 func TestFrontier(t *testing.T) {

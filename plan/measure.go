@@ -118,6 +118,7 @@ func newPass(s *torch.Scope, dtype torch.DType, k kind, views int, forward func(
 
 // measureBlock measures a block on n samples.
 func (p *Planner) measureBlock(b *block, n int, k kind) cost {
+	defer bring(nn.Params(b.Layer))()
 	if k.quiet {
 		return p.measureQuiet(b, n, k)
 	}
@@ -180,6 +181,7 @@ func (p *Planner) gatesOf(pass *nn.Pass, k kind) float64 {
 // measureObjective measures the objective behind a module on n samples, with all their views: head, loss, and what the
 // objective has besides.
 func (p *Planner) measureObjective(t *objective, n int, k kind) cost {
+	defer bring(t.module.Params)()
 	s := torch.NewScopeOn(p.spec.Device, torch.Grad)
 	defer s.Close()
 	dtype := p.dtype(k)
@@ -210,6 +212,7 @@ func (p *Planner) measureObjective(t *objective, n int, k kind) cost {
 
 // keeps finds out what becomes of a block's in- and output, and how many bytes it holds for backward in all, on n samples.
 func (p *Planner) keeps(b *block, n int, dtype torch.DType) (h held, bytes int64) {
+	defer bring(nn.Params(b.Layer))()
 	live := func() int64 { return p.spec.Device.Memory().Live }
 	s := torch.NewScopeOn(p.spec.Device, torch.Grad)
 	defer s.Close()

@@ -123,7 +123,7 @@ func New(spec model.Spec, o Options) (planner *Planner, err error) {
 	if err := p.fits(spec.Method); err != nil {
 		return nil, err
 	}
-	spec.Method.Resident = 0 // what is measured is in memory
+	spec.Method.Resident, spec.Later = 0, true // what is measured is in memory, and nothing else
 	if p.parts, err = spec.Parts(); err != nil {
 		return nil, err
 	}
@@ -185,6 +185,7 @@ func (p *Planner) prepare() {
 }
 
 func (p *Planner) resting(params []*nn.Param) (r resting) {
+	defer bring(params)()
 	for _, q := range params {
 		r.params += q.Value.Bytes()
 	}
@@ -197,6 +198,19 @@ func (p *Planner) resting(params []*nn.Param) (r resting) {
 		r.optim += s.Value.Bytes()
 	}
 	return r
+}
+
+// bring gives parameters their values until the function that it returns is called: of the network, no more is in memory
+// than what is being measured.
+func bring(params []*nn.Param) (leave func()) {
+	for _, q := range params {
+		q.Begin()
+	}
+	return func() {
+		for _, q := range params {
+			q.Value.Leave()
+		}
+	}
 }
 
 // Free releases the network and the heads.

@@ -166,6 +166,7 @@ func (p *Planner) share(m span) line {
 // measureShare trains a module for a step, at a rate of 0, on n random samples.
 func (p *Planner) measureShare(m span, n int) cost {
 	module := p.module(m)
+	defer bring(module.Params)()
 	module.Refresh(func(params []*nn.Param) optim.Optimizer { return optim.New(p.spec.Optim, params) })
 	defer module.Optim.Free()
 	before := p.meter()
