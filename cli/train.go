@@ -21,6 +21,7 @@ import (
 func newTrain() *cobra.Command {
 	var f runFlags
 	var init string
+	var memory byteSize
 	var processes int
 	cmd := &cobra.Command{
 		Use:   "train [RECIPE]",
@@ -47,6 +48,9 @@ same. SIGUSR1 saves, and the run goes on.`,
 			if err != nil {
 				return err
 			}
+			if f.resume && memory > 0 {
+				return fault.New("--memory chooses how a run begins: must not go with --resume, which goes on as it was chosen")
+			}
 			c, err := f.config(args)
 			if err != nil && f.resume && place.Rank > 0 { // rank 0 has the run folder, and tells
 				c, err = train.Load("", f.sets)
@@ -70,7 +74,7 @@ same. SIGUSR1 saves, and the run goes on.`,
 				}
 			}
 			o := f.options(cmd)
-			o.Init = init
+			o.Init, o.Memory = init, int64(memory)
 			if place.World > 1 {
 				err = among(cmd, place, c, o, trainOne)
 			} else {
@@ -84,6 +88,7 @@ same. SIGUSR1 saves, and the run goes on.`,
 	}
 	f.add(cmd, "runs/NAME-TIME")
 	cmd.Flags().IntVar(&processes, "nproc", 1, "train with `N` processes on this machine (mesh.modules, mesh.data)")
+	cmd.Flags().Var(&memory, "memory", "`bytes` that the process may take, such as 2GiB: cuts, checkpoints, modules in memory and, if need be, the batch are chosen for it")
 	cmd.Flags().StringVar(&init, "init", "", "start from the weights in `file`: a checkpoint, or published ones as safetensors")
 	return cmd
 }

@@ -25,6 +25,7 @@ type Options struct {
 	Out    string       // run folder
 	Resume bool         // go on with the run in Out
 	Force  bool         // replace the run in Out
+	Memory int64        // what the process may take: cuts and all that decides about memory are chosen for it; 0: the recipe's
 	Init   string       // safetensors file to start from
 	Budget bool         // the recipe's epochs are those of the whole run, also of a method that trains its modules in turn
 	Steps  int          // length of the run; negative: the recipe's epochs
@@ -97,6 +98,12 @@ func FromRecipe(c Config, o Options) (*Run, error) {
 	if err != nil {
 		folder.Close()
 		return nil, err
+	}
+	if o.Memory > 0 {
+		if c, err = c.within(inputOf(source.Info()), o.Memory, o.Notice); err != nil {
+			folder.Close()
+			return nil, err
+		}
 	}
 	m, err := modelOf(c, inputOf(source.Info()), o, folder)
 	if err != nil {

@@ -213,3 +213,38 @@ func TestStreamedRunIsNotDiagnosed(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A run that is given memory chooses how to train before it begins, says so, and writes it into its recipe. What cannot be
+// done is refused with the least that will do.
+func TestRunWithinMemory(t *testing.T) {
+	b := newWorkbench(t)
+	sets := []string{"threads=1", "method.name=layerwise", "optim.name=adamw", "optim.lr=0.001", "model.width=64", "head.width=8"}
+	begin := func(out string, memory int64) (notices string, err error) {
+		c, err := train.Load(filepath.Join(b.dir, "small.yaml"), sets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := train.FromRecipe(c, train.Options{Data: b.dir, Out: filepath.Join(b.dir, out), Steps: 4, Memory: memory,
+			Notice: func(text string) { notices += text + "\n" }})
+		if err != nil {
+			return notices, err
+		}
+		defer r.Close()
+		_, err = r.Train(t.Context())
+		return notices, err
+	}
+	const process = 340 << 20
+	notices, err := begin("tight", process+24<<20)
+	if err != nil || !strings.Contains(notices, "method.resident=") || !strings.Contains(notices, "times the time of the fastest way") {
+		t.Errorf("%q, error %v", notices, err)
+	}
+	if text := string(b.read(t, "tight/config.yaml")); strings.Contains(text, "resident: 0") {
+		t.Errorf("the choice is not in the recipe:\n%s", text)
+	}
+	for _, memory := range []int64{1 << 20, process + 1<<10} {
+		_, err := begin("none", memory)
+		if !fault.Is(err) || !strings.Contains(err.Error(), "--memory is") {
+			t.Errorf("%d bytes: error %v", memory, err)
+		}
+	}
+}

@@ -1,0 +1,29 @@
+package plan_test
+
+import (
+	"testing"
+
+	"github.com/locus-learn/locus/plan"
+	"github.com/locus-learn/locus/train"
+)
+
+// A smaller budget takes no less time; each is kept; one that nothing meets is told with the least that will do.
+func TestWithin(t *testing.T) {
+	c, err := train.Load("", []string{"threads=1", "model.name=vit_ti", "model.image=32", "method.name=layerwise", "head.name=tokens", "optim.name=adamw"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := c.Spec(square(32))
+	free, ok, err := plan.Within(spec, 8, 1<<40)
+	if err != nil || !ok || free.Streaming != nil || free.Accumulate != 1 || free.Price != 1 {
+		t.Fatalf("without a bound: %+v, %v, %v", free, ok, err)
+	}
+	tight, ok, err := plan.Within(spec, 8, free.RestingBytes/3)
+	if err != nil || !ok || tight.Streaming == nil || tight.PeakBytes > free.RestingBytes/3 {
+		t.Errorf("a third of what rests: %+v, %v, %v", tight, ok, err)
+	}
+	least, ok, err := plan.Within(spec, 8, 1000)
+	if err != nil || ok || least.PeakBytes < 1000 || least.PeakBytes > tight.PeakBytes || least.Accumulate != 4 {
+		t.Errorf("nothing: %+v, %v, %v", least, ok, err)
+	}
+}
