@@ -107,9 +107,7 @@ func (r *Runner) train(ctx context.Context, c Cell, s slot, resume bool) error {
 	// It ends by SIGTERM, as what shells run in the background ignores an interrupt, and has time for its last checkpoint.
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Minute
-	// A group of its own, or the terminal's Ctrl-C would come twice. The signal by which the system tells of this process's
-	// death is that of its thread, which therefore stays.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	cmd.SysProcAttr = attributes()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err = cmd.Run()
