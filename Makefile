@@ -36,7 +36,7 @@ endif
 # Every file that is not a product of running, with its content: what `go generate` must leave as it finds it.
 SNAPSHOT = find . \( -path ./.git -o -path ./bin -o -path ./runs -o -path ./demo \) -prune -o -type f -exec sha256sum {} + | sort -k 2
 
-.PHONY: help setup build demo test test-libtorch2 check race race-fast fuzz sanitize torture golden evidence results onnx peers peers-loader gpu
+.PHONY: help setup build demo test test-libtorch2 check race race-fast fuzz sanitize torture torture-processes golden evidence results onnx peers peers-loader gpu
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -89,6 +89,11 @@ torture: setup ## kill, fail and cut the power of runs, KILLS=1000 in all; goes 
 	@mkdir -p runs
 	LOCUS_TORTURE=$(KILLS) LOCUS_TORTURE_LOG=$(abspath runs/torture.jsonl) \
 		go test -count 1 -timeout 0 -v -run 'Torture|OutlastLossOfPower|UnderFaults' ./cli
+
+torture-processes: setup ## kill ranks of runs on several processes at random and resume, KILLS=1000 in all
+	@mkdir -p runs
+	LOCUS_MESH_TORTURE=$(KILLS) LOCUS_MESH_TORTURE_LOG=$(abspath runs/mesh-kills.csv) \
+		go test -count 1 -timeout 0 -v -run TortureProcesses ./cli
 
 golden: ## make the golden values again with the scripts in testdata (PYTHON=/usr/bin/python3)
 	@find . -path '*/testdata/*.py' | sort | while read -r script; do \

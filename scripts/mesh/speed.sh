@@ -14,10 +14,10 @@ one() {
     shift 3
     "$dir/locus" train cifar10-resnet32-layerwise-k3 --steps $steps --out "$dir/run" --force --set method.name="$method" \
         --set data.test_limit=128 --set data.limit=8192 "$@" >/dev/null 2>"$dir/log" || { cat "$dir/log" >&2; exit 1; }
-    echo "$method,$name,$round,$(sed -n 's/.*"seconds_per_step": *\([0-9.e-]*\).*/\1/p' "$dir/run/summary.json")"
+    echo "$method,\"$name\",$round,$(sed -n 's/.*"seconds_per_step": *\([0-9.e-]*\).*/\1/p' "$dir/run/summary.json" | xargs printf %.3g),scripts/mesh/speed.sh,$(git rev-parse --short HEAD),\"2 cores of an AMD EPYC\",1,1"
 }
 
-echo method,processes,round,seconds
+echo method,processes,round,seconds,command,commit,machine,n,seed
 for round in $(seq "${1:-2}"); do
     for method in layerwise sgr; do
         one "$round" $method "1 of 2 threads" --set threads=2
