@@ -3,6 +3,7 @@
 
 DEMO_STEPS ?= 400
 FUZZTIME   ?= 10s
+INTO       ?= libtorch
 KILLS      ?= 1000
 PYTHON     ?= /usr/bin/python3
 RACE_PKGS  ?= ./...
@@ -33,19 +34,26 @@ export CGO_CXXFLAGS := -O2 -g $(NO_GLOO) $(TORCH_ABI) -I$(LIBTORCH)/include -I$(
 export CGO_LDFLAGS := -L$(LIBTORCH)/lib -Wl,-rpath,$(LIBTORCH)/lib
 endif
 
+# Without paths in it, what the C++ compiler makes is shared by all clones of this repository, through Go's build cache.
+export GOFLAGS := $(strip $(filter-out -trimpath,$(shell go env GOFLAGS 2>/dev/null)) -trimpath)
+
 # Every file that is not a product of running, with its content: what `go generate` must leave as it finds it.
 SNAPSHOT = find . \( -path ./.git -o -path ./bin -o -path ./runs -o -path ./demo \) -prune -o -type f -exec sha256sum {} + | sort -k 2
 
-.PHONY: help setup build demo test test-libtorch2 check race race-fast fuzz sanitize torture torture-processes golden evidence results onnx peers peers-loader gpu
+.PHONY: help setup build demo test test-libtorch2 check race race-fast fuzz sanitize torture torture-processes golden evidence results onnx peers peers-loader gpu libtorch journeys dist
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-15s %s\n", $$1, $$2}'
 
+libtorch: ## fetch a libtorch for the CPU with pip where the distribution's is too old (INTO=libtorch)
+	@scripts/setup.sh --cpu $(INTO)
+
 setup: ## install what is missing: compiler, libtorch, libjpeg-turbo, Fashion-MNIST
 	@scripts/setup.sh
 
 build: setup ## build bin/locus
+	@test -e bin/locus || echo "building; the C++ half, in torch/, takes about two minutes of processor time, once for all clones"
 	go build -o bin/locus ./cmd/locus
 
 demo: build ## train Fashion-MNIST three ways, side by side (DEMO_STEPS=400)
@@ -54,6 +62,13 @@ demo: build ## train Fashion-MNIST three ways, side by side (DEMO_STEPS=400)
 test: setup ## run all tests, those of the examples' module, too
 	go test -timeout 15m ./...
 	cd examples && go test -timeout 5m ./...
+
+journeys: build ## a student's and a developer's way through Locus, on small data
+	examples/student.sh
+	examples/developer.sh
+
+dist: build ## a file to release: program, licences, completion, manual page
+	scripts/dist.sh
 
 test-libtorch2: ## run all tests against LIBTORCH=/path/to/libtorch
 	@test -n "$(LIBTORCH)" || { echo "LIBTORCH is not set: give the folder of a libtorch 2.x, as in make $@ LIBTORCH=/opt/libtorch" >&2; exit 1; }

@@ -1,5 +1,7 @@
 // The weight layers' adjoints, outside autograd, and inside it layers whose gradient flows back by other weights than
 // their own.
+#include "aten.h"
+
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "call.h"

@@ -3,6 +3,8 @@
 // Dao et al. 2022). libtorch's fused CPU kernel, from 2.x on, does the same faster where there is no bias. Neither
 // libtorch's kernel nor its composition would do alone: the first cannot be differentiated twice, the second keeps
 // scores.
+#include "aten.h"
+
 #include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/saved_variable.h>
 #include <torch/csrc/autograd/variable.h>
@@ -15,6 +17,8 @@
 
 #if __has_include(<ATen/ops/_scaled_dot_product_flash_attention_for_cpu_backward.h>)
 #define HAS_FLASH 1
+#include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu.h>
+#include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu_backward.h>
 #else
 #define HAS_FLASH 0
 #endif

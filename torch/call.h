@@ -1,7 +1,7 @@
 // What every file of the shim needs: handles, and the frame of a call.
 #pragma once
-#include <ATen/ATen.h>
-#include <ATen/Parallel.h>
+#include "aten.h"
+
 #include <torch/csrc/autograd/grad_mode.h>
 #include <torch/version.h>
 

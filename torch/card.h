@@ -1,6 +1,6 @@
 // Kernels of ours on CUDA devices: card.cu, compiled at run time by NVRTC, which every CUDA libtorch brings along.
 #pragma once
-#include <ATen/ATen.h>
+#include "aten.h"
 
 #include <string>
 

@@ -1,6 +1,6 @@
 // Tensors that depend on a few numbers alone and are asked for at every step.
 #pragma once
-#include <ATen/ATen.h>
+#include "aten.h"
 
 #include <functional>
 #include <vector>

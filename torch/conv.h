@@ -1,6 +1,6 @@
 // A convolution as libtorch has it, but for one whose gradient would write beyond its buffers.
 #pragma once
-#include <ATen/ATen.h>
+#include "aten.h"
 
 #include <cstdint>
 

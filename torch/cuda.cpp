@@ -1,5 +1,7 @@
 // CUDA without its headers or its compiler: libtorch's half for it is loaded at run time, and all that is asked of it goes
 // through libtorch's own interfaces for accelerators, or through the driver's C functions.
+#include "aten.h"
+
 #include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <dlfcn.h>

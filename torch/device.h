@@ -1,6 +1,6 @@
 // Devices, numbered as Go's Device is: 0 the CPU, 1 + i CUDA device i, -1 the device of a test.
 #pragma once
-#include <ATen/ATen.h>
+#include "aten.h"
 
 inline at::Device device_of(int d) {
   if (d == 0) return at::kCPU;

@@ -12,6 +12,8 @@
 package torch
 
 /*
+// Debug information of libtorch's headers would take a third of the compiler's time.
+#cgo CXXFLAGS: -g0
 #cgo CXXFLAGS: -std=c++20 -O3 -fopenmp-simd -I/usr/include/torch/csrc/api/include
 #cgo LDFLAGS: -ltorch_cpu -lc10 -ldl
 // Debian's OpenBLAS on libtorch's own OpenMP team, whatever the system's default BLAS is. Another one's threads spin

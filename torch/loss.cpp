@@ -1,4 +1,6 @@
 // Losses and what stands in front of them.
+#include "aten.h"
+
 #include "call.h"
 
 using at::Tensor;

@@ -1,5 +1,7 @@
 // Nodes of the autograd graph, which libtorch shares by one pointer type or, since 2.x, by another.
 #pragma once
+#include "aten.h"
+
 #include <torch/csrc/autograd/function.h>
 
 template <class Node>

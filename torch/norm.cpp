@@ -1,5 +1,7 @@
 // Batch normalisation with what usually follows it, a residual addition and a ReLU, in one reading of the input for
 // the statistics and one for the result, without temporaries; backward likewise.
+#include "aten.h"
+
 #include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/saved_variable.h>
 #include <torch/csrc/autograd/variable.h>

@@ -1,7 +1,7 @@
 // Batch normalisation with a residual addition and a ReLU: what its implementations have in common. norm.cpp has kernels for
 // the CPU; norm_composed.cpp is made of libtorch's operations, for every device, type and layout.
 #pragma once
-#include <ATen/ATen.h>
+#include "aten.h"
 
 #include <array>
 #include <utility>

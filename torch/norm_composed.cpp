@@ -1,6 +1,8 @@
 // Batch normalisation of libtorch's operations. As the kernels do, it keeps the input and the statistics, not the result: that
 // is made again where a gradient needs it. So forward normalises by statistics that are known, as in evaluation: the same
 // operation on the same values gives the same bits later.
+#include "aten.h"
+
 #include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/saved_variable.h>
 #include <torch/csrc/autograd/variable.h>

@@ -1,4 +1,6 @@
 // Numbers that a device has found, and what is done with them there: nobody waits for them.
+#include "aten.h"
+
 #include <ATen/CPUGeneratorImpl.h>
 #include <torch/version.h>
 

@@ -1,5 +1,7 @@
 // Pooling in channels-last layout. Maxima with recorded choices and means are linear maps; each has a kernel, and its
 // adjoint another, so that they can be differentiated as often as one likes.
+#include "aten.h"
+
 #include <ATen/Dispatch.h>
 #include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/variable.h>

@@ -1,4 +1,6 @@
 // Copies of numbers on their way from a device to the host.
+#include "aten.h"
+
 #include <c10/core/Event.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 

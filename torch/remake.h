@@ -1,6 +1,7 @@
 // Results that a product need not keep for its gradient, since what they were made from is kept anyway.
 #pragma once
-#include <ATen/ATen.h>
+#include "aten.h"
+
 #include <torch/csrc/autograd/function.h>
 
 // A node that can make its result again from what it keeps for its own gradient.

@@ -1,4 +1,6 @@
 // Inner products and combinations of rows, a sample each, in one reading of the tensors where they lie on the CPU.
+#include "aten.h"
+
 #include <algorithm>
 #include <array>
 #include <numeric>

@@ -1,3 +1,5 @@
+#include "aten.h"
+
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Version.h>
 #include <dlfcn.h>

@@ -1,4 +1,6 @@
 // Operations on tokens: normalisation of rows, and their rearrangement.
+#include "aten.h"
+
 #include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/saved_variable.h>
 #include <torch/csrc/autograd/variable.h>

@@ -12,7 +12,7 @@
 package testdevice
 
 /*
-#cgo CXXFLAGS: -std=c++20 -O2 -I/usr/include/torch/csrc/api/include
+#cgo CXXFLAGS: -g0 -std=c++20 -O2 -I/usr/include/torch/csrc/api/include
 #cgo LDFLAGS: -ltorch_cpu -lc10
 #include <stdlib.h>
 #include "testdevice.h"
