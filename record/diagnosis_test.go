@@ -66,13 +66,13 @@ func TestDiagnosesOnTensorBoard(t *testing.T) {
 	files, _ := filepath.Glob(filepath.Join(dir, "events*"))
 	got := readEvents(t, files[0])[1].scalars
 	for tag, want := range map[string]float32{
-		"module_2/diagnosis/loss": 2, "module_1/diagnosis/epsilon": 0.5, "module_1/diagnosis/tightness": 1, "module_2/diagnosis/shift_train": 1,
+		"diagnosis/loss/module_02": 2, "diagnosis/epsilon/module_01": 0.5, "diagnosis/tightness/module_01": 1, "diagnosis/shift_train/module_02": 1,
 	} {
 		if v, ok := got[tag]; !ok || v != want {
 			t.Errorf("%s is %v, want %v", tag, v, want)
 		}
 	}
-	if _, ok := got["module_1/diagnosis/shift"]; ok {
+	if _, ok := got["diagnosis/shift/module_01"]; ok {
 		t.Error("a point for NaN")
 	}
 }

@@ -65,10 +65,10 @@ func TestScoresInTensorBoard(t *testing.T) {
 	files, _ := filepath.Glob(filepath.Join(dir, "events.out.tfevents.*"))
 	events := readEvents(t, files[0])
 	got := events[len(events)-1].scalars
-	if got["test/perplexity"] != 101 || got["module_2/perplexity"] != 101 || got["module_2/bits"] != 101 {
+	if got["test/perplexity"] != 101 || got["perplexity/module_02"] != 101 || got["bits/module_02"] != 101 {
 		t.Errorf("scalars %v lack perplexity or bits of 101", got)
 	}
-	if _, ok := got["module_1/perplexity"]; ok {
+	if _, ok := got["perplexity/module_01"]; ok {
 		t.Error("a value that is not there was written")
 	}
 }

@@ -61,7 +61,7 @@ func (t Table) writer() table.Writer {
 	w.SetColumnConfigs(columns)
 	for _, s := range t {
 		row := table.Row{
-			t.label(s), heads(s), percent(s.final(), 2), mebibytes(s.PeakBytes), mebibytes(s.RestingBytes),
+			t.label(s), heads(s), percent(s.Final(), 2), mebibytes(s.PeakBytes), mebibytes(s.RestingBytes),
 			fmt.Sprintf("%.3g", s.SecondsPerStep), seconds(s.Seconds).String(),
 		}
 		for _, name := range names {
@@ -105,8 +105,8 @@ func heads(s Summary) string {
 	return joinPercent(s.ModuleAcc)
 }
 
-// final is the accuracy that runs are compared by.
-func (s Summary) final() float64 {
+// Final is the accuracy that runs are compared by: of the last head or, where training used no labels, of the last probe.
+func (s Summary) Final() float64 {
 	if n := len(s.ProbeAcc); n > 0 {
 		return s.ProbeAcc[n-1]
 	}
@@ -131,7 +131,7 @@ func (t Table) label(s Summary) string {
 func (t Table) best() int {
 	best, at := -1.0, -1
 	for i, s := range t {
-		if acc := s.final(); acc > best {
+		if acc := s.Final(); acc > best {
 			best, at = acc, i
 		}
 	}

@@ -18,8 +18,8 @@ import (
 	"github.com/locus-learn/locus/internal/fault"
 )
 
-// TensorBoard is the sink of an event file that TensorBoard shows. Modules count from 1 in its tags, as in "module_2/accuracy";
-// what Epoch and Step both measure has "epoch_" in the tag of the epoch.
+// TensorBoard is the sink of an event file that TensorBoard shows. Tags are by quantity, so that all modules share a row of
+// charts: "accuracy/module_02" is the second one's. What Epoch and Step both measure has "epoch_" in the tag of the epoch.
 type TensorBoard struct{ file appender }
 
 // Name returns the name of the event file in its folder.
@@ -182,7 +182,7 @@ func (s *scalars) add(tag string, x float64) {
 func (s *scalars) addModules(name string, values []float64) {
 	for i, x := range values {
 		if !math.IsNaN(x) {
-			s.add(fmt.Sprintf("module_%d/%s", i+1, name), x)
+			s.add(fmt.Sprintf("%s/module_%02d", name, i+1), x)
 		}
 	}
 }

@@ -138,20 +138,20 @@ func TestTensorBoard(t *testing.T) {
 		loss := float32(2 * math.Exp(-1))
 		same(t, events[2].scalars, map[string]float32{
 			"train/loss": loss, "lr": 0.1, "speed/images_per_second": 512, "speed/step_seconds": 0.25,
-			"module_1/loss": float32(2*math.Exp(-1) + 0.1), "module_2/loss": loss,
-			"module_2/sgr_loss": 0.5, "module_2/sgr_cos": float32(1 - math.Exp(-1)/2), // none for module 1: NaN
-			"module_1/busy_seconds": 0.125, "module_2/busy_seconds": 0.125,
-			"module_1/wait_seconds": 0.0625, "module_2/wait_seconds": 0.0625,
+			"loss/module_01": float32(2*math.Exp(-1) + 0.1), "loss/module_02": loss,
+			"sgr_loss/module_02": 0.5, "sgr_cos/module_02": float32(1 - math.Exp(-1)/2), // none for module 1: NaN
+			"busy_seconds/module_01": 0.125, "busy_seconds/module_02": 0.125,
+			"wait_seconds/module_01": 0.0625, "wait_seconds/module_02": 0.0625,
 		})
 		acc := 90 * (1 - math.Exp(-1))
 		same(t, events[3].scalars, map[string]float32{
 			"train/epoch_loss": 1, "test/accuracy": float32(acc), "test/top5": float32(acc + 5),
 			"speed/epoch_images_per_second": 512, "speed/epoch_seconds": 2.5,
 			"memory/peak_bytes": 300 << 20, "memory/resting_bytes": 100 << 20,
-			"module_1/accuracy": float32(acc - 1), "module_2/accuracy": float32(acc),
-			"module_1/top5": float32(acc + 5), "module_2/top5": float32(acc + 5),
-			"module_1/epoch_busy_seconds": 0.125, "module_2/epoch_busy_seconds": 0.125,
-			"module_1/epoch_wait_seconds": 0.0625, "module_2/epoch_wait_seconds": 0.0625,
+			"accuracy/module_01": float32(acc - 1), "accuracy/module_02": float32(acc),
+			"top5/module_01": float32(acc + 5), "top5/module_02": float32(acc + 5),
+			"epoch_busy_seconds/module_01": 0.125, "epoch_busy_seconds/module_02": 0.125,
+			"epoch_wait_seconds/module_01": 0.0625, "epoch_wait_seconds/module_02": 0.0625,
 		})
 	})
 }

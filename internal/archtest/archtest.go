@@ -22,7 +22,8 @@ const module = "github.com/locus-learn/locus"
 // every package may import them, and they import nothing else of ours.
 var edges = map[string][]string{
 	"cmd/locus":         {"cli"},
-	"cli":               {"study", "recipe", "serve", "train", "mesh", "model", "plan", "bench", "theory", "record", "safetensors", "data", "data/images", "zoo", "optim", "method", "method/methodtest", "local", "nn", "torch"},
+	"scripts/man":       {"cli"},
+	"cli":               {"study", "recipe", "serve", "train", "report", "watch", "mesh", "model", "plan", "bench", "theory", "record", "safetensors", "data", "data/images", "zoo", "optim", "method", "method/methodtest", "local", "nn", "torch"},
 	"serve":             {"train"},
 	"study":             {"train", "bench", "record", "data", "recipe"},
 	"bench":             {"model", "plan", "local", "store", "torch", "record"},
@@ -46,6 +47,9 @@ var edges = map[string][]string{
 	"data/images":       {"data"},
 	"recipe":            {},
 	"record":            {},
+	"report":            {"record"},
+	"watch":             {"report", "record"},
+	"fault":             {},
 	"results/evidence":  {"record"},
 	"safetensors":       {},
 	"scripts/scaling":   {"nn", "zoo", "torch"},
@@ -67,6 +71,7 @@ var testEdges = map[string][]string{
 	"bench":    {"train", "zoo"},
 	"serve":    {"data"},
 	"export":   {"zoo"},
+	"fault":    {"recipe"},
 	testDevice: {"torch"},
 }
 
@@ -78,7 +83,7 @@ const (
 )
 
 // torchFree lists the packages that build and test on a machine without libtorch.
-var torchFree = []string{"recipe", "record", "data", "data/images", "safetensors", "results/evidence"}
+var torchFree = []string{"recipe", "record", "report", "watch", "data", "data/images", "safetensors", "results/evidence"}
 
 // imports holds what one package imports: its own files and in-package tests, and its external tests (package x_test).
 // Of the former, product has those of files that are no tests.

@@ -1,0 +1,82 @@
+package report
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"strings"
+
+	"github.com/locus-learn/locus/internal/sample"
+)
+
+//go:embed page.html
+var pageText string
+
+var page = template.Must(template.New("page").Parse(pageText))
+
+// html renders table and pictures as one page that needs no other file.
+func (g Grouping) html(figures []figure) ([]byte, error) {
+	type drawn struct {
+		SVG   template.HTML
+		About string
+		Band  bool
+	}
+	type run struct {
+		Dir, Method    string
+		Seed           uint64
+		Steps          int
+		Accuracy, Peak string
+	}
+	header, rows := g.rows()
+	data := struct {
+		Title   string
+		Header  []string
+		Rows    [][]string
+		Text    int // columns that are no numbers
+		Notes   []string
+		Figures []drawn
+		Runs    []run
+	}{Title: g.heading(), Header: header, Rows: rows, Text: len(g.By), Notes: g.notes()}
+	for _, f := range figures {
+		svg, err := f.svg(Column, false)
+		if err != nil {
+			return nil, err
+		}
+		text := string(svg[bytes.Index(svg, []byte("<svg")):])
+		text = strings.ReplaceAll(text, "font-family:Liberation Sans;", "font-family:'Liberation Sans',Arial,Helvetica,sans-serif;")
+		text = strings.ReplaceAll(text, "font-family:Liberation Serif;", "font-family:'Liberation Serif','Times New Roman',serif;")
+		data.Figures = append(data.Figures, drawn{template.HTML(text), f.about, f.banded()})
+	}
+	for _, row := range g.Groups {
+		for _, r := range row.Runs {
+			data.Runs = append(data.Runs, run{r.Dir, r.Summary.Method, r.Summary.Seed, r.Summary.Steps,
+				sample.Of([]float64{accuracy(r)}).Text(2), fmt.Sprintf("%.1f", peak(r))})
+		}
+	}
+	var b bytes.Buffer
+	err := page.Execute(&b, data)
+	return b.Bytes(), err
+}
+
+// heading says what the page is about.
+func (g Grouping) heading() string {
+	runs := 0
+	for _, row := range g.Groups {
+		runs += len(row.Runs)
+	}
+	first := g.Groups[0].Runs[0].Summary
+	return fmt.Sprintf("%s on %s: %d runs", first.Model, first.Dataset, runs)
+}
+
+// banded says whether some group has a spread to show.
+func (f figure) banded() bool {
+	for _, l := range f.lines {
+		for _, p := range l.points {
+			if p.high > p.low {
+				return true
+			}
+		}
+	}
+	return false
+}
