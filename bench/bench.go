@@ -20,6 +20,8 @@ type Options struct {
 	LR      float64
 	Steps   int // counted steps of each method; in a pipeline, turns of several steps
 	Warmup  int // the same before, not counted
+
+	Progress func(done, total int) // is told after every turn; may be nil
 }
 
 // Result is one row. Times are seconds.
@@ -52,7 +54,7 @@ type Result struct {
 
 // Run measures every method on the same synthetic batch. Methods take turns step by step, so that a drift of the
 // machine's speed meets all alike; each has its memory measured alone, before. When ctx ends, so does Run, after the
-// step under way.
+// step under way: with the error come the rows of what was measured by then.
 func Run(ctx context.Context, spec model.Spec, o Options) ([]Result, error) {
 	defer torch.Pin()()
 	var rows []Result
@@ -79,7 +81,7 @@ func Run(ctx context.Context, spec model.Spec, o Options) ([]Result, error) {
 	}
 	for _, of := range specs {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return rows, err
 		}
 		row, err := measureMemory(of, o)
 		if err != nil {
@@ -94,10 +96,28 @@ func Run(ctx context.Context, spec model.Spec, o Options) ([]Result, error) {
 		}
 		subjects = append(subjects, s)
 	}
+	stopped, err := o.turns(ctx, subjects)
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range subjects {
+		if len(s.times) == 0 {
+			continue
+		}
+		slices.Sort(s.times)
+		r := &rows[i]
+		r.StepSeconds, r.StepSecondsMin, r.StepSecondsMax = s.times[len(s.times)/2], s.times[0], s.times[len(s.times)-1]
+		r.ImagesPerSecond = float64(o.Batch) / r.StepSeconds
+	}
+	return rows, stopped
+}
+
+// turns has the subjects take steps in turns. When ctx ends, its error is what stopped them.
+func (o Options) turns(ctx context.Context, subjects []*subject) (stopped, err error) {
 	for i := range o.Warmup + o.Steps {
 		for _, s := range subjects {
-			if err := ctx.Err(); err != nil {
-				return nil, err
+			if ctx.Err() != nil {
+				return ctx.Err(), nil
 			}
 			took, err := s.train(o)
 			if err != nil {
@@ -107,14 +127,11 @@ func Run(ctx context.Context, spec model.Spec, o Options) ([]Result, error) {
 				s.times = append(s.times, took)
 			}
 		}
+		if o.Progress != nil {
+			o.Progress(i+1, o.Warmup+o.Steps)
+		}
 	}
-	for i, s := range subjects {
-		slices.Sort(s.times)
-		r := &rows[i]
-		r.StepSeconds, r.StepSecondsMin, r.StepSecondsMax = s.times[len(s.times)/2], s.times[0], s.times[len(s.times)-1]
-		r.ImagesPerSecond = float64(o.Batch) / r.StepSeconds
-	}
-	return rows, nil
+	return nil, nil
 }
 
 // measureMemory takes two steps with nothing else alive and reads the meter on the second, when all state exists.

@@ -15,7 +15,7 @@ import (
 // activations measures methods on images of 32×32; bytes do not depend on the machine's speed.
 func activations(t *testing.T, methods []string, sets ...string) map[string]float64 {
 	t.Helper()
-	c, err := train.Load("", append([]string{"data.batch=16", "model.name=resnet32", "threads=1"}, sets...))
+	c, err := train.Load("fashion-sgr", append([]string{"data.batch=16", "model.name=resnet32", "threads=1"}, sets...))
 	if err != nil {
 		t.Fatal(err)
 	}

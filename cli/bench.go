@@ -23,6 +23,9 @@ type benchFlags struct {
 	against, plot                  string // files
 }
 
+// measured is the recipe that bench and plan lay their flags over.
+const measured = "fashion-sgr"
+
 // benchClasses are the classes of random images.
 const benchClasses = 10
 
@@ -53,12 +56,15 @@ or a peak of memory larger by a byte, is a regression, and the exit code 1.`,
 			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s, batch %d of %d×%d: %d steps of %s, after %d to warm up\n", c.Model.Name, c.Data.Batch,
 				c.Model.Image, c.Model.Image, f.o.Steps, strings.Join(f.o.Methods, ", "), f.o.Warmup)
-			results, err := bench.Run(cmd.Context(), c.Spec(square(c.Model.Image, benchClasses)), f.o)
-			if err != nil {
-				return err
+			f.o.Progress = turns(cmd.ErrOrStderr())
+			results, stopped := bench.Run(cmd.Context(), c.Spec(square(c.Model.Image, benchClasses)), f.o)
+			if len(results) > 0 { // also those of a bench that was interrupted
+				if err := f.print(cmd, results); err != nil {
+					return err
+				}
 			}
-			if err := f.print(cmd, results); err != nil {
-				return err
+			if stopped != nil {
+				return stopped
 			}
 			if f.plot != "" {
 				if err := bench.Plot(f.plot, results); err != nil {
@@ -94,7 +100,7 @@ func (f *benchFlags) add(cmd *cobra.Command) {
 	must(cmd.RegisterFlagCompletionFunc("methods", completeMethods))
 }
 
-// config checks the flags and lays them over the quickstart recipe.
+// config checks the flags and lays them over the recipe measured.
 func (f *benchFlags) config() (train.Config, error) {
 	for _, n := range []struct {
 		flag       string
@@ -110,7 +116,7 @@ func (f *benchFlags) config() (train.Config, error) {
 	if len(f.o.Methods) == 0 {
 		return train.Config{}, fault.New("--methods is empty: must name at least one, 'locus list methods' shows them")
 	}
-	c, err := train.Load("", append([]string{
+	c, err := train.Load(measured, append([]string{
 		"model.name=" + f.model, "precision=" + f.precision, fmt.Sprint("method.modules=", f.modules),
 		fmt.Sprint("data.batch=", f.batch), fmt.Sprint("model.image=", f.image), fmt.Sprint("threads=", f.threads),
 	}, f.sets...))

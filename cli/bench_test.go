@@ -1,14 +1,38 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/locus-learn/locus/bench"
+	"github.com/locus-learn/locus/train"
 )
+
+// What was measured before Ctrl-C is printed.
+func TestInterruptedBenchKeepsItsRows(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	spec := train.Defaults()
+	spec.Model.Name, spec.Model.Width, spec.Head.Name, spec.Model.Image = "mlp", 4, "linear", 4
+	turns := 0
+	rows, err := bench.Run(ctx, spec.Spec(square(4, benchClasses)), bench.Options{
+		Methods: []string{"bp"}, Batch: 2, LR: 0.1, Steps: 1000, Progress: func(done, total int) {
+			if turns = done; done == 3 {
+				cancel()
+			}
+			if total != 1000 {
+				t.Errorf("of %d turns", total)
+			}
+		},
+	})
+	if !errors.Is(err, context.Canceled) || turns != 3 || len(rows) != 1 || rows[0].StepSeconds <= 0 || rows[0].PeakBytes == 0 {
+		t.Errorf("after %d turns: %v, rows %+v", turns, err, rows)
+	}
+}
 
 func TestBenchComparesWithAnEarlierResult(t *testing.T) {
 	dir := t.TempDir()

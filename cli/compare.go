@@ -12,6 +12,7 @@ import (
 
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/record"
+	reporting "github.com/locus-learn/locus/report"
 	"github.com/locus-learn/locus/train"
 )
 
@@ -49,6 +50,11 @@ images and number of steps, which greedy shares out among its modules. A head wi
 					return err
 				}
 			}
+			hide, err := f.show(cmd)
+			if err != nil {
+				return err
+			}
+			defer hide()
 			outliveReaders()
 			sink := func() record.Sink { return progress(cmd) }
 			o := f.options(cmd)
@@ -112,8 +118,28 @@ func (f *runFlags) finish(cmd *cobra.Command, rows record.Table, err error, diag
 		return err
 	}
 	lines := []string{"picture\t" + filepath.Join(f.out, "compare.svg")}
+	if at, err := f.report(); err != nil {
+		warn(cmd)(fmt.Sprintf("there is no report: %v", err))
+	} else {
+		lines = append(lines, "page\t"+at)
+	}
 	if diagnosed {
 		lines = append(lines, "figures\t"+filepath.Join(f.out, "{agreement,shift,curves}.svg"))
 	}
 	return printColumns(w, append(lines, "table\t"+filepath.Join(f.out, "compare.md"), "runs\t"+f.out))
+}
+
+// report makes a report of all runs in the folder, and returns its page.
+func (f *runFlags) report() (string, error) {
+	quiet := func(string) {}
+	runs, err := reporting.Find([]string{f.out}, quiet)
+	if err != nil {
+		return "", err
+	}
+	g, err := reporting.GroupBy(runs, nil, quiet)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(f.out, "report")
+	return filepath.Join(dir, reporting.PageFile), g.Write(dir, reporting.Column)
 }

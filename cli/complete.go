@@ -20,12 +20,23 @@ func completeRecipes(*cobra.Command, []string, string) ([]cobra.Completion, cobr
 	return found, cobra.ShellCompDirectiveDefault // a file is a recipe too
 }
 
-func completeKeys(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+// completeKeys completes key= and, behind it, the values of keys that have few.
+func completeKeys(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	keys, err := recipe.Keys(&train.Config{})
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
 	var found []cobra.Completion
+	if key, _, valued := strings.Cut(typed, "="); valued {
+		for _, k := range keys {
+			for _, value := range k.Choices {
+				if k.Path == key {
+					found = append(found, key+"="+value)
+				}
+			}
+		}
+		return found, cobra.ShellCompDirectiveNoFileComp
+	}
 	for _, k := range keys {
 		found = append(found, cobra.CompletionWithDesc(k.Path+"=", k.Doc))
 	}
@@ -59,4 +70,18 @@ func completeSets(_ *cobra.Command, args []string, _ string) ([]cobra.Completion
 		found = append(found, cobra.CompletionWithDesc(s.Name, s.Doc))
 	}
 	return found, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeBy completes the last key of a list a,b,c.
+func completeBy(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	before := typed[:strings.LastIndex(typed, ",")+1]
+	keys, err := recipe.Keys(&train.Config{})
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	found := []cobra.Completion{cobra.CompletionWithDesc(before+"method", "that the runs were trained by")}
+	for _, k := range keys {
+		found = append(found, cobra.CompletionWithDesc(before+k.Path, k.Doc))
+	}
+	return found, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 }

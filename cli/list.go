@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -32,13 +33,22 @@ func newList() *cobra.Command {
 		names = append(names, l.name)
 	}
 	return &cobra.Command{
-		Use:   "list " + strings.Join(names, "|"),
+		Use:   "list " + strings.Join(names, "|") + " [PATTERN]",
 		Short: "Show what there is to choose from",
 		Long: "Show what there is to choose from; keys are those of a recipe, with type, default and what is allowed.\n" +
-			"Recipes stand below what they build on; a name with a colon is a base, for 'base: NAME' in a recipe of your own.",
-		Example:   "  locus list recipes\n  locus list keys",
-		Args:      takes(1, 1),
-		ValidArgs: names,
+			"Recipes stand below what they build on; a name with a colon is a base, for 'base: NAME' in a recipe of your own.\n" +
+			"PATTERN keeps the names that have it in them, or with * and ? those that are like it.",
+		Example: "  locus list recipes\n  locus list recipes '*-k16'\n  locus list keys optim",
+		Args:    takes(1, 2),
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(args) == 1 {
+				return listed(args[0]), cobra.ShellCompDirectiveNoFileComp
+			}
+			if len(args) > 1 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, l := range lists {
 				if l.name != args[0] {
@@ -48,6 +58,11 @@ func newList() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if len(args) == 2 {
+					if rows = matching(rows, args[1]); len(rows) == 0 {
+						return fault.New("no name in the list of %s is like %q: 'locus list %s' shows all", l.name, args[1], l.name)
+					}
+				}
 				return printColumns(cmd.OutOrStdout(), rows)
 			}
 			if near := nearest(args[0], names); near != "" {
@@ -56,6 +71,65 @@ func newList() *cobra.Command {
 			return fault.New("unknown list %q: must be one of %s", args[0], strings.Join(names, ", "))
 		},
 	}
+}
+
+// matching keeps the rows whose name is like a pattern, each with the lines that belong to it, and the header of those.
+func matching(rows []string, pattern string) []string {
+	var kept, header []string
+	keep := false
+	for _, row := range rows {
+		cell, _, _ := strings.Cut(row, "\t")
+		name := strings.TrimSuffix(strings.TrimSpace(cell), ":")
+		switch {
+		case row == "":
+			continue
+		case name != "" && name == strings.ToUpper(name):
+			header = append(header, row)
+			continue
+		case name != "":
+			keep = like(name, pattern)
+		}
+		if keep {
+			kept = append(kept, strings.TrimLeft(row, " "))
+		}
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	return append(header, kept...)
+}
+
+func like(name, pattern string) bool {
+	if strings.ContainsAny(pattern, "*?[") {
+		ok, err := path.Match(pattern, name)
+		return ok && err == nil
+	}
+	return strings.Contains(name, pattern)
+}
+
+// listed are the names in a list, for completion.
+func listed(list string) (found []cobra.Completion) {
+	for _, l := range lists {
+		if l.name != list || list == "models" { // whose parameters are counted
+			continue
+		}
+		rows, err := l.rows()
+		if err != nil {
+			return nil
+		}
+		for _, row := range rows {
+			cell, _, _ := strings.Cut(row, "\t")
+			if name := strings.TrimSuffix(strings.TrimSpace(cell), ":"); name != "" && name != strings.ToUpper(name) {
+				found = append(found, name)
+			}
+		}
+	}
+	if list == "models" {
+		for _, m := range zoo.Models() {
+			found = append(found, m.Name)
+		}
+	}
+	return found
 }
 
 // listMethods is the paper's Table 1, extended, as methods declare it; 'locus verify' checks what they declare.
@@ -74,8 +148,14 @@ func listMethods() (rows []string, err error) {
 }
 
 func listModels() (rows []string, err error) {
+	rows = append(rows, "MODEL\tIMAGES\tPARAMETERS\t")
 	for _, m := range zoo.Models() {
-		rows = append(rows, fmt.Sprintf("%s\t%s; width %d, depth %d unless set", m.Name, m.Doc, m.Width, m.Depth))
+		count := "–"
+		n, side, err := m.Parameters()
+		if err == nil {
+			count = fmt.Sprintf("%.2f M", float64(n)/1e6)
+		}
+		rows = append(rows, fmt.Sprintf("%s\t%d×%d\t%s\t%s; width %d, depth %d unless set", m.Name, side, side, count, m.Doc, m.Width, m.Depth))
 	}
 	return rows, nil
 }

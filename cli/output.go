@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
+	gotext "github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -20,7 +20,25 @@ import (
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	return ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
+}
+
+// plainWidth is how wide text is where there is no terminal to ask.
+const plainWidth = 100
+
+// columns is how many characters a line of w has.
+func columns(w io.Writer) int {
+	if f, ok := w.(*os.File); ok && isTerminal(w) {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
+			return n
+		}
+	}
+	return plainWidth
+}
+
+// wrapped breaks text into lines of at most so many characters, each after an indent, between words where that is possible.
+func wrapped(text, indent string, width int) string {
+	return indent + strings.ReplaceAll(gotext.WrapSoft(text, max(20, width-len(indent))), "\n", "\n"+indent)
 }
 
 // warn returns a function that prints warnings of a command.
@@ -48,10 +66,10 @@ func printTable(w io.Writer, header table.Row, rows []table.Row, right int) erro
 	if isTerminal(w) {
 		t.SetStyle(table.StyleRounded)
 	}
-	t.Style().Format.Header = text.FormatDefault
+	t.Style().Format.Header = gotext.FormatDefault
 	var columns []table.ColumnConfig
 	for i := right; i <= len(header); i++ {
-		columns = append(columns, table.ColumnConfig{Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight})
+		columns = append(columns, table.ColumnConfig{Number: i, Align: gotext.AlignRight, AlignHeader: gotext.AlignRight})
 	}
 	t.SetColumnConfigs(columns)
 	t.AppendHeader(header)
@@ -101,4 +119,20 @@ func shellWord(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// turns returns a function that shows how much is done: on one line of a terminal, elsewhere a line each quarter.
+func turns(w io.Writer) func(done, total int) {
+	terminal, quarter := isTerminal(w), 0
+	return func(done, total int) {
+		switch {
+		case terminal && done < total:
+			fmt.Fprintf(w, "\r%d of %d", done, total)
+		case terminal:
+			fmt.Fprint(w, "\r\x1b[K")
+		case 4*done/total > quarter && done < total:
+			quarter = 4 * done / total
+			fmt.Fprintf(w, "%d of %d\n", done, total)
+		}
+	}
 }

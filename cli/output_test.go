@@ -65,6 +65,23 @@ func TestCompareWritesTableAndPicture(t *testing.T) {
 	succeed(t, "eval", b.path("both/tiny"), "--data", b.data)
 	refuse(t, []string{"both", "--resume", "--force"}, args...)
 	succeed(t, append(args, "--force")...)
+	succeed(t, "compare", b.recipe, "--data", b.data, "--steps", "2", "--out", b.path("both"), "--force")
+	if md := read(t, b.path("both/compare.md")); bytes.Count(md, []byte("\n|")) != 3 || !bytes.Contains(md, []byte("| layerwise")) {
+		t.Errorf("a comparison of one recipe has dropped the rows of others:\n%s", md)
+	}
+	if page := read(t, b.path("both/report/index.html")); !bytes.Contains(page, []byte("layerwise")) {
+		t.Error("the report lacks the earlier run")
+	}
+
+	out = succeed(t, "report", b.path("both"), "--by", "method,seed", "--out", b.path("paper"))
+	for _, want := range []string{"| sgr", "| layerwise", "index.html", "table.{md,csv,tex}"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("want %q in\n%s", want, out)
+		}
+	}
+	refuse(t, []string{"tiny", "holds a run"}, "report", b.path("both"), "--out", b.path("both/tiny"))
+	write(t, b.path("mine/table.tex"), []byte("mine"))
+	refuse(t, []string{"table.tex", "is not", "--out"}, "report", b.path("both"), "--out", b.path("mine"))
 }
 
 // TestCompareFindsMistakesBeforeItTrains wants the second recipe's mistake before the first one's training.
@@ -97,6 +114,26 @@ func TestDataCommands(t *testing.T) {
 	t.Setenv("LOCUS_DATA", b.data)
 	if out := succeed(t, "data", "list"); !strings.Contains(out, "broken") {
 		t.Errorf("data list printed\n%s", out)
+	}
+}
+
+// The counts of ImageNet's networks are torchvision's.
+func TestListsByPattern(t *testing.T) {
+	for _, c := range []struct{ args, want, not string }{
+		{"recipes *-k16", "cifar10-resnet32-sgr-k16", "fashion-sgr"},
+		{"keys optim.l", "optim.lr float", "data.batch"},
+		{"methods etf-s", "METHOD etf-sgr", "layerwise"},
+		{"models resnet", "resnet32 0.47 resnet18 11.69 resnet50 25.56 224×224", "vgg"},
+	} {
+		out := succeed(t, append([]string{"list"}, strings.Fields(c.args)...)...)
+		for _, want := range strings.Fields(c.want) {
+			if !strings.Contains(out, want) {
+				t.Errorf("list %s: no %q in\n%s", c.args, want, out)
+			}
+		}
+		if strings.Contains(out, c.not) {
+			t.Errorf("list %s has %s:\n%s", c.args, c.not, out)
+		}
 	}
 }
 
@@ -177,6 +214,10 @@ func TestHelpVersionAndCompletion(t *testing.T) {
 		{"__complete bench --model r", "resnet32"},
 		{"__complete data check c", "cifar10"},
 		{"__complete list k", "keys"},
+		{"__complete train --set optim.name=", "optim.name=sgd optim.name=adamw"},
+		{"__complete train --set optim.nesterov=", "optim.nesterov=true optim.nesterov=false"},
+		{"__complete list recipes fashion", "fashion-bp"},
+		{"__complete verify s", "sgr"},
 		{"__complete eval x --on v", "validation"},
 	} {
 		out := succeed(t, strings.Fields(c.line)...)

@@ -19,7 +19,7 @@ import (
 	"github.com/locus-learn/locus/zoo"
 )
 
-// planFlags override keys of the quickstart recipe; --set comes last.
+// planFlags override keys of the recipe measured; --set comes last.
 type planFlags struct {
 	model, precision      string
 	methods               []string
@@ -99,7 +99,7 @@ times are sums of what the pieces took one by one, without the optimizers, and s
 	return cmd
 }
 
-// config checks the flags and lays them over the quickstart recipe, with K modules.
+// config checks the flags and lays them over the recipe measured, with K modules.
 func (f *planFlags) config(method string, modules int) (train.Config, error) {
 	for _, n := range []struct {
 		flag       string
@@ -122,7 +122,7 @@ func (f *planFlags) config(method string, modules int) (train.Config, error) {
 			classes = 1000
 		}
 	}
-	return train.Load("", append([]string{
+	return train.Load(measured, append([]string{
 		"method.cuts=auto", "method.name=" + method, "model.name=" + f.model, "precision=" + f.precision,
 		fmt.Sprint("method.modules=", modules), fmt.Sprint("data.batch=", f.batch), fmt.Sprint("model.image=", image),
 		fmt.Sprint("model.classes=", classes), fmt.Sprint("threads=", f.threads),

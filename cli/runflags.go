@@ -14,6 +14,7 @@ import (
 type runFlags struct {
 	sets          []string
 	data, out     string
+	web           string
 	resume, force bool
 	steps         int
 }
@@ -26,6 +27,7 @@ func (f *runFlags) add(cmd *cobra.Command, out string) {
 	cmd.Flags().BoolVar(&f.force, "force", false, "replace a run that is in the folder")
 	cmd.Flags().IntVar(&f.steps, "steps", -1, "train for `N` steps instead of the recipe's epochs; 0 only writes the initial checkpoint")
 	cmd.Flag("steps").DefValue = "0" // so that the help names no default: it is the recipe's
+	cmd.Flags().StringVar(&f.web, "web", "", "`ADDRESS` of a page that shows the run while it trains, such as 127.0.0.1:8080")
 	must(cmd.MarkFlagDirname("out"))
 }
 

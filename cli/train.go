@@ -73,12 +73,20 @@ same. SIGUSR1 saves, and the run goes on.`,
 					return err
 				}
 			}
+			hide, err := f.show(cmd, c)
+			if err != nil {
+				return err
+			}
+			defer hide()
 			o := f.options(cmd)
 			o.Init, o.Memory = init, int64(memory)
 			if place.World > 1 {
 				err = among(cmd, place, c, o, trainOne)
 			} else {
 				err = trainOne(cmd, c, o)
+			}
+			if err == nil && len(args) == 0 && !f.resume {
+				err = printNext(cmd.OutOrStdout(), f.out)
 			}
 			if err != nil && own {
 				os.Remove(f.out) // only where the run left nothing in it
@@ -178,4 +186,15 @@ func printSummary(w io.Writer, s record.Summary, out string, diagnosed bool) err
 		rows = append(rows, "diagnosis\t"+filepath.Join(out, train.DiagnosisFile))
 	}
 	return printColumns(w, append(rows, "run\t"+out))
+}
+
+// printNext says what to do after a first run.
+func printNext(w io.Writer, out string) error {
+	return printColumns(w, []string{
+		"",
+		"next\tlocus eval " + shellWord(out) + "\taccuracy of every head",
+		"\tlocus compare --methods bp,layerwise,sgr fashion-sgr --steps 200\tthree methods on a ResNet, side by side",
+		"\tlocus watch runs\ta page of all runs, while they train",
+		"\tlocus list recipes\twhat else there is to train",
+	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/method"
 	"github.com/locus-learn/locus/method/methodtest"
 	"github.com/locus-learn/locus/theory"
 	"github.com/locus-learn/locus/torch"
@@ -20,7 +21,7 @@ type verification struct {
 	name, doc string
 	// run prints lines to line as it goes, unless that is nil, and returns the whole for JSON. An error of a claim that
 	// does not hold comes with it.
-	run func(cmd *cobra.Command, seed uint64, quiet bool) (result any, err error)
+	run func(cmd *cobra.Command, methods []string, seed uint64, quiet bool) (result any, err error)
 }
 
 var verifications = []verification{
@@ -34,21 +35,27 @@ func newVerify() *cobra.Command {
 	var device string
 	asked := make([]bool, len(verifications))
 	cmd := &cobra.Command{
-		Use:   "verify",
+		Use:   "verify [METHOD...]",
 		Short: "Check what is claimed, on this machine",
 		Long: `Check what is claimed, on this machine. Each claim gets a line: what it says, what was measured, and whether it holds.
-A method's claim that does not hold ends with exit code 1. docs/theory.md explains the lines of --theory. With --device,
+Methods named are tried alone. A method's claim that does not hold ends with exit code 1. docs/theory.md explains the lines of --theory. With --device,
 steps of every method on that device, and of further networks, heads and optimizers, are compared with the CPU's.`,
-		Example: "  locus verify\n  locus verify --theory --seed 2 --json\n  locus verify --device cuda",
-		Args:    takes(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Example: "  locus verify\n  locus verify sgr etf-sgr\n  locus verify --theory --seed 2 --json\n  locus verify --device cuda",
+		Args:    takes(0, unlimited),
+		ValidArgsFunction: func(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return completeMethods(nil, nil, strings.ReplaceAll(typed, ",", ""))
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := methodsExist(args); err != nil {
+				return err
+			}
 			if !slices.Contains(asked, true) && device == "" {
 				asked[0] = true
 			}
 			results := map[string]any{}
 			var failed error
 			if device != "" {
-				result, err := verifyDevice(cmd, device, seed, asJSON)
+				result, err := verifyDevice(cmd, device, args, seed, asJSON)
 				if result == nil {
 					return err
 				}
@@ -58,7 +65,7 @@ steps of every method on that device, and of further networks, heads and optimiz
 				if !asked[i] {
 					continue
 				}
-				result, err := v.run(cmd, seed, asJSON)
+				result, err := v.run(cmd, args, seed, asJSON)
 				if result == nil {
 					return err
 				}
@@ -82,17 +89,38 @@ steps of every method on that device, and of further networks, heads and optimiz
 	return cmd
 }
 
+// methodsExist refuses names of methods that there are not.
+func methodsExist(names []string) error {
+	for _, name := range names {
+		if _, _, err := method.Lookup(method.Options{Name: name}); err != nil && !slices.ContainsFunc(method.All(), func(m method.Method) bool { return m.Name == name }) {
+			return err
+		}
+	}
+	return nil
+}
+
+// ofMethods keeps the subjects of some methods, of all where none is named.
+func ofMethods(subjects []methodtest.Subject, methods []string) []methodtest.Subject {
+	if len(methods) == 0 {
+		return subjects
+	}
+	return slices.DeleteFunc(subjects, func(s methodtest.Subject) bool {
+		name, _, _ := strings.Cut(s.Name, " ") // "dgl + sgr" is dgl, too
+		return !slices.Contains(methods, name)
+	})
+}
+
 // verifyClaims runs the conformance suite over all methods.
-func verifyClaims(cmd *cobra.Command, seed uint64, quiet bool) (any, error) {
+func verifyClaims(cmd *cobra.Command, methods []string, seed uint64, quiet bool) (any, error) {
 	subjects, err := methodtest.Subjects(seed)
 	if err != nil {
 		return nil, err
 	}
-	return tryAll(cmd, subjects, methodtest.Run, quiet)
+	return tryAll(cmd, ofMethods(subjects, methods), methodtest.Run, quiet)
 }
 
 // verifyDevice compares a device with the CPU.
-func verifyDevice(cmd *cobra.Command, name string, seed uint64, quiet bool) (any, error) {
+func verifyDevice(cmd *cobra.Command, name string, methods []string, seed uint64, quiet bool) (any, error) {
 	d, err := torch.ParseDevice(name)
 	if err == nil {
 		err = d.Available()
@@ -110,7 +138,10 @@ func verifyDevice(cmd *cobra.Command, name string, seed uint64, quiet bool) (any
 		return nil, err
 	}
 	compare := func(s methodtest.Subject, report func(methodtest.Finding)) { methodtest.Compare(s, d, report) }
-	return tryAll(cmd, append(subjects, variants...), compare, quiet)
+	if len(methods) == 0 { // variants are of networks, heads and optimizers
+		subjects = append(subjects, variants...)
+	}
+	return tryAll(cmd, ofMethods(subjects, methods), compare, quiet)
 }
 
 // tryAll prints what is found of each subject, and returns it with an error for the first failure.
@@ -142,7 +173,7 @@ func findingLine(f methodtest.Finding) string {
 	return fmt.Sprintf("%s  %-22s %-12s %5.2f s  %s", verdict, f.Method, f.Check, f.Seconds, text)
 }
 
-func verifyTheory(cmd *cobra.Command, seed uint64, quiet bool) (any, error) {
+func verifyTheory(cmd *cobra.Command, _ []string, seed uint64, quiet bool) (any, error) {
 	report, err := theory.Verify(seed)
 	if err == nil && !quiet {
 		err = printTheory(cmd, report)
@@ -155,12 +186,8 @@ func verifyTheory(cmd *cobra.Command, seed uint64, quiet bool) (any, error) {
 
 func printTheory(cmd *cobra.Command, report theory.Report) error {
 	w := cmd.OutOrStdout()
-	lines := []string{"VERDICT\tCLAIM\tCLAIMED\tMEASURED"}
 	for _, c := range report.Claims {
-		lines = append(lines, strings.Join([]string{string(c.Verdict), c.Name, c.Claimed, c.Measured}, "\t"))
-	}
-	if err := printColumns(w, lines); err != nil {
-		return err
+		fmt.Fprintf(w, "%s  %s\n%s\n%s\n", c.Verdict, c.Name, wrapped("claimed: "+c.Claimed, "    ", columns(w)), wrapped("measured: "+c.Measured, "    ", columns(w)))
 	}
 	fmt.Fprintln(w, "\nTheorem 3.3 side by side: L₂ − L₂*, and in brackets the bound of Eq. 4, by how far local gradients are reconciled")
 	header := table.Row{"iteration"}

@@ -89,5 +89,5 @@ func TestFailedClaimsAreShown(t *testing.T) {
 func TestVerifyRefuses(t *testing.T) {
 	refuse(t, []string{"--seed", `"-1"`, "whole number"}, "verify", "--theory", "--seed", "-1")
 	refuse(t, []string{"--teory", "--theory"}, "verify", "--teory")
-	refuse(t, []string{`"theory"`, "one too many"}, "verify", "theory")
+	refuse(t, []string{"theory", "method.name"}, "verify", "theory")
 }

@@ -2,8 +2,8 @@ package local_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 
-	"github.com/locus-learn/locus/internal/seed"
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/optim"
@@ -12,7 +12,7 @@ import (
 
 // blobs draws n points around four centres in the plane: the features and the number of the centre.
 func blobs(n int, index uint64) (x, y torch.Tensor) {
-	random := seed.Rand(7, "blobs", index)
+	random := rand.New(rand.NewPCG(7, index))
 	points, labels := make([]float32, 0, 2*n), make([]int64, 0, n)
 	for range n {
 		c := random.IntN(4)

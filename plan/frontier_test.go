@@ -32,7 +32,7 @@ func TestPlannersHoldLittle(t *testing.T) {
 
 // Marked points form a staircase, every other point is beaten by a marked one, and those said to lose to back-propagation do.
 func TestFrontier(t *testing.T) {
-	c, err := train.Load("", []string{"threads=1", "model.name=resnet32", "model.depth=14", "model.image=16", "optim.name=adamw"})
+	c, err := train.Load("fashion-sgr", []string{"threads=1", "model.name=resnet32", "model.depth=14", "model.image=16", "optim.name=adamw"})
 	if err != nil {
 		t.Fatal(err)
 	}

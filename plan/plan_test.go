@@ -21,7 +21,7 @@ import (
 // then takes.
 func predict(t *testing.T, method string, image, batch, most int, sets ...string) (plan.Prediction, bench.Result) {
 	t.Helper()
-	c, err := train.Load("", append([]string{"threads=1", fmt.Sprint("data.batch=", batch), fmt.Sprint("model.image=", image),
+	c, err := train.Load("fashion-sgr", append([]string{"threads=1", fmt.Sprint("data.batch=", batch), fmt.Sprint("model.image=", image),
 		"method.name=" + method}, sets...))
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +104,7 @@ func TestPredictionsHold(t *testing.T) {
 
 func planner(t *testing.T, sets ...string) *plan.Planner {
 	t.Helper()
-	c, err := train.Load("", append([]string{"threads=1", "model.name=resnet32", "model.depth=14", "model.image=16"}, sets...))
+	c, err := train.Load("fashion-sgr", append([]string{"threads=1", "model.name=resnet32", "model.depth=14", "model.image=16"}, sets...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestRefusals(t *testing.T) {
 		{"method.name=fa", "method.name is fa"},
 		{"method.name=reforward", "method.name is reforward"},
 	} {
-		c, err := train.Load("", []string{"threads=1", "model.name=plain7", tt.set})
+		c, err := train.Load("fashion-sgr", []string{"threads=1", "model.name=plain7", tt.set})
 		if err != nil {
 			t.Fatal(tt.set, err)
 		}

@@ -41,6 +41,8 @@ type Key struct {
 
 	// Bounds of a number, or of each in a list, as in the tags min, or above, and max; empty without.
 	Low, High string
+
+	Choices []string // all values of a word or of a truth value; nil of anything else
 }
 
 // Defaults sets every key of the struct that cfg points to from its default tag, or to zero without one.
@@ -169,7 +171,7 @@ func Keys(cfg any) ([]Key, error) {
 	}
 	var keys []Key
 	for f := range root.values() {
-		keys = append(keys, Key{f.path, f.typeName(), f.fallback, f.allowed, f.doc, f.low, f.high})
+		keys = append(keys, Key{f.path, f.typeName(), f.fallback, f.allowed, f.doc, f.low, f.high, f.choices()})
 	}
 	return keys, nil
 }

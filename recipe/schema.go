@@ -147,6 +147,14 @@ func (f *field) limit(tag reflect.StructTag) error {
 	return nil
 }
 
+// choices are all values that there are, nil where they are too many.
+func (f *field) choices() []string {
+	if f.elem.Kind() == reflect.Bool && !f.list {
+		return []string{"true", "false"}
+	}
+	return f.oneof
+}
+
 // choose reads the choices: those of the tag, or, for "@", those that the section knows.
 func (f *field) choose(tag reflect.StructTag) error {
 	choices, ok := tag.Lookup("oneof")

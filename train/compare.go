@@ -31,7 +31,7 @@ type lineup struct {
 // finished before an error or an interruption are returned with it.
 //
 // With o.Resume, runs go on where they stopped, and those that were done stay as they are. Runs that o.Out has and that are
-// not among the recipes keep their place in the table. One process at a time works in o.Out, and only files that a
+// not among the recipes keep their place in the table, with o.Force, too. One process at a time works in o.Out, and only files that a
 // comparison has written are replaced.
 func Compare(ctx context.Context, configs []Config, o Options, sink func() record.Sink) (rows []record.Summary, err error) {
 	names := runNames(configs)
@@ -77,7 +77,7 @@ func Compare(ctx context.Context, configs []Config, o Options, sink func() recor
 }
 
 // openLineup takes the folder of a comparison, and makes it the owner of its files and a list of the runs in it: those
-// that a resumed one has already, in their order, and the new ones.
+// that an earlier one has left, in their order, and the new ones.
 func openLineup(o Options, names []string) (*runfolder.Folder, error) {
 	var adopted []string
 	if wasLineup(o.Out) {
@@ -92,13 +92,10 @@ func openLineup(o Options, names []string) (*runfolder.Folder, error) {
 		return nil, fault.New("%s holds a single run: must be another folder for a comparison; give another --out", show.Name(o.Out))
 	}
 	err = vacant(names, o)
-	runs := names
-	if o.Resume {
-		runs = slices.Clone(f.Runs())
-		for _, name := range names {
-			if !slices.Contains(runs, name) {
-				runs = append(runs, name)
-			}
+	runs := slices.Clone(f.Runs())
+	for _, name := range names {
+		if !slices.Contains(runs, name) {
+			runs = append(runs, name)
 		}
 	}
 	if err == nil {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/locus-learn/locus/internal/host"
 	"github.com/locus-learn/locus/internal/registry"
 	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/torch"
 )
 
 // Options is the `model` section of a recipe. Zero means the architecture's own value, or the data's.
@@ -158,6 +160,28 @@ func Register(m Model) {
 
 // Models lists the networks in the order in which they were registered.
 func Models() []Model { return models.All() }
+
+// Parameters counts what a network of the default width and depth learns, and says for which side of colour images: the one
+// that it was published for, with its 1000 classes, or 32 and 10. Large parameters take no memory for that.
+func (m Model) Parameters() (n int64, side int, err error) {
+	side, classes := cmp.Or(m.Side, 32), 10
+	if m.Side > 32 {
+		classes = 1000
+	}
+	init := nn.Init{Seed: 1, Device: torch.CPU, Room: nn.NewRoom(math.MaxInt64 / 2)}
+	err = init.Rehearse(func(init nn.Init) ([]*nn.Param, error) {
+		net, err := m.Build(Options{Name: m.Name, Width: m.Width, Depth: m.Depth}, nn.Shape{C: 3, H: side, W: side}, classes, init)
+		if err != nil {
+			return nil, err
+		}
+		params := net.Params()
+		for _, t := range nn.Trainable(params) {
+			n += t.Numel()
+		}
+		return params, nil
+	})
+	return n, side, err
+}
 
 // LookupModel returns the network of a name, or a fault.
 func LookupModel(name string) (Model, error) { return models.Lookup(name) }

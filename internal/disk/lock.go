@@ -107,3 +107,28 @@ func (h *Held) lives() bool {
 	}
 	return err != nil || h.Host != here || !errors.Is(syscall.Kill(h.PID, 0), syscall.ESRCH)
 }
+
+// OwnerOf returns who is at work under the lock whose file is at path, nil where nobody is. It only reads the file, so that
+// whoever wants the lock meanwhile gets it.
+func OwnerOf(path string) *Held {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	if owner := readOwner(f); owner.PID == os.Getpid() || owner.lives() {
+		return owner
+	}
+	return nil
+}
+
+// Holder returns who holds the lock now, and whether anybody does. For a moment it may hold the lock itself.
+func Holder(path string) (owner *Held, held bool) {
+	f, err := os.Open(path)
+	if err != nil {
+		return &Held{}, false
+	}
+	defer f.Close()
+	held = errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
+	return readOwner(f), held
+}
