@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -225,4 +226,45 @@ func TestDivergenceEndsAllProcesses(t *testing.T) {
 		t.Errorf("exit code %d\n%s", r.code, r.err)
 	}
 	tensors(t, b.path("diverged/last.safetensors"))
+}
+
+// Two processes that a launcher has placed meet over the network; a port in use and an unknown interface are told in a line.
+func TestLaunchedProcesses(t *testing.T) {
+	if !mesh.Able() {
+		t.Skip("built without Gloo")
+	}
+	b := newWorkbench(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, port, _ := net.SplitHostPort(taken.Addr().String())
+	start := func(rank int, port string, more ...string) (*exec.Cmd, *bytes.Buffer) {
+		cmd := program(t, b.train("launched", append(more, "--force", "--steps", "3", "--set", "mesh.modules=2")...)...)
+		cmd.Env = append(cmd.Env, "RANK="+strconv.Itoa(rank), "WORLD_SIZE=2", "MASTER_ADDR=127.0.0.1", "MASTER_PORT="+port)
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return cmd, &out
+	}
+	for _, tt := range []struct{ want, set string }{
+		{"rank 0 cannot listen at 127.0.0.1:" + port, "seed=1"}, {`mesh.interface is "eth99"`, "mesh.interface=eth99"},
+	} {
+		cmd, out := start(0, port, "--set", tt.set)
+		cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != 2 || strings.Count(out.String(), tt.want) != 1 {
+			t.Errorf("exit code %d, want 2 and %q, got\n%s", code, tt.want, out)
+		}
+	}
+	taken.Close()
+	leader, said := start(0, port)
+	other, answered := start(1, port)
+	leader.Wait()
+	other.Wait()
+	if a, b := leader.ProcessState.ExitCode(), other.ProcessState.ExitCode(); a != 0 || b != 0 || strings.Contains(said.String(), "encryption") {
+		t.Errorf("exit codes %d and %d\n%s%s", a, b, said, answered)
+	}
 }

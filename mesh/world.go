@@ -24,7 +24,8 @@ type World struct {
 	all     dist.Group // everybody
 	column  dist.Group // those that have the same modules
 	watch   *watch
-	begun   bool // the ranks have exchanged what they had to say
+	address string // of this process, as others reach it
+	begun   bool   // the ranks have exchanged what they had to say
 }
 
 // copy and run say where in the layout this process is: which part of a batch, and which run of modules.
@@ -63,9 +64,10 @@ func Join(p Place, o Options, device torch.Device) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.address = own
 	store, err := dist.Meet(p.Rank, network, address, p.Secret, max(o.patience(), p.Patience))
 	if err != nil {
-		return nil, fault.New("rank 0 cannot listen at %s, where the others come: %w; mesh.port or --port names another port, mesh.interface another interface", address, err)
+		return nil, fault.New("rank 0 cannot listen at %s, where the others come: %w; mesh.port names another port, mesh.interface another interface", address, err)
 	}
 	defer store.Close()
 	if err := w.meet(store, own, device); err != nil {
@@ -200,7 +202,7 @@ func (w *World) Close(cause error, code int) {
 func (w *World) Ending() (code int, err error) { return w.watch.ending() }
 
 // Loopback reports whether all traffic stays on this machine.
-func (w *World) Loopback() bool { return w.Path != "" }
+func (w *World) Loopback() bool { return net.ParseIP(w.address).IsLoopback() }
 
 // Warning is a line about who can read and change the training; "" where nobody else can.
 func (w *World) Warning() string {
