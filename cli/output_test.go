@@ -26,7 +26,7 @@ func TestJSONHasThePromisedKeys(t *testing.T) {
 			"--set", "model.depth=8", "--set", "model.width=4", "--json"},
 			"activation_bytes batch cuts image images_per_second method model modules peak_bytes precision resting_bytes " +
 				"step_seconds step_seconds_max step_seconds_min threads"},
-		{[]string{"eval", b.path("run"), "--data", b.data, "--json"}, "checkpoint images modules on set subset"},
+		{[]string{"eval", b.path("run"), "--data", b.data, "--json"}, "checkpoint data images modules on set subset"},
 		{[]string{"predict", b.path("run"), b.path("a.png"), "--json"}, "classes image module"},
 	} {
 		out := strings.TrimSpace(succeed(t, c.args...))

@@ -119,6 +119,13 @@ func modelOf(c Config, in model.Input, o Options, folder *runfolder.Folder) (*Mo
 	if !o.Resume || !folder.Has(lastFile) {
 		return NewModel(c, in, false)
 	}
+	if _, auto := c.Method.Auto(); auto { // the run has what was found
+		was, err := LoadRun(o.Out, nil)
+		if err != nil {
+			return nil, err
+		}
+		c.Method.Cuts = was.Method.Cuts
+	}
 	if _, err := changes(o.Out, &c); err != nil { // in the recipe's words, before tensors are found not to fit
 		return nil, err
 	}
