@@ -1,5 +1,10 @@
 // The weight layers' adjoints, outside autograd, and inside it layers whose gradient flows back by other weights than
 // their own.
+// g++ 14 sees a vector<bool> of libtorch's templates overflow that does not.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wstringop-overflow"
+#endif
+
 #include "aten.h"
 
 #include <torch/csrc/autograd/custom_function.h>
