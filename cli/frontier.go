@@ -34,8 +34,9 @@ checkpoints, local learning with any number of modules, with checkpoints inside 
 Ways that no other beats in both are marked, with a word on when to use them; so is local learning that
 back-propagation with checkpoints beats.
 
-Times are sums of what the pieces took one by one, without the optimizers and the disk. They are rough, and only their
-ratios mean something: 'locus bench' measures whole steps.`,
+Times are sums of what the pieces took one by one, without the optimizers, and what comes and goes at 500 MB/s. They are
+rough, and only their ratios mean something: 'locus bench' measures whole steps. What is learned in a step is not
+compared: local losses learn other things than bp, which is therefore beaten by bp alone.`,
 		Example: `  locus frontier vit_s --batch 8 --set head.name=tokens --set optim.name=adamw
   locus frontier resnet50 --batch 16 --set head.name=infopro --plot frontier.svg`,
 		Args: takes(1, 1),
@@ -124,7 +125,7 @@ func (r *frontier) print(w io.Writer) error {
 	if err := printTable(w, table.Row{"way", "peak, MiB", "time ÷ bp", "MiB moved a step", ""}, rows, 2); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%s, %s heads, batch %d of %d×%d, %s: predicted from single pieces, %.2f s a step of bp. %d ways of local learning lose to back-propagation in both.\n",
+	_, err := fmt.Fprintf(w, "%s, %s heads, batch %d of %d×%d, %s: predicted from single pieces, %.2f s a step of bp. %d ways of local learning lose to back-propagation in both. What is learned in a step is not compared.\n",
 		r.Model, r.Head, r.Batch, r.Image, r.Image, r.Precision, r.Points[0].Seconds, lost)
 	return err
 }

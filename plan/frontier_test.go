@@ -50,7 +50,7 @@ func TestFrontier(t *testing.T) {
 		kinds[kind]++
 		beaten, byBP := false, false
 		for _, q := range points {
-			beaten = beaten || beats(q, p)
+			beaten = beaten || beats(q, p) && (p.Method != "bp" || q.Method == "bp")
 			byBP = byBP || q.Method == "bp" && beats(q, p)
 		}
 		if p.Best {
