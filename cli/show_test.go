@@ -12,7 +12,7 @@ func TestShow(t *testing.T) {
 	write(t, b.path("mine.yaml"), []byte("base: quickstart\nmethod: {name: bp}\n"))
 	out := succeed(t, "show", "--brief", b.path("mine.yaml"), "--set", "optim.lr=0.05")
 	for _, want := range []string{
-		"name: mine # the recipe's own", "epochs: 1 # base fashion", "limit: 12800 # base quickstart",
+		"name: mine # the recipe's own", "epochs: 1 # base fashion", "lambda: 0.001 # base quickstart",
 		"name: bp # " + b.path("mine.yaml"), "modules: 1 # method bp", "lr: 0.05 # --set",
 	} {
 		if !strings.Contains(strings.Join(strings.Fields(out), " "), want) {

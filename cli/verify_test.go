@@ -59,7 +59,7 @@ func TestPrintTheory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"holds    Lemma  a < b    3 of 3", "1.0e+00 (2.0e+00)", "99 %", "2.00", "2.50"} {
+	for _, want := range []string{"holds  Lemma\n    claimed: a < b\n    measured: 3 of 3", "1.0e+00 (2.0e+00)", "99 %", "2.00", "2.50"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("want %q in\n%s", want, out)
 		}
