@@ -20,6 +20,10 @@ import (
 func small(m zoo.Model) (o zoo.Options, side int) {
 	o = zoo.Options{Name: m.Name, Width: 8, Dropout: -1}
 	switch {
+	case m.Name == "vit_l": // 16 heads
+		return zoo.Options{Name: m.Name, Width: 32, Depth: 2, Dropout: -1}, 48
+	case m.Name == "vit_h": // and patches of 14
+		return zoo.Options{Name: m.Name, Width: 32, Depth: 2, Dropout: -1}, 42
 	case strings.HasPrefix(m.Name, "vit"):
 		return zoo.Options{Name: m.Name, Width: 24, Depth: 2, Dropout: -1}, 48
 	case m.Name == "swin_b":
