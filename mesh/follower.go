@@ -112,7 +112,7 @@ func (f *Follower) obey(m message, s local.Signal) (over bool, err error) {
 		out, err = f.train(&m, s)
 	case drains:
 		var found []record
-		if found, err = f.crew.drain(); f.note(&m, found, err) {
+		if found, err = f.crew.drain(); f.note(&m, found, err) || f.failed != nil { // what is left of a failed step says nothing
 			err = nil
 		}
 	case evaluates:
@@ -167,8 +167,9 @@ func (f *Follower) train(m *message, in local.Signal) (out local.Signal, err err
 // note adds to a message what was found, and whether training has diverged, which is told to rank 0 in order.
 func (f *Follower) note(m *message, found []record, err error) (told bool) {
 	m.found = append(m.found, found...)
-	if _, diverged := errors.AsType[*local.Diverged](err); diverged && f.failed == nil {
-		f.failed, told = failed(err), true
+	_, told = errors.AsType[*local.Diverged](err)
+	if told && f.failed == nil {
+		f.failed = failed(err)
 	}
 	if m.rest.Failure == nil {
 		m.rest.Failure = f.failed

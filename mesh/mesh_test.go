@@ -343,13 +343,13 @@ func TestTrafficAndMemoryAreAsPredicted(t *testing.T) {
 				}
 			}
 			settle()
-			before := worlds[0].Traffic()
+			before := arrived(worlds[0])
 			if _, err := train(l, 0, steps, 1, 1); err != nil {
 				t.Fatal(err)
 			}
-			after := worlds[0].Traffic()
+			after := arrived(worlds[0])
 			settle()
-			drain := worlds[0].Traffic()
+			drain := arrived(worlds[0])
 			// x₁ and δ of 8 samples, labels; a header of eight and one bytes, six tensors, and what the first module has found
 			features := int64(samples) * int64(m.Net.Blocks[0].Out.C) * side * side * 4
 			sent := 2*(features+2+16*4) + (8*samples + 2 + 16) + 3 + 8 + 1 + mesh.HeadBytes(1)
@@ -370,6 +370,18 @@ func TestTrafficAndMemoryAreAsPredicted(t *testing.T) {
 			}
 		})
 	}
+}
+
+// arrived is the traffic of a rank once nothing is on its way any more: credits come back when they come.
+func arrived(w *mesh.World) dist.Traffic {
+	last := w.Traffic()
+	for quiet := 0; quiet < 20; quiet++ {
+		time.Sleep(5 * time.Millisecond)
+		if now := w.Traffic(); now != last {
+			last, quiet = now, 0
+		}
+	}
+	return last
 }
 
 // predicted replaces the features in front by those at the first cut.

@@ -18,6 +18,7 @@ const (
 	beatEvery = 500 * time.Millisecond
 	grace     = 1200 * time.Millisecond // for a process to end by itself once the world has failed
 	lookAhead = 5 * time.Second         // for the reason of an error of the engine's
+	moment    = 300 * time.Millisecond  // for the reason of any other
 )
 
 // watch finds out that a rank is gone. Every rank sends rank 0 a sign of life twice a second, and gets one back. Rank 0 tells
@@ -188,16 +189,6 @@ func (t *watch) hurry() {
 		case wake <- struct{}{}:
 		default:
 		}
-	}
-}
-
-// soon returns the cause of a failure if it is known within a short time.
-func (t *watch) soon() error {
-	select {
-	case <-t.failed:
-		return t.cause
-	case <-time.After(lookAhead):
-		return nil
 	}
 }
 

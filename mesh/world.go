@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -159,22 +160,24 @@ func Twins(shape Shape, o Options) []*World {
 // name is how messages call a rank.
 func (w *World) name(rank int) string { return fmt.Sprintf("rank %d on %s", rank, w.hosts[rank]) }
 
-// explain returns the reason why the group has failed where one is found soon, instead of what the engine says of a socket.
+// explain returns the reason why the group has failed or closed where one is found soon, instead of what the engine says of a
+// socket. An error that seems this rank's own may follow from the end of the run, too, of which it hears a moment later.
 func (w *World) explain(err error) error {
 	if err == nil {
 		return nil
 	}
+	wait := moment
+	if engine, ok := errors.AsType[*torch.Error](err); ok && slices.Contains([]string{"sum", "send", "receive", "broadcast"}, engine.Op) {
+		wait = lookAhead
+	}
 	select {
 	case <-w.watch.over:
 		return cmp.Or(w.watch.final.error(), err)
-	default:
+	case <-w.watch.failed:
+		return w.watch.cause
+	case <-time.After(wait):
+		return err
 	}
-	if engine, ok := errors.AsType[*torch.Error](err); ok && (engine.Op == "sum" || engine.Op == "send" || engine.Op == "receive" || engine.Op == "broadcast") {
-		if cause := w.watch.soon(); cause != nil {
-			return cause
-		}
-	}
-	return err
 }
 
 // OnStop has f called when another rank has been asked to stop.

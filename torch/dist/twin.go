@@ -14,6 +14,7 @@ func Twins(n int) []Group {
 	h := &hub{size: n, rounds: map[int]*round{}, lanes: map[[3]int]chan Parcel{}, closed: make(chan struct{})}
 	var all []Group
 	for rank := range n {
+		h.left = append(h.left, make(chan struct{}))
 		all = append(all, &twin{hub: h, rank: rank})
 	}
 	return all
@@ -25,9 +26,10 @@ type hub struct {
 	mutex  sync.Mutex
 	rounds map[int]*round         // of sums and broadcasts, by their number
 	lanes  map[[3]int]chan Parcel // by sender, receiver and lane
-	closed chan struct{}
-	cause  error
-	gone   int // ranks that have closed their group without a cause
+	left   []chan struct{}        // closed when a rank has closed its group, by rank
+	closed chan struct{}          // closed when the first rank has, with a cause, or all have
+	cause  error                  // of the first
+	gone   int                    // ranks that have closed their group without a cause
 }
 
 // round is one sum or broadcast.
@@ -164,10 +166,11 @@ func (t *twin) Send(p Parcel, to, lane int) (err error) {
 	case t.lane(t.rank, to, lane) <- copied:
 		t.traffic.sent.Add(bytes)
 		return nil
-	case <-t.closed:
-		copied.Free()
-		return t.cause
+	case <-t.left[t.rank]:
+	case <-t.left[to]:
 	}
+	copied.Free()
+	return t.reason()
 }
 
 // Receive implements [Group].
@@ -179,22 +182,43 @@ func (t *twin) Receive(from, lane int) (Parcel, error) {
 	case p := <-t.lane(from, t.rank, lane):
 		t.traffic.received.Add(p.WireBytes())
 		return p, nil
-	case <-t.closed:
-		return Parcel{}, t.cause
+	case <-t.left[t.rank]:
+	case <-t.left[from]:
 	}
+	return Parcel{}, t.reason()
 }
 
-// Close implements [Group]. With a cause it closes the groups of all twins; without one, the last one to leave does.
+// reason is why a rank has left.
+func (h *hub) reason() error {
+	h.mutex.Lock()
+	defer h.mutex.Unlock()
+	return h.cause
+}
+
+// Close implements [Group]. With a cause, what others do with this rank fails from now on, and so do sums; without one, the
+// last rank to leave closes all groups.
 func (t *twin) Close(cause error) {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
+	leaving := []int{t.rank}
 	if cause == nil || errors.Is(cause, ErrClosed) {
 		if t.gone++; t.gone < t.size {
 			return
+		}
+		leaving = nil
+		for rank := range t.size {
+			leaving = append(leaving, rank)
 		}
 	}
 	if t.cause == nil {
 		t.cause = cmp.Or(cause, ErrClosed)
 		close(t.closed)
+	}
+	for _, rank := range leaving {
+		select {
+		case <-t.left[rank]:
+		default:
+			close(t.left[rank])
+		}
 	}
 }
