@@ -88,6 +88,10 @@ func (c Curves) panel() (*panel, []entry, error) {
 		p.Add(line)
 		entries = append(entries, entry{l.Name, style})
 	}
+	if p.Y.Min < 0 {
+		p.fit(math.Inf(-1), math.Inf(1))
+		return p, entries, nil
+	}
 	p.fit(0, math.Inf(1))
 	p.Y.Min = 0 // so that heights compare
 	return p, entries, nil

@@ -32,3 +32,16 @@ func TestPlotCurves(t *testing.T) {
 		t.Errorf("no curves: error %v, want a fault that names the chart", err)
 	}
 }
+
+// Heights begin at 0 so that they compare, unless some are below it: none is cut off.
+func TestCurvesBelowZeroAreWhole(t *testing.T) {
+	for _, tt := range []struct{ low, want float64 }{{1, 0}, {0, 0}, {-2, -2}} {
+		var c Curves
+		c.Add("a", 1, 3)
+		c.Add("a", 2, tt.low)
+		p, _, err := c.panel()
+		if err != nil || p.Y.Min > tt.want || p.Y.Max < 3 || tt.want == 0 && p.Y.Min != 0 {
+			t.Errorf("heights from %v to 3: axis from %v to %v, error %v", tt.low, p.Y.Min, p.Y.Max, err)
+		}
+	}
+}
