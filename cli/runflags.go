@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/record"
 	"github.com/locus-learn/locus/train"
 )
@@ -49,7 +50,8 @@ func (f *runFlags) check(cmd *cobra.Command) error {
 func (f *runFlags) options(cmd *cobra.Command) train.Options {
 	return train.Options{
 		Data: f.data, Out: f.out, Resume: f.resume, Force: f.force, Steps: f.steps, Notice: warn(cmd),
-		Save: saveAsked(cmd.Context()), Patience: patience,
+		Adopted: func(a model.Adoption) { must(printColumns(cmd.ErrOrStderr(), a.Lines())) },
+		Save:    saveAsked(cmd.Context()), Patience: patience,
 	}
 }
 

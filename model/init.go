@@ -1,6 +1,9 @@
 package model
 
 import (
+	"encoding/binary"
+	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -8,33 +11,69 @@ import (
 	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/torch"
 )
 
-// InitFrom overwrites a model's weights by those of a safetensors file: one of our checkpoints, whatever its cuts, or
-// published weights under PyTorch's names. It returns the local heads that the file lacks or, because the cuts moved, has
-// in another shape; they stay as they are. Any other difference is a fault that names the first tensor and both shapes, and
-// changes nothing.
-func (m *Model) InitFrom(path string) (fresh []string, err error) {
+// Adoption says what became of a network's tensors, and of those of the file that it was started from.
+type Adoption struct {
+	Names   []string // what was done to the file's names, such as "without module."
+	Taken   int      // tensors of the network that are the file's
+	Resized []string // that are the file's in another size, with both
+	Fresh   []string // layers that start anew, with why
+	Left    []string // tensors of the file that have no place in the network, and need none
+}
+
+// Lines are the adoption as four lines of two columns, with a tab between them.
+func (a Adoption) Lines() []string {
+	count := func(list []string) string {
+		if len(list) == 0 {
+			return "0"
+		}
+		return fmt.Sprintf("%d: %s", len(list), show.Line(strings.Join(list[:min(3, len(list))], "; "))+map[bool]string{true: "; …"}[len(list) > 3])
+	}
+	taken := fmt.Sprintf("%d tensors", a.Taken)
+	if len(a.Names) > 0 {
+		taken += ", " + strings.Join(a.Names, ", ")
+	}
+	return []string{"taken\t" + taken, "resized\t" + count(a.Resized), "fresh\t" + count(a.Fresh), "left over\t" + count(a.Left)}
+}
+
+// InitFrom overwrites a model's weights by those of a file: one of our checkpoints, whatever its cuts, or published weights
+// under the names of PyTorch, timm or Hugging Face. Position embeddings and the tables of windows are resized. Local heads
+// that the file lacks or, because the cuts moved, has in another shape stay as they are; so does the classifier's last layer
+// where the file has none or one for other classes. Any other difference is a fault that names the first tensor and both
+// shapes, and changes nothing.
+func (m *Model) InitFrom(path string) (Adoption, error) {
 	return m.InitBy(path, func(fill func(*local.Module) error) error { return m.Each(true, fill) })
 }
 
 // InitBy is [Model.InitFrom] for a model that is not begun yet, or whose modules are not all in memory: each hands every
 // module to fill while it is.
-func (m *Model) InitBy(path string, each func(fill func(*local.Module) error) error) (fresh []string, err error) {
+func (m *Model) InitBy(path string, each func(fill func(*local.Module) error) error) (a Adoption, err error) {
 	w, err := OpenWeights(path)
 	if err != nil {
-		return nil, err
+		return a, err
 	}
 	defer w.Close()
-	fresh = w.misfits(m.Params())
-	taken := map[*nn.Param]bool{}
-	known := map[string]bool{}
+	names := translate(w.file)
+	w.file = names
+	a.Names = names.told
+	taken, resized := map[*nn.Param]bool{}, map[*nn.Param]bool{}
+	known, heads := map[string]bool{}, w.misfits(m.Params())
+	last := m.lastLayer()
 	for _, p := range m.Params() {
 		known[p.Name] = true
-		_, there := w.Shape(p.Name)
+		info, there := w.file.Info(p.Name)
+		shape := p.Value.Shape()
+		_, fits := resizes(p.Name, info.Shape, shape)
 		switch {
-		case IsLocal(p.Name) && slices.Contains(fresh, headOf(p.Name)):
-		case !there && strings.HasSuffix(p.Name, ".num_batches_tracked"): // older PyTorch did not save it
+		case IsLocal(p.Name) && slices.Contains(heads, headOf(p.Name)):
+		case made(p.Name, there): // the network makes them itself
+		case slices.Contains(last, p) && !w.fitsAll(last):
+			a.Fresh = append(a.Fresh, otherClasses(p.Name, shape, info.Shape, there))
+		case there && !slices.Equal(info.Shape, shape) && fits:
+			resized[p] = true
+			a.Resized = append(a.Resized, fmt.Sprintf("%s %v → %v", p.Name, info.Shape, shape))
 		default:
 			taken[p] = true
 		}
@@ -44,18 +83,96 @@ func (m *Model) InitBy(path string, each func(fill func(*local.Module) error) er
 			continue
 		}
 		if err := w.Fits(p.Name, p.Value.Shape()); err != nil {
-			return nil, err
+			return a, err
 		}
 	}
 	for _, name := range w.Names() {
 		if !known[name] && !IsLocal(name) {
 			shape, _ := w.Shape(name)
-			return nil, fault.New("%s: tensor %s %v has no place in the network", show.Name(path), show.Name(name), shape)
+			return a, fault.New("%s: tensor %s %v has no place in the network", show.Name(path), show.Name(name), shape)
+		}
+		if !known[name] {
+			a.Left = append(a.Left, name)
 		}
 	}
-	return fresh, each(func(module *local.Module) error {
-		return w.Fill(slices.DeleteFunc(slices.Clone(module.Params), func(p *nn.Param) bool { return !taken[p] }))
+	for _, head := range heads {
+		a.Fresh = append(a.Fresh, head+" (a local head)")
+	}
+	a.Taken, a.Left = len(taken), append(a.Left, names.dropped...)
+	return a, each(func(module *local.Module) error {
+		if err := w.Fill(slices.DeleteFunc(slices.Clone(module.Params), func(p *nn.Param) bool { return !taken[p] })); err != nil {
+			return err
+		}
+		for _, p := range module.Params {
+			if !resized[p] {
+				continue
+			}
+			if err := w.fillResized(p); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
+}
+
+// made reports whether a buffer needs no file: counters that older PyTorch did not save, and indices that follow from a
+// window's size.
+func made(name string, there bool) bool {
+	return !there && strings.HasSuffix(name, ".num_batches_tracked") || strings.HasSuffix(name, ".relative_position_index")
+}
+
+// lastLayer is weight and bias of the classifier's last linear layer, which has a row a class.
+func (m *Model) lastLayer() []*nn.Param {
+	params := nn.Params(m.Net.Classifier)
+	for i := len(params) - 1; i >= 0; i-- {
+		if shape := params[i].Value.Shape(); len(shape) == 2 && int(shape[0]) == m.Net.Classes && strings.HasSuffix(params[i].Name, "weight") {
+			return params[i:]
+		}
+	}
+	return nil
+}
+
+// fitsAll reports whether the file has all of some parameters in their shapes; also where it has them in shapes that differ in
+// more than the classes, which is not for them to say.
+func (w *Weights) fitsAll(params []*nn.Param) bool {
+	for _, p := range params {
+		has, there := w.Shape(p.Name)
+		want := p.Value.Shape()
+		if !there || len(has) == len(want) && has[0] != want[0] && slices.Equal(has[1:], want[1:]) {
+			return false
+		}
+	}
+	return true
+}
+
+func otherClasses(name string, want, has []int64, there bool) string {
+	if !there {
+		return name + " (the file has none)"
+	}
+	return fmt.Sprintf("%s (%d classes, the file has %d)", name, want[0], has[0])
+}
+
+// fillResized reads a tensor that is made for another image or window.
+func (w *Weights) fillResized(p *nn.Param) error {
+	info, _ := w.file.Info(p.Name)
+	bytes, err := w.bytes(p.Name)
+	if err != nil {
+		return err
+	}
+	dtype, wide, ok := readAs(info.DType)
+	if !ok {
+		return w.Fits(p.Name, info.Shape)
+	}
+	s := torch.CPU.Scope(torch.NoGrad)
+	defer s.Close()
+	rows := make([]float32, 0, len(bytes)/4)
+	raw := s.Cast(s.FromBytes(dtype, wide(bytes), info.Shape...), torch.Float32).Data()
+	for ; len(raw) > 0; raw = raw[4:] {
+		rows = append(rows, math.Float32frombits(binary.LittleEndian.Uint32(raw)))
+	}
+	r, _ := resizes(p.Name, info.Shape, p.Value.Shape())
+	p.Value.Copy(s.FromFloats(r.resize(rows), p.Value.Shape()...))
+	return nil
 }
 
 // misfits lists the local heads of which a tensor is not in the file, or not in its shape.

@@ -57,14 +57,32 @@ var dtypes = map[torch.DType]safetensors.DType{
 // StoredType is what a safetensors file calls a type of elements.
 func StoredType(t torch.DType) safetensors.DType { return dtypes[t] }
 
-// typeOf returns the engine's name of a type of elements, and reports whether it has it.
-func typeOf(t safetensors.DType) (torch.DType, bool) {
+// readAs returns the engine's name of a type of elements, and what makes their bytes those of that type: small whole numbers
+// become int64. It reports whether the type can be read.
+func readAs(t safetensors.DType) (dtype torch.DType, wide func([]byte) []byte, ok bool) {
+	switch t {
+	case safetensors.I32, safetensors.I16, safetensors.I8:
+		return torch.Int64, func(b []byte) []byte { return widened(b, t.Size()) }, true
+	}
 	for dtype, stored := range dtypes {
 		if stored == t {
-			return dtype, true
+			return dtype, func(b []byte) []byte { return b }, true
 		}
 	}
-	return 0, false
+	return 0, nil, false
+}
+
+// widened turns whole numbers of size bytes, of two's complement, into int64.
+func widened(b []byte, size int) []byte {
+	out := make([]byte, 0, 8*len(b)/size)
+	for ; len(b) >= size; b = b[size:] {
+		v := int64(int8(b[size-1]))
+		for i := size - 2; i >= 0; i-- {
+			v = v<<8 | int64(b[i])
+		}
+		out = binary.LittleEndian.AppendUint64(out, uint64(v))
+	}
+	return out
 }
 
 // notFinite returns the first element of a tensor's bytes that is NaN or infinite, -1 if there is none. A number of one of

@@ -2,31 +2,55 @@ package model
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/safetensors"
 	"github.com/locus-learn/locus/torch"
+	"github.com/locus-learn/locus/torchfile"
 )
 
-// Weights are the tensors of a safetensors file, which are read one by one: a checkpoint of ours, or published weights
-// under PyTorch's names. Nothing in the file is believed before it is compared with what it is to fill. All errors that
+// Weights are the tensors of a file, which are read one by one: a checkpoint of ours, or published weights, in safetensors or
+// as torch.save writes a state dict. Nothing in the file is believed before it is compared with what it is to fill. All errors that
 // the file causes are faults with its name.
 type Weights struct {
 	path string
-	file *safetensors.File
+	file source
 }
 
 // OpenWeights reads and checks the header of the file at path. The caller closes the weights.
 func OpenWeights(path string) (*Weights, error) {
-	file, err := safetensors.Open(path)
+	var file source
+	var err error
+	if isTorch(path) {
+		file, err = torchfile.Open(path)
+	} else {
+		file, err = safetensors.Open(path)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return &Weights{path, file}, nil
+}
+
+// isTorch reports whether a file is PyTorch's own, by its name or because it is a zip archive.
+func isTorch(path string) bool {
+	if slices.Contains([]string{".pth", ".pt", ".bin"}, strings.ToLower(filepath.Ext(path))) {
+		return true
+	}
+	f, err := disk.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	start := make([]byte, 4)
+	_, err = f.ReadAt(start, 0)
+	return err == nil && string(start) == "PK\x03\x04"
 }
 
 // Close releases the file.
@@ -57,8 +81,8 @@ func (w *Weights) Fits(name string, shape []int64) error {
 	case !slices.Equal(info.Shape, shape):
 		return fault.New("%s: tensor %s is %v, the network's is %v", show.Name(w.path), show.Name(name), info.Shape, shape)
 	}
-	if _, ok := typeOf(info.DType); !ok {
-		return fault.New("%s: tensor %s is of type %s: must be F32, F64, BF16 or I64", show.Name(w.path), show.Name(name), info.DType)
+	if _, _, ok := readAs(info.DType); !ok {
+		return fault.New("%s: tensor %s is of type %s: must be one of floating point, or of whole numbers", show.Name(w.path), show.Name(name), info.DType)
 	}
 	return nil
 }
@@ -90,28 +114,38 @@ func (w *Weights) Read(name string, t torch.Tensor) error {
 		return err
 	}
 	info, _ := w.file.Info(name)
-	dtype, _ := typeOf(info.DType)
+	dtype, wide, _ := readAs(info.DType)
 	if floating(t.DType()) && !floating(dtype) {
 		return fault.New("%s: tensor %s is of type %s: must be a floating one, F32, F64, F16 or BF16, for weights",
 			show.Name(w.path), show.Name(name), info.DType)
 	}
-	bytes, err := w.file.Read(name)
+	bytes, err := w.bytes(name)
 	if err != nil {
 		return err
 	}
-	if i := notFinite(info.DType, bytes); i >= 0 {
-		return fault.New("%s: tensor %s is not finite at element %d: these weights are from a run that diverged; use an earlier checkpoint",
-			show.Name(w.path), show.Name(name), i)
-	}
 	s := torch.CPU.Scope(torch.NoGrad)
 	defer s.Close()
-	values := s.FromBytes(dtype, bytes, info.Shape...)
+	values := s.FromBytes(dtype, wide(bytes), info.Shape...)
 	if i := negative(name, values); i >= 0 {
 		return fault.New("%s: tensor %s is negative at element %d: no variance is; the file is damaged, or its tensors have other names",
 			show.Name(w.path), show.Name(name), i)
 	}
 	t.Copy(values)
 	return nil
+}
+
+// bytes reads a tensor and refuses one that is not finite.
+func (w *Weights) bytes(name string) ([]byte, error) {
+	info, _ := w.file.Info(name)
+	bytes, err := w.file.Read(name)
+	if err != nil {
+		return nil, err
+	}
+	if i := notFinite(info.DType, bytes); i >= 0 {
+		return nil, fault.New("%s: tensor %s is not finite at element %d: these weights are from a run that diverged; use an earlier checkpoint",
+			show.Name(w.path), show.Name(name), i)
+	}
+	return bytes, nil
 }
 
 // negative returns the first element below 0 of a running variance, whose root would be NaN; -1 of any other tensor.

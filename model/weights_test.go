@@ -145,7 +145,7 @@ func TestWeightsRead(t *testing.T) {
 		{Name: "good", DType: safetensors.F32, Shape: []int64{2}, Data: f32(1.5, -2)},
 		{Name: "nan", DType: safetensors.F32, Shape: []int64{2}, Data: f32(1, math.NaN())},
 		{Name: "short", DType: safetensors.I16, Shape: []int64{2}, Data: make([]byte, 4)},
-		{Name: "half", DType: safetensors.F16, Shape: []int64{2}, Data: make([]byte, 4)},
+		{Name: "half", DType: safetensors.F16, Shape: []int64{2}, Data: []byte{0, 0x3c, 0, 0xc1}},
 		{Name: "module.weight", DType: safetensors.F32, Shape: []int64{2}, Data: f32(1, 2)},
 		{Name: "bn.running_var", DType: safetensors.F32, Shape: []int64{2}, Data: f32(1, -2)},
 		{Name: "bytes", DType: safetensors.U8, Shape: []int64{2}, Data: []byte{3, 4}},
@@ -164,8 +164,8 @@ func TestWeightsRead(t *testing.T) {
 		{"good", "", [2]float64{1.5, -2}},
 		{"bytes", "type U8: must be a floating one", [2]float64{7, 7}},
 		{"nan", "nan is not finite at element 1", [2]float64{7, 7}},
-		{"half", "", [2]float64{0, 0}},
-		{"short", "type I16: must be", [2]float64{7, 7}},
+		{"half", "", [2]float64{1, -2.5}},
+		{"short", "type I16: must be a floating one", [2]float64{7, 7}},
 		{"none", "has no tensor none [2]", [2]float64{7, 7}},
 		{"weight", "it has module.weight: take the prefix off", [2]float64{7, 7}},
 		{"bn.running_var", "negative at element 1", [2]float64{7, 7}},
@@ -211,15 +211,15 @@ func TestStoredIsRowMajor(t *testing.T) {
 
 // InitFrom changes nothing unless all fits.
 func TestInitFromIsAllOrNothing(t *testing.T) {
-	path := saved(t, func(s *model.Spec) { s.Input.Classes = 7 })
+	path := saved(t, func(s *model.Spec) { s.Net.Width = 8 })
 	m, err := model.New(small(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Free()
 	first := m.Params()[0].Value.Data()
-	if _, err := m.InitFrom(path); !fault.Is(err) || !strings.Contains(err.Error(), "fc.weight") {
-		t.Errorf("want a fault about fc.weight, got %v", err)
+	if _, err := m.InitFrom(path); !fault.Is(err) || !strings.Contains(err.Error(), "conv1.weight") {
+		t.Errorf("want a fault about conv1.weight, got %v", err)
 	}
 	if !bytes.Equal(first, m.Params()[0].Value.Data()) {
 		t.Error("weights have changed")

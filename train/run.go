@@ -32,6 +32,8 @@ type Options struct {
 	Sink   record.Sink  // gets every step, where the run folder gets every tenth; may be nil; the run closes it
 	Notice func(string) // gets warnings, a line each; may be nil
 
+	Adopted func(model.Adoption) // gets what became of the weights of Init; nil: Notice gets what is not theirs
+
 	Save     <-chan struct{} // asks for a checkpoint between two steps, after which training goes on; may be nil
 	Stall    time.Duration   // after how long a step says what it waits for; 0: a minute. Notice may then be called from another goroutine
 	World    *mesh.World     // the processes that train together, of which this is rank 0; nil for one. [Follow] is for the others
@@ -294,12 +296,19 @@ func (r *Run) fromScratch(o *Options) error {
 		return err
 	}
 	o.Init = init
-	fresh, err := r.model.InitBy(o.Init, r.place)
+	adoption, err := r.model.InitBy(o.Init, r.place)
 	if err != nil {
 		return err
 	}
-	for _, head := range fresh {
-		o.Notice(fmt.Sprintf("%s has no %s that fits: it starts fresh", o.Init, head))
+	if o.Adopted != nil {
+		o.Adopted(adoption)
+		return nil
+	}
+	for _, layer := range adoption.Fresh {
+		o.Notice(fmt.Sprintf("%s has no %s that fits: it starts fresh", o.Init, layer))
+	}
+	for _, tensor := range adoption.Resized {
+		o.Notice(fmt.Sprintf("%s: %s was resized", o.Init, tensor))
 	}
 	return nil
 }

@@ -32,8 +32,9 @@ var edges = map[string][]string{
 	"theory":            {"model", "zoo", "nn", "torch"},
 	"export":            {"nn", "torch"},
 	"plan":              {"model", "method", "local", "zoo", "nn", "optim", "torch"},
-	"model":             {"method", "local", "zoo", "nn", "optim", "recipe", "safetensors", "torch"},
 	"mesh":              {"local", "optim", "torch", "torch/dist"},
+	"model":             {"method", "local", "zoo", "nn", "optim", "recipe", "safetensors", "torch", "torchfile"},
+	"torchfile":         {"safetensors"},
 	"method":            {"local", "nn"},
 	"store":             {"local", "safetensors", "torch"},
 	"local":             {"nn", "optim", "torch", "torch/dist"},
@@ -83,7 +84,7 @@ const (
 )
 
 // torchFree lists the packages that build and test on a machine without libtorch.
-var torchFree = []string{"recipe", "record", "report", "watch", "data", "data/images", "safetensors", "results/evidence"}
+var torchFree = []string{"recipe", "record", "report", "watch", "data", "data/images", "safetensors", "torchfile", "results/evidence"}
 
 // imports holds what one package imports: its own files and in-package tests, and its external tests (package x_test).
 // Of the former, product has those of files that are no tests.

@@ -1,0 +1,4 @@
+package model
+
+// Bicubic is for tests.
+var Bicubic = bicubic
