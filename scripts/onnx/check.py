@@ -21,7 +21,7 @@ from PIL import Image
 LOCUS = os.environ.get("LOCUS", "bin/locus")
 SIDE, IMAGES = 64, 10
 # Narrow where the published width would take minutes; the heads of transformers divide the width.
-WIDTH = {"vit_s": 48, "vit_b": 96, "swin_s": 48, "swin_b": 64}
+WIDTH = {"vit_s": 48, "vit_b": 96, "vit_l": 32, "vit_h": 32, "swin_s": 48, "swin_b": 64}
 FULL = {"resnet18", "vit_ti", "swin_t"}
 TOLERANCE = {"fp32": 1e-5, "fp16": 1e-3, "bf16": 1e-2}
 
@@ -51,7 +51,9 @@ def check(net, dtype, folder, data, exits):
                 "method.name=layerwise", "method.modules=2", "head.name=linear", "threads=1", "optim.lr=0.001"]
         if net not in FULL:
             sets.append(f"model.width={WIDTH.get(net, 16)}")
-        if net.startswith("conv32"):
+        if net == "vit_h":
+            sets.append("model.patch=16")  # of its own 14 the images are no multiple
+        if net in ("conv32", "conv32_relu"):
             sets[5:7] = ["method.name=bp"]
         locus("train", "--data", data, "--out", run, "--steps", "1", *[x for s in sets for x in ("--set", s)])
     locus("export", run, file, "--dtype", dtype, "--exit", str(exits))
@@ -77,7 +79,7 @@ def check(net, dtype, folder, data, exits):
 
 
 def main():
-    nets = [line.split()[0] for line in locus("list", "models").splitlines()]
+    nets = [line.split()[0] for line in locus("list", "models").splitlines()[1:]]  # below its heading
     nets = sys.argv[1:] or [n for n in nets if n not in ("vgg13", "vgg16", "vgg19", "vgg13_bn", "vgg16_bn", "vgg19_bn")] + ["vgg19", "vgg19_bn"]
     with tempfile.TemporaryDirectory() as folder:
         photos(f"{folder}/photos")
