@@ -42,12 +42,12 @@ const (
 // Costs measures steps of every arm on this machine, one run at a time with all its threads, and tells what is left to do.
 // each, which may be nil, gets each arm's cost when it is known.
 func (r *Runner) Costs(ctx context.Context, each func(Cost)) ([]Cost, error) {
-	todo, err := r.todo()
+	unfinished, err := r.unfinished()
 	if err != nil {
 		return nil, err
 	}
 	left := map[*Arm]int{}
-	for _, c := range todo {
+	for _, c := range unfinished {
 		left[c.Arm]++
 	}
 	var costs []Cost

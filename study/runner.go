@@ -48,17 +48,17 @@ func (r *Runner) Run(ctx context.Context) (rep *Report, err error) {
 			err = closing
 		}
 	}()
-	todo, err := r.todo()
+	unfinished, err := r.unfinished()
 	if err != nil {
 		return nil, err
 	}
-	if err := r.rehearse(todo); err != nil {
+	if err := r.rehearse(unfinished); err != nil {
 		return nil, err
 	}
 	if err := write(folder, studyFile, r.Study.Doc); err != nil {
 		return nil, err
 	}
-	running := r.work(ctx, todo)
+	running := r.work(ctx, unfinished)
 	rep, err = Summarise(r.Study, r.Out)
 	if err == nil {
 		err = cmp.Or(rep.write(folder), r.Study.figures(folder))
@@ -69,9 +69,9 @@ func (r *Runner) Run(ctx context.Context) (rep *Report, err error) {
 	return rep, err
 }
 
-// todo lists the cells that are not done. It reads all outcomes, so that a folder changed by hand is refused before hours of
+// unfinished lists the cells that are not done. It reads all outcomes, so that a folder changed by hand is refused before hours of
 // training.
-func (r *Runner) todo() ([]Cell, error) {
+func (r *Runner) unfinished() ([]Cell, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.spent, r.outcomes, r.running = 0, map[string]*Outcome{}, map[string]bool{}
@@ -127,9 +127,9 @@ func (r *Runner) whole(c Cell, o *Outcome) error {
 
 // rehearse opens the data of every arm that is to be trained and builds its model, so that a mistake in the last one does not
 // wait for the training of all others. Later, outcomes take the arithmetic of a step from there.
-func (r *Runner) rehearse(todo []Cell) error {
+func (r *Runner) rehearse(unfinished []Cell) error {
 	seen := map[*Arm]bool{}
-	for _, c := range todo {
+	for _, c := range unfinished {
 		if seen[c.Arm] {
 			continue
 		}
@@ -142,13 +142,13 @@ func (r *Runner) rehearse(todo []Cell) error {
 }
 
 // work trains cells, as many at a time as there are slots. It returns what stopped it, nil if all are done.
-func (r *Runner) work(ctx context.Context, todo []Cell) error {
+func (r *Runner) work(ctx context.Context, unfinished []Cell) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	queue := make(chan Cell)
 	go func() {
 		defer close(queue)
-		for _, c := range todo {
+		for _, c := range unfinished {
 			if r.exhausted() {
 				cancel(errBudget)
 			}
