@@ -4,30 +4,10 @@ import (
 	"bytes"
 	"context"
 	"net/http"
-	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
-
-// lines is a writer that another goroutine may read from.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) find(form string) string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return regexp.MustCompile(form).FindString(l.text.String())
-}
 
 func TestServeAnswersUntilItIsStopped(t *testing.T) {
 	b := newWorkbench(t)
@@ -56,7 +36,7 @@ func TestServeAnswersUntilItIsStopped(t *testing.T) {
 	}
 	stop()
 	if c := <-code; c != 0 {
-		t.Errorf("exit code %d\n%s", c, said.text.String())
+		t.Errorf("exit code %d\n%s", c, said.String())
 	}
 }
 

@@ -9,37 +9,20 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
 
-// noted is a writer that another goroutine reads.
-type noted struct {
-	mutex sync.Mutex
-	text  bytes.Buffer
-}
-
-func (n *noted) Write(p []byte) (int, error) {
-	n.mutex.Lock()
-	defer n.mutex.Unlock()
-	return n.text.Write(p)
-}
-
 // address waits for the address of the page.
-func (n *noted) address(t *testing.T) string {
+func (l *lines) address(t *testing.T) string {
 	t.Helper()
-	found := regexp.MustCompile(`the page is at (http://\S+)`)
 	for range 300 {
-		n.mutex.Lock()
-		m := found.FindStringSubmatch(n.text.String())
-		n.mutex.Unlock()
-		if m != nil {
-			return m[1]
+		if found := l.find(`the page is at http://\S+`); found != "" {
+			return strings.TrimPrefix(found, "the page is at ")
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	t.Fatalf("no address of a page in\n%s", n.text.String())
+	t.Fatalf("no address of a page in\n%s", l)
 	return ""
 }
 
@@ -64,7 +47,7 @@ func TestWatch(t *testing.T) {
 	b := newWorkbench(t)
 	succeed(t, b.train("runs/a", "--web", "127.0.0.1:0")...)
 	ctx, stop := context.WithCancel(t.Context())
-	var said noted
+	var said lines
 	ended := make(chan int)
 	go func() {
 		ended <- run(ctx, []string{"watch", b.path("runs"), "--data", b.data, "--web", "127.0.0.1:0"}, io.Discard, &said)
@@ -96,7 +79,7 @@ func TestWatch(t *testing.T) {
 	}
 	stop()
 	if code := <-ended; code != 0 {
-		t.Errorf("exit code %d\n%s", code, said.text.String())
+		t.Errorf("exit code %d\n%s", code, said.String())
 	}
 }
 
@@ -104,7 +87,7 @@ func TestWatch(t *testing.T) {
 func TestStopFromThePage(t *testing.T) {
 	b := newWorkbench(t)
 	cmd := program(t, b.train("run", "--web", "127.0.0.1:0", "--set", "schedule.epochs=1000")...)
-	var said noted
+	var said lines
 	cmd.Stderr = &said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -135,7 +118,7 @@ func TestStopFromThePage(t *testing.T) {
 		time.Sleep(100 * time.Millisecond) // the run has not begun
 	}
 	err = cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.Contains(said.text.String(), "--resume") {
-		t.Errorf("exit code %d, %v\n%s", code, err, said.text.String())
+	if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.Contains(said.String(), "--resume") {
+		t.Errorf("exit code %d, %v\n%s", code, err, said.String())
 	}
 }

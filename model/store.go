@@ -44,18 +44,13 @@ func (m *Model) Tensor(i int, name string, t torch.Tensor) safetensors.Tensor {
 // written in row-major order, whatever layout the tensor has in memory.
 func StoredTensor(name string, t torch.Tensor) safetensors.Tensor {
 	return safetensors.Tensor{
-		Name: name, DType: dtypes[t.DType()], Shape: t.Shape(),
+		Name: name, DType: StoredType(t.DType()), Shape: t.Shape(),
 		Load: func() ([]byte, error) { return t.Data(), nil },
 	}
 }
 
-var dtypes = map[torch.DType]safetensors.DType{
-	torch.Float32: "F32", torch.Float64: "F64", torch.BFloat16: "BF16", torch.Int64: "I64", torch.Uint8: "U8", torch.Bool: "BOOL",
-	torch.Float16: "F16",
-}
-
 // StoredType is what a safetensors file calls a type of elements.
-func StoredType(t torch.DType) safetensors.DType { return dtypes[t] }
+func StoredType(t torch.DType) safetensors.DType { return safetensors.DType(t.Code()) }
 
 // readAs returns the engine's name of a type of elements, and what makes their bytes those of that type: small whole numbers
 // become int64. It reports whether the type can be read.
@@ -64,12 +59,8 @@ func readAs(t safetensors.DType) (dtype torch.DType, wide func([]byte) []byte, o
 	case safetensors.I32, safetensors.I16, safetensors.I8:
 		return torch.Int64, func(b []byte) []byte { return widened(b, t.Size()) }, true
 	}
-	for dtype, stored := range dtypes {
-		if stored == t {
-			return dtype, func(b []byte) []byte { return b }, true
-		}
-	}
-	return 0, nil, false
+	dtype, ok = torch.DTypeByCode(string(t))
+	return dtype, func(b []byte) []byte { return b }, ok
 }
 
 // widened turns whole numbers of size bytes, of two's complement, into int64.

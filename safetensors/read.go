@@ -30,16 +30,11 @@ type File struct {
 //
 // A file that is missing, cut short or against the format is a fault that names path and what is wrong with it.
 func Open(path string) (*File, error) {
-	f, err := disk.Open(path)
+	f, size, err := disk.OpenSized(path)
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
-	stat, err := f.Stat()
-	if err != nil {
-		f.Close()
-		return nil, unreadable(path, err)
-	}
-	file, err := newFile(path, f, stat.Size())
+	file, err := newFile(path, f, size)
 	if err != nil {
 		defer f.Close()
 		if what := mistaken(f); what != "" {

@@ -128,7 +128,7 @@ func (s *Disk) Load(m *local.Module) error {
 	defer s.buffers.Put(buffer)
 	for _, h := range m.Held() {
 		info, ok := f.Info(h.Name)
-		if !ok || info.DType != dtypes[h.Value.DType()] || !slices.Equal(info.Shape, h.Value.Shape()) {
+		if !ok || string(info.DType) != h.Value.DType().Code() || !slices.Equal(info.Shape, h.Value.Shape()) {
 			return foreign(path, m)
 		}
 		if *buffer, err = f.ReadInto(h.Name, *buffer); err != nil {

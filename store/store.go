@@ -11,14 +11,9 @@ import (
 	"github.com/locus-learn/locus/torch"
 )
 
-var dtypes = map[torch.DType]safetensors.DType{
-	torch.Float32: safetensors.F32, torch.Float64: safetensors.F64, torch.BFloat16: safetensors.BF16, torch.Int64: safetensors.I64,
-	torch.Uint8: safetensors.U8, torch.Bool: safetensors.BOOL,
-}
-
 // tensor describes a tensor to the format's writer, which asks load for its bytes when their turn comes.
 func tensor(name string, t torch.Tensor, load func() ([]byte, error)) safetensors.Tensor {
-	return safetensors.Tensor{Name: name, DType: dtypes[t.DType()], Shape: t.Shape(), Load: load}
+	return safetensors.Tensor{Name: name, DType: safetensors.DType(t.DType().Code()), Shape: t.Shape(), Load: load}
 }
 
 // Memory is a [local.Store] in the host's memory.

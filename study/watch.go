@@ -87,17 +87,13 @@ func (r *Runner) progress(a *Arm) Progress {
 
 // lastStep reads from the end of a run's record how far it is, and how long a step took. The record may be growing.
 func lastStep(dir string) (step int, seconds float64) {
-	f, err := disk.Open(filepath.Join(dir, "metrics.jsonl"))
+	f, size, err := disk.OpenSized(filepath.Join(dir, "metrics.jsonl"))
 	if err != nil {
 		return 0, 0
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return 0, 0
-	}
 	const end = 32 << 10 // bytes; a line of sixteen modules has 2 KiB
-	text, _ := io.ReadAll(io.NewSectionReader(f, max(0, info.Size()-end), end))
+	text, _ := io.ReadAll(io.NewSectionReader(f, max(0, size-end), end))
 	for line := range bytes.SplitSeq(text, []byte("\n")) {
 		var e struct {
 			Event   string  `json:"event"`

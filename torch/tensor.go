@@ -8,6 +8,7 @@ import "C"
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 )
 
@@ -30,6 +31,17 @@ func (d DType) Size() int { return [...]int{4, 8, 2, 8, 1, 1, 2}[d] }
 
 func (d DType) String() string {
 	return [...]string{"float32", "float64", "bfloat16", "int64", "uint8", "bool", "float16"}[d]
+}
+
+var codes = [...]string{"F32", "F64", "BF16", "I64", "U8", "BOOL", "F16"}
+
+// Code is what files of tensors call the type, such as F32.
+func (d DType) Code() string { return codes[d] }
+
+// DTypeByCode returns the type of a code, and reports whether there is one.
+func DTypeByCode(code string) (d DType, ok bool) {
+	i := slices.Index(codes[:], code)
+	return DType(max(0, i)), i >= 0
 }
 
 // Tensor is a handle on a libtorch tensor. The zero Tensor is "no tensor". Copies of a Tensor are the same handle.

@@ -38,16 +38,11 @@ type File struct {
 // Open reads what the file at path says of its tensors. The caller closes the file. What cannot be read is a fault that names
 // path and what is wrong with it.
 func Open(path string) (*File, error) {
-	f, err := disk.Open(path)
+	f, size, err := disk.OpenSized(path)
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
-	stat, err := f.Stat()
-	if err != nil {
-		f.Close()
-		return nil, unreadable(path, err)
-	}
-	file, err := read(f, stat.Size())
+	file, err := read(f, size)
 	if err != nil {
 		f.Close()
 		return nil, unreadable(path, err)

@@ -96,9 +96,14 @@ func at(path string) FS {
 // Open opens a regular file for reading. Anything else, such as a folder, a named pipe or a device, is an error that says
 // what it is: opening a pipe would wait until somebody writes to it.
 func Open(path string) (File, error) {
-	f, err := at(path).OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
+	f, _, err := OpenSized(path)
+	return f, err
+}
+
+// OpenSized is [Open], and tells how many bytes the file has.
+func OpenSized(path string) (f File, size int64, err error) {
+	if f, err = at(path).OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0); err != nil {
+		return nil, 0, err
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
@@ -106,9 +111,9 @@ func Open(path string) (File, error) {
 	}
 	if err != nil {
 		f.Close()
-		return nil, err
+		return nil, 0, err
 	}
-	return f, nil
+	return f, info.Size(), nil
 }
 
 // Kind says in words what something is.

@@ -14,10 +14,6 @@ import (
 	"github.com/locus-learn/locus/torch"
 )
 
-var dtypes = map[safetensors.DType]torch.DType{
-	safetensors.F32: torch.Float32, safetensors.F64: torch.Float64, safetensors.I64: torch.Int64,
-}
-
 // Device is where layers and goldens are tried: the environment variable LOCUS_TEST_DEVICE names it, and else it is the CPU.
 // A machine with a card runs the same tests with "cuda".
 func Device(t testing.TB) torch.Device {
@@ -53,7 +49,11 @@ func Open(t testing.TB, s *torch.Scope, path string) Golden {
 			t.Fatal(err)
 		}
 		info, _ := f.Info(name)
-		v := there.FromBytes(dtypes[info.DType], data, info.Shape...)
+		dtype, ok := torch.DTypeByCode(string(info.DType))
+		if !ok {
+			t.Fatalf("%s: tensor %s is of type %s", path, name, info.DType)
+		}
+		v := there.FromBytes(dtype, data, info.Shape...)
 		if len(info.Shape) == 4 {
 			v = there.ChannelsLast(v)
 		}
