@@ -18,8 +18,9 @@ type subject struct {
 	model *model.Model
 	step  int
 	times []float64
-	files *store.Disk // where modules wait that are not in memory; nil where all are, or in the host's memory
-	dir   string      // of the files
+	files *store.Disk  // where modules wait that are not in memory; nil where all are, or in the host's memory
+	queue *store.Queue // where signals wait; nil where that is in memory
+	dir   string       // of the files
 }
 
 // newSubject builds a model that is ready to train. Modules that are not in memory wait in a folder of its own.
@@ -31,6 +32,9 @@ func newSubject(spec model.Spec) (s *subject, err error) {
 	var kept local.Store
 	if spill := spec.Method.Spill; spill == "memory" {
 		kept = store.NewMemory(len(s.model.Modules()))
+		if spec.Method.Signals == "spill" {
+			s.model.Chain.Queue = store.NewHostQueue(s.model.Device())
+		}
 	} else {
 		if s.dir, err = os.MkdirTemp(spill, "locus-bench-"); err != nil {
 			s.free()
@@ -38,6 +42,10 @@ func newSubject(spec model.Spec) (s *subject, err error) {
 		}
 		s.files = store.NewDisk(s.dir)
 		kept = s.files
+		if spec.Method.Signals == "spill" {
+			s.queue = store.NewQueue(s.dir, s.model.Device())
+			s.model.Chain.Queue = s.queue
+		}
 	}
 	if err := s.model.Begin(kept, func(*local.Module) error { return nil }); err != nil {
 		s.free()
@@ -49,6 +57,9 @@ func newSubject(spec model.Spec) (s *subject, err error) {
 // free releases the model and what it keeps in files.
 func (s *subject) free() {
 	s.model.Free()
+	if s.queue != nil {
+		s.queue.Close()
+	}
 	if s.dir != "" {
 		os.RemoveAll(s.dir)
 	}
@@ -59,7 +70,12 @@ func (s *subject) traffic() (read, written int64) {
 	if s.files == nil {
 		return 0, 0
 	}
-	return s.files.Traffic()
+	read, written = s.files.Traffic()
+	if s.queue != nil {
+		in, out := s.queue.Traffic()
+		read, written = read+in, written+out
+	}
+	return read, written
 }
 
 // turn is the number of steps in a turn: see train.

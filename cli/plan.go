@@ -306,7 +306,11 @@ func (r *planned) printStreaming(w io.Writer) error {
 	if s == nil {
 		return nil
 	}
-	_, err := fmt.Fprintf(w, "%d of %d modules in memory, visits of %d batches: %s MiB read and %s MiB written a step, %s MiB of disk, %s MiB of signals that wait\n",
-		s.Resident, len(r.Plan.Modules), s.Visit, mebibytes(s.ReadBytes), mebibytes(s.WrittenBytes), mebibytes(s.DiskBytes), mebibytes(s.WaitingBytes))
+	waiting := mebibytes(s.WaitingBytes) + " MiB of signals that wait"
+	if s.BufferBytes > 0 {
+		waiting = mebibytes(s.BufferBytes) + " MiB of buffers for signals, beside all tensors"
+	}
+	_, err := fmt.Fprintf(w, "%d of %d modules in memory, visits of %d batches: %s MiB read and %s MiB written a step, %s MiB of disk, %s\n",
+		s.Resident, len(r.Plan.Modules), s.Visit, mebibytes(s.ReadBytes), mebibytes(s.WrittenBytes), mebibytes(s.DiskBytes), waiting)
 	return err
 }

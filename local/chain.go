@@ -17,6 +17,7 @@ type Chain struct {
 	Pixels   Pixels      // what the input was before it was normalised
 
 	Residents *Residents // who of the modules is in memory; nil: all
+	Queue     Queue      // where the signals of a [Stream] wait between visits; nil: in memory
 
 	modules []*Module
 	late    *Outcome // of the last step, if its numbers have not arrived

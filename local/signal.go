@@ -16,16 +16,22 @@ type Signal struct {
 	Mod torch.Tensor // features of a second pass, on a modulated input, shaped as X; where the credit makes one
 }
 
-// tensors lists all that a signal may hold: a field that is not here is neither handed on nor freed.
-func (s *Signal) tensors() []*torch.Tensor {
-	return []*torch.Tensor{&s.X, &s.Y, &s.Delta, &s.Image, &s.Error, &s.Mod}
+// Part is one of the tensors of a signal.
+type Part struct {
+	Name  string
+	Value *torch.Tensor
+}
+
+// Parts lists all that a signal may hold, in a fixed order: a field that is not here is neither handed on nor freed.
+func (s *Signal) Parts() []Part {
+	return []Part{{"x", &s.X}, {"y", &s.Y}, {"delta", &s.Delta}, {"image", &s.Image}, {"error", &s.Error}, {"mod", &s.Mod}}
 }
 
 // Map returns the signal that f makes of a signal's tensors, one by one; it is not asked where there is no tensor.
 func (s Signal) Map(f func(torch.Tensor) torch.Tensor) Signal {
-	for _, t := range s.tensors() {
-		if t.Defined() {
-			*t = f(*t)
+	for _, p := range s.Parts() {
+		if p.Value.Defined() {
+			*p.Value = f(*p.Value)
 		}
 	}
 	return s
@@ -33,8 +39,8 @@ func (s Signal) Map(f func(torch.Tensor) torch.Tensor) Signal {
 
 // Free releases what the signal still holds.
 func (s Signal) Free() {
-	for _, t := range s.tensors() {
-		t.Free()
+	for _, p := range s.Parts() {
+		p.Value.Free()
 	}
 }
 

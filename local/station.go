@@ -12,6 +12,7 @@ import (
 type batch struct {
 	Outcome
 	signal Signal
+	queued bool  // the signal waits in the chain's [Queue]
 	err    error // of this batch or of one before it
 }
 

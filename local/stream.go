@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -21,7 +22,8 @@ import (
 // # What it costs
 //
 // Of weights, optimizer state, gradients and activations, no more is in memory than of the modules that may be there. What
-// a module holds is read and written once a visit. Signals of a visit's batches wait in front of the next module.
+// a module holds is read and written once a visit. Signals of a visit's batches wait in front of the next module: in memory,
+// or in the chain's [Queue], where of all of them no more than one is in memory beside what a module makes of it.
 type Stream struct {
 	chain   *Chain
 	visit   int
@@ -42,10 +44,40 @@ func (s *Stream) Step(x, y torch.Tensor, at Tick) ([]Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.waiting = append(s.waiting, newBatch(s.chain, signal, at)); len(s.waiting) < s.visit {
+	b := newBatch(s.chain, signal, at)
+	if s.err = s.put(len(s.waiting), &b); s.err != nil {
+		return nil, s.err
+	}
+	if s.waiting = append(s.waiting, b); len(s.waiting) < s.visit {
 		return nil, nil
 	}
 	return s.sweep()
+}
+
+// put lets a batch's signal wait at a place, if there is one behind the module that it left.
+func (s *Stream) put(place int, b *batch) error {
+	if s.chain.Queue == nil || !b.signal.X.Defined() {
+		return nil
+	}
+	err := s.chain.Queue.Put(place, b.signal)
+	b.signal, b.queued = Signal{}, err == nil
+	return err
+}
+
+// take brings the signal back that waits at a place. Those of the places behind it come next, and then that of the first one,
+// in front of the next module.
+func (s *Stream) take(place int, batches []batch) (err error) {
+	b := &batches[place]
+	if !b.queued {
+		return nil
+	}
+	next := (place + 1) % len(batches)
+	if next == place || !batches[next].queued {
+		next = -1
+	}
+	b.signal, err = s.chain.Queue.Take(place, next)
+	b.queued = false
+	return err
 }
 
 // Drain implements [Learner].
@@ -53,6 +85,9 @@ func (s *Stream) Drain() ([]Outcome, error) {
 	left, err := s.sweep()
 	if err == nil {
 		s.err = s.chain.Residents.Settle()
+	}
+	if q := s.chain.Queue; q != nil && s.err == nil {
+		s.err = q.Settle()
 	}
 	return left, s.err
 }
@@ -88,8 +123,13 @@ func (s *Stream) serve(i int, batches []batch) error {
 	idle := time.Now()
 	serve := func() error {
 		for j := range batches {
-			at.serve(&batches[j], time.Since(idle))
+			b := &batches[j]
+			b.err = cmp.Or(b.err, s.take(j, batches))
+			at.serve(b, time.Since(idle))
 			idle = time.Now()
+			if err := s.put(j, b); err != nil {
+				b.err, at.failed = err, err
+			}
 		}
 		return nil
 	}

@@ -9,7 +9,7 @@ import (
 
 // Options is the `method` section of a recipe.
 //
-// In a program, zeros that would mean nothing are the defaults: Reduction, Gradient, Checkpoint, OutputError, Every, Fraction,
+// In a program, zeros that would mean nothing are the defaults: Reduction, Gradient, Checkpoint, Signals, OutputError, Every, Fraction,
 // Feedback and, without Cuts, Modules. [Lookup] settles them and refuses what a recipe may not have.
 type Options struct {
 	Name       string   `recipe:"name" default:"sgr" oneof:"@" doc:"how the network learns; 'locus list methods' shows them"`
@@ -19,6 +19,7 @@ type Options struct {
 	Resident   int      `recipe:"resident" default:"0" min:"0" max:"4096" doc:"modules in memory at a time, the others waiting in files; 0 = all"`
 	Visit      int      `recipe:"visit" default:"8" min:"1" max:"4096" doc:"with resident: batches that a module trains on before the next one comes"`
 	Spill      string   `recipe:"spill" default:"" doc:"with resident: folder in which modules wait; empty = the run folder, memory = the host's memory, beside a card"`
+	Signals    string   `recipe:"signals" default:"memory" oneof:"memory spill" doc:"with resident: where signals wait between two modules; spill = in files beside the modules"`
 	Lambda     float64  `recipe:"lambda" default:"1" min:"0" max:"1000000000" doc:"weight of the reconciliation term"`
 	Ramp       float64  `recipe:"ramp" default:"0" min:"0" max:"1" doc:"share of the training over which lambda rises to its value from 0, in a straight line; 0 = none"`
 	Reduction  string   `recipe:"reduction" default:"mean" oneof:"mean batch sum" doc:"of the term: over B*D, over B, or none"`

@@ -21,7 +21,7 @@ func (o Options) settled() (Options, error) {
 	o.Gradient = cmp.Or(o.Gradient, string(local.Auto))
 	o.Reduction, o.Checkpoint = cmp.Or(o.Reduction, string(local.Mean)), cmp.Or(o.Checkpoint, "none")
 	o.OutputError = cmp.Or(o.OutputError, "second")
-	o.Visit = cmp.Or(o.Visit, 8)
+	o.Visit, o.Signals = cmp.Or(o.Visit, 8), cmp.Or(o.Signals, "memory")
 	o.Every, o.Fraction, o.Feedback = cmp.Or(o.Every, 1), cmp.Or(o.Fraction, 1), cmp.Or(o.Feedback, 1)
 	for _, k := range []struct {
 		key, value string
@@ -29,6 +29,7 @@ func (o Options) settled() (Options, error) {
 	}{
 		{"reduction", o.Reduction, []string{string(local.Mean), string(local.Batch), string(local.Sum)}},
 		{"output_error", o.OutputError, []string{"second", "first"}},
+		{"signals", o.Signals, []string{"memory", "spill"}},
 	} {
 		if !slices.Contains(k.allowed, k.value) {
 			return o, fault.New("method.%s is %q: must be one of %s", k.key, k.value, strings.Join(k.allowed, ", "))

@@ -30,6 +30,11 @@ func trained(t *testing.T, spec model.Spec, kept func(modules int) local.Store) 
 		}
 	}()
 	if m.Streams() {
+		if spec.Method.Signals == "spill" {
+			q := store.NewQueue(t.TempDir(), m.Device())
+			defer q.Close()
+			m.Chain.Queue = q
+		}
 		if err := m.Begin(kept(len(m.Modules())), func(*local.Module) error { return nil }); err != nil {
 			t.Fatal(err)
 		}
@@ -91,8 +96,8 @@ func randomBatch(m *model.Model, step int) (x, y torch.Tensor) {
 
 func inMemory(modules int) local.Store { return store.NewMemory(modules) }
 
-// Whatever is in memory, and however many batches a module trains on in a row: weights, optimizer state, losses and answers
-// are those of lock-step, bit for bit.
+// Whatever is in memory, however many batches a module trains on in a row, and wherever signals wait: weights, optimizer
+// state, losses and answers are those of lock-step, bit for bit.
 func TestStreamIsLockStepBitForBit(t *testing.T) {
 	units := func(s *model.Spec) { s.Net = zoo.Options{Name: "plain7", Depth: 7, Width: 4} }
 	adamw := func(s *model.Spec) { s.Optim.Name, s.Optim.LR = "adamw", 0.01 }
@@ -112,19 +117,22 @@ func TestStreamIsLockStepBitForBit(t *testing.T) {
 		{"barlow-blockwise", func(s *model.Spec) { s.Head.Widths = []int{12, 12}; s.Optim.Name = "lars" }},
 		{"barlow-sgr", func(s *model.Spec) { s.Head.Widths = []int{12, 12} }},
 	} {
-		spec := func(resident, visit int) model.Spec {
+		spec := func(resident, visit int, signals string) model.Spec {
 			return small(func(s *model.Spec) {
 				s.Method.Name, s.Method.Modules = tt.name, 4
 				if tt.change != nil {
 					tt.change(s)
 				}
-				s.Method.Resident, s.Method.Visit = resident, visit
+				s.Method.Resident, s.Method.Visit, s.Method.Signals = resident, visit, signals
 			})
 		}
-		want, wantFound := trained(t, spec(0, 0), nil)
-		for _, how := range [][2]int{{1, 1}, {2, 3}, {3, 16}} {
-			t.Run(fmt.Sprint(tt.name, spec(0, 0).Method.Gradient, " resident ", how[0], " visit ", how[1]), func(t *testing.T) {
-				held, found := trained(t, spec(how[0], how[1]), inMemory)
+		want, wantFound := trained(t, spec(0, 0, ""), nil)
+		for _, how := range []struct {
+			resident, visit int
+			signals         string
+		}{{1, 1, "memory"}, {2, 3, "spill"}, {3, 16, "memory"}} {
+			t.Run(fmt.Sprint(tt.name, spec(0, 0, "").Method.Gradient, how), func(t *testing.T) {
+				held, found := trained(t, spec(how.resident, how.visit, how.signals), inMemory)
 				if found != wantFound {
 					t.Errorf("outcomes\n%s, want\n%s", found, wantFound)
 				}

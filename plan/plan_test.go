@@ -199,7 +199,7 @@ func TestPredictionsOfStreamsHold(t *testing.T) {
 		sets   string
 	}{
 		{"layerwise", "model.name=vit_ti method.modules=13 head.name=tokens optim.name=adamw method.resident=1 method.visit=2"},
-		{"sgr", "model.name=vit_ti method.modules=4 head.name=tokens optim.name=adamw method.resident=1 method.visit=2"},
+		{"sgr", "model.name=vit_ti method.modules=4 head.name=tokens optim.name=adamw method.resident=1 method.visit=4 method.signals=spill"},
 		{"sgr", "model.name=vit_ti method.modules=13 head.name=tokens optim.name=adamw method.resident=4 method.visit=1 method.checkpoint=blocks"},
 		{"infopro", "model.name=resnet18 model.width=32 method.modules=4 method.resident=1 method.visit=2"},
 	} {

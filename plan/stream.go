@@ -9,7 +9,8 @@ type Streaming struct {
 	ReadBytes    int64 `json:"read_bytes"`    // a step, of the store
 	WrittenBytes int64 `json:"written_bytes"` // a step, to the store
 	DiskBytes    int64 `json:"disk_bytes"`    // at the highest; checkpoints come on top
-	WaitingBytes int64 `json:"waiting_bytes"` // of the signals between two modules, at the highest
+	WaitingBytes int64 `json:"waiting_bytes"` // of the signals between two modules that wait in memory, at the highest
+	BufferBytes  int64 `json:"buffer_bytes"`  // of the host's memory, beside all tensors, where signals wait in files
 }
 
 // Streamed is a prediction of the same cuts with so many modules in memory and batches a visit.
@@ -40,6 +41,10 @@ func (r *Prediction) stream(p *Planner, resident, visit int) {
 	if s.DiskBytes > 0 {
 		s.DiskBytes += largest // a module is saved beside its last file
 	}
+	spilled := p.spec.Method.Signals == "spill"
+	if spilled {
+		s.spillSignals(p, r)
+	}
 	r.PeakBytes = 0
 	for i, m := range r.Modules {
 		in := staying
@@ -61,10 +66,26 @@ func (r *Prediction) stream(p *Planner, resident, visit int) {
 			}
 		}
 		waiting := int64(visit-1) * max(p.signalBytes(r, i), p.signalBytes(r, i+1))
+		if spilled {
+			waiting = 0
+		}
 		s.WaitingBytes = max(s.WaitingBytes, waiting)
 		r.PeakBytes = max(r.PeakBytes, in+m.ActivationBytes+waiting)
 	}
 	r.Streaming = s
+}
+
+// spillSignals counts signals that wait in files: one in front of each module for each batch, written and read once.
+func (s *Streaming) spillSignals(p *Planner, r *Prediction) {
+	var largest int64
+	for i := range r.Modules {
+		bytes := p.signalBytes(r, i)
+		s.ReadBytes += bytes
+		s.WrittenBytes += bytes
+		largest = max(largest, bytes)
+	}
+	s.DiskBytes += int64(s.Visit) * largest
+	s.BufferBytes = 2 * largest
 }
 
 // signalBytes is what a signal in front of the i-th module holds, or behind the last one.

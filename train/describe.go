@@ -85,7 +85,8 @@ func (c Config) foreign(in nn.Shape) Config {
 	kept := own
 	kept.Name, kept.Seed, kept.Precision, kept.Model, kept.Method, kept.Head = c.Name, c.Seed, c.Precision, c.Model, c.Method, c.Head
 	m := &kept.Method // but for how the machine was made to train it
-	m.Pipeline, m.Resident, m.Visit, m.Spill = own.Method.Pipeline, own.Method.Resident, own.Method.Visit, own.Method.Spill
+	m.Pipeline, m.Resident, m.Visit = own.Method.Pipeline, own.Method.Resident, own.Method.Visit
+	m.Spill, m.Signals = own.Method.Spill, own.Method.Signals
 	kept.Data = c.Data
 	kept.Data.Dir, kept.Data.Workers, kept.Data.Broken = own.Data.Dir, own.Data.Workers, own.Data.Broken
 	sample := 4 * in.C * max(1, in.H) * max(1, in.W)

@@ -26,6 +26,7 @@ var resumable = []Change{
 	{"method.resident", "speed and memory"},
 	{"method.visit", "speed and memory"},
 	{"method.spill", "where modules wait that are not in memory"},
+	{"method.signals", "where signals wait between two modules"},
 	{"optim.lr", "the steps from here on"},
 	{"optim.weight_decay", "the steps from here on"},
 	{"optim.clip", "the steps from here on"},

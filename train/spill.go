@@ -15,14 +15,15 @@ import (
 	"github.com/locus-learn/locus/torch"
 )
 
-// spillFolder is where modules wait that are not in memory, below the run folder.
+// spillFolder is where modules wait that are not in memory, and signals if they are to, below the run folder.
 const spillFolder = "spill"
 
 // spill is where a run's modules wait while they are not in memory.
 type spill struct {
 	local.Store
-	dir   string
-	files *store.Disk // nil in memory
+	dir     string
+	files   *store.Disk  // nil in memory
+	signals *store.Queue // nil where signals wait in memory
 }
 
 // place gives modules the values that a run begins with, or goes on with: fill writes them over those of a new network. Where
@@ -39,9 +40,13 @@ func (r *Run) place(fill func(*local.Module) error) error {
 
 // openSpill makes the place where modules wait.
 func (r *Run) openSpill() error {
-	modules, where := len(r.model.Modules()), r.model.Config.Method.Spill
+	o := r.model.Config.Method
+	where, signals := o.Spill, o.Signals == "spill"
 	if where == "memory" {
-		r.spill.Store = store.NewMemory(modules)
+		r.spill.Store = store.NewMemory(len(r.model.Modules()))
+		if signals {
+			r.model.Chain.Queue = store.NewHostQueue(r.model.Device())
+		}
 		return nil
 	}
 	if err := r.folder.Make(); err != nil {
@@ -49,7 +54,7 @@ func (r *Run) openSpill() error {
 	}
 	r.spill.dir = r.folder.Path(spillFolder)
 	if where == "" {
-		if err := r.folder.Claim(spillFiles(modules)...); err != nil {
+		if err := r.folder.Claim(r.spillFiles()...); err != nil {
 			return err
 		}
 	} else {
@@ -67,12 +72,20 @@ func (r *Run) openSpill() error {
 	}
 	r.spill.files = store.NewDisk(r.spill.dir)
 	r.spill.Store = r.spill.files
+	if signals {
+		r.spill.signals = store.NewQueue(r.spill.dir, r.model.Device())
+		r.model.Chain.Queue = r.spill.signals
+	}
 	return nil
 }
 
-// spillFiles are the names of the run folder's files in which so many modules wait.
-func spillFiles(modules int) (names []string) {
-	for _, name := range store.Names(modules) {
+// spillFiles are the names of the run folder's files in which modules and signals wait.
+func (r *Run) spillFiles() (names []string) {
+	files := store.Names(len(r.model.Modules()))
+	if o := r.model.Config.Method; o.Signals == "spill" {
+		files = append(files, store.QueueNames(o.Visit)...)
+	}
+	for _, name := range files {
 		names = append(names, spillFolder+"/"+name)
 	}
 	return names
@@ -83,7 +96,7 @@ func (r *Run) kept() []string {
 	if r.spill.files == nil || r.model.Config.Method.Spill != "" {
 		return nil
 	}
-	return spillFiles(len(r.model.Modules()))
+	return r.spillFiles()
 }
 
 // closeSpill removes what waits. Files that cannot be removed are no reason to fail: the next run of the folder replaces them.
@@ -92,8 +105,12 @@ func (r *Run) closeSpill() error {
 		return nil
 	}
 	err := r.spill.files.Close()
+	if r.spill.signals != nil {
+		err = errors.Join(err, r.spill.signals.Close())
+		r.spill.signals = nil
+	}
 	if r.model.Config.Method.Spill == "" {
-		err = errors.Join(err, r.folder.Remove(spillFiles(len(r.model.Modules()))...))
+		err = errors.Join(err, r.folder.Remove(r.spillFiles()...))
 	}
 	os.Remove(r.spill.dir)
 	r.spill.files = nil

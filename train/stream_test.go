@@ -19,7 +19,7 @@ import (
 	"github.com/locus-learn/locus/train"
 )
 
-var streamed = []string{"method.resident=1", "method.visit=3", "optim.ema=0.9", "threads=1"}
+var streamed = []string{"method.resident=1", "method.visit=3", "method.signals=spill", "optim.ema=0.9", "threads=1"}
 
 // answers are what the epochs say of the heads' answers.
 func (s *spy) answers() (all []string) {
@@ -109,7 +109,7 @@ func TestStreamedRunResumes(t *testing.T) {
 		if _, err := b.run(t, ctx, out, s, false, "method.resident=1", "method.visit=2", "threads=1"); !errors.Is(err, train.ErrInterrupted) {
 			t.Fatal(err)
 		}
-		b.resume(t, out, fmt.Sprint("method.resident=", i), "method.visit=4")
+		b.resume(t, out, fmt.Sprint("method.resident=", i), "method.visit=4", "method.signals=spill")
 		if !cmp.Equal(b.weights(t, out), want) {
 			t.Errorf("interrupted at step %d, the run ends with other weights", at)
 		}
@@ -138,12 +138,17 @@ func (b workbench) resume(t *testing.T, out string, sets ...string) {
 func TestStreamedRunMeetsAFullDisk(t *testing.T) {
 	b := newWorkbench(t)
 	b.must(t, "whole", nil, "threads=1")
-	for _, resident := range []string{"1", "2"} {
-		t.Run("resident "+resident, func(t *testing.T) {
-			sets, out := []string{"method.resident=" + resident, "method.visit=2", "method.modules=3", "threads=1"}, "full"+resident
+	for _, tt := range []struct{ set, file string }{
+		{"method.resident=1", "module-"}, {"method.resident=2", "module-"}, {"method.signals=spill", "signal-"},
+	} {
+		t.Run(tt.set, func(t *testing.T) {
+			sets, out := []string{"method.resident=1", tt.set, "method.visit=2", "method.modules=3", "threads=1"}, "full, "+tt.set
 			writes := 0
 			unmount := disk.Mount(filepath.Join(b.dir, out, "spill"), &disktest.Faulty{Fail: func(op disktest.Op) (int, error) {
-				if writes++; op.Kind == "write" && writes > 60 {
+				if op.Kind != "write" || !strings.Contains(op.Path, tt.file) {
+					return 0, nil
+				}
+				if writes++; writes > 12 {
 					return 0, syscall.ENOSPC
 				}
 				return 0, nil
@@ -153,7 +158,7 @@ func TestStreamedRunMeetsAFullDisk(t *testing.T) {
 			if !fault.Is(err) {
 				t.Fatal(err)
 			}
-			for _, want := range []string{"module ", " MiB", filepath.Join(out, "spill"), "no space left on device", "method.spill"} {
+			for _, want := range []string{" MiB", "cannot be kept", filepath.Join(out, "spill"), "no space left on device", "method.spill"} {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("%q does not say %q", err, want)
 				}
@@ -168,8 +173,8 @@ func TestStreamedRunMeetsAFullDisk(t *testing.T) {
 	}
 }
 
-// The folder where modules wait may be elsewhere, on another file system; nothing is left there. One that cannot be written
-// to is named.
+// The folder where modules and signals wait may be elsewhere, on another file system; nothing is left there. One that is a
+// file, or read-only, is named.
 func TestSpillFolders(t *testing.T) {
 	b := newWorkbench(t)
 	b.must(t, "whole", nil, "threads=1")
@@ -180,7 +185,7 @@ func TestSpillFolders(t *testing.T) {
 	}
 	for _, where := range []string{elsewhere, "memory"} {
 		out := "at-" + filepath.Base(where)
-		b.must(t, out, nil, "method.resident=1", "method.spill="+where, "threads=1")
+		b.must(t, out, nil, "method.resident=1", "method.spill="+where, "method.signals=spill", "threads=1")
 		if !cmp.Equal(b.weights(t, out), b.weights(t, "whole")) {
 			t.Errorf("%s: other weights", where)
 		}
@@ -188,10 +193,18 @@ func TestSpillFolders(t *testing.T) {
 	if left, err := os.ReadDir(elsewhere); err != nil || len(left) > 0 {
 		t.Errorf("%v are left: %v", left, err)
 	}
-	file := filepath.Join(b.dir, "test_batch.bin")
-	_, err := b.started(t, "nowhere", "method.resident=1", "method.spill="+file)
-	if !fault.Is(err) || !strings.Contains(err.Error(), "method.spill") || !strings.Contains(err.Error(), file) {
-		t.Error(err)
+	file, locked := filepath.Join(b.dir, "test_batch.bin"), t.TempDir()
+	defer disk.Mount(locked, &disktest.Faulty{Fail: func(op disktest.Op) (int, error) {
+		if op.Kind == "mkdir" || op.Kind == "open" {
+			return 0, syscall.EROFS
+		}
+		return 0, nil
+	}})()
+	for _, where := range []string{file, locked} {
+		_, err := b.started(t, "nowhere", "method.resident=1", "method.spill="+where)
+		if !fault.Is(err) || !strings.Contains(err.Error(), "method.spill") || !strings.Contains(err.Error(), where) {
+			t.Error(err)
+		}
 	}
 }
 
