@@ -54,7 +54,8 @@ setup: ## install what is missing: compiler, libtorch, libjpeg-turbo, Fashion-MN
 
 build: setup ## build bin/locus
 	@test -e bin/locus || echo "building; the C++ half, in torch/, takes about two minutes of processor time, once for all clones"
-	go build -o bin/locus ./cmd/locus
+	@scripts/engine.sh bin/liblocus.so
+	go build -tags lazyengine -o bin/locus ./cmd/locus
 
 demo: build ## train Fashion-MNIST three ways, side by side (DEMO_STEPS=400)
 	bin/locus compare fashion-bp fashion-layerwise fashion-sgr --steps $(DEMO_STEPS) --out demo --force

@@ -29,13 +29,13 @@ func newDoctor() *cobra.Command {
 		Long:  "Look at the engine, the machine and the data sets. A line is ok, or warns and says what to do.",
 		Args:  takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			engine := torch.Describe() // which may set the environment
 			if environment {
 				if core := os.Getenv(host.CoreType); core != "" {
 					fmt.Fprintf(cmd.OutOrStdout(), "%s=%s\n", host.CoreType, core)
 				}
 				return nil
 			}
-			engine := torch.Describe()
 			found := slices.Concat(examineEngine(engine), examineKernel(engine.Kernel, host.Processor()),
 				examineCUDA(torch.DescribeCUDA()), examineCPU("/proc/cpuinfo"), examineMemory(), []finding{examineGloo(), examineLauncher()}, examineData())
 			var rows []string

@@ -65,7 +65,7 @@ func version() string {
 	if commit != "" {
 		text += ", commit " + commit
 	}
-	return fmt.Sprintf("%s, libtorch %s, %s %s/%s", text, torch.Describe().Version, env.Go, runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("%s, libtorch %s, %s %s/%s", text, torch.Version(), env.Go, runtime.GOOS, runtime.GOARCH)
 }
 
 func newHelp(root *cobra.Command) *cobra.Command {

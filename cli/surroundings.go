@@ -10,9 +10,13 @@ import (
 	"github.com/locus-learn/locus/torch"
 )
 
-// favour starts the program anew where OpenBLAS has taken kernels far below what the processor can do: it chooses when it
-// is loaded, which is before the program's first line. Where that fails the program goes on, slowly, and doctor says so.
+// favour starts the program anew where OpenBLAS has taken kernels far below what the processor can do. It chooses when it
+// is loaded, which is before the first line of a program that is linked to libtorch; one that loads libtorch later chooses
+// then. Where that fails the program goes on, slowly, and doctor says so.
 func favour() {
+	if !torch.Loaded() {
+		return
+	}
 	set := host.Favour(torch.Describe().Kernel, host.Processor())
 	if set == "" {
 		return

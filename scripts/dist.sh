@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Packs bin/locus for a release into dist/: the program, its licence and those of the libraries in it, completion for three
+# Packs bin/locus for a release into dist/: the program and its engine, its licence and those of the libraries in it, completion for three
 # shells and manual pages. libtorch is not in it: the program is for the distribution whose libtorch it was built with.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,7 +9,7 @@ name=locus-$version-$(go env GOOS)-$(go env GOARCH)
 rm -rf "dist/$name"
 mkdir -p "dist/$name/completion" "dist/$name/man" "dist/$name/licences"
 
-cp bin/locus LICENSE README.md CHANGELOG.md "dist/$name/"
+cp bin/locus bin/liblocus.so LICENSE README.md CHANGELOG.md "dist/$name/"
 for shell in bash zsh fish; do
     bin/locus completion $shell >"dist/$name/completion/locus.$shell"
 done

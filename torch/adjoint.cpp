@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 // The weight layers' adjoints, outside autograd, and inside it layers whose gradient flows back by other weights than
 // their own.
 // g++ 14 sees a vector<bool> of libtorch's templates overflow that does not.

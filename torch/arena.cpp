@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 #include "arena.h"
 
 #include <sys/mman.h>

@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 // Self-attention that keeps its operand and its result, never the scores: those are as large as all else in a block
 // together. Forward and backward go through a few samples at a time and make their scores again (Rabe and Staats 2021;
 // Dao et al. 2022). libtorch's fused CPU kernel, from 2.x on, does the same faster where there is no bias. Neither

@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 #include "card.h"
 
 #include <dirent.h>

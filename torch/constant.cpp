@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 #include "constant.h"
 
 #include <torch/csrc/autograd/grad_mode.h>

@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 // CUDA without its headers or its compiler: libtorch's half for it is loaded at run time, and all that is asked of it goes
 // through libtorch's own interfaces for accelerators, or through the driver's C functions.
 #include "aten.h"

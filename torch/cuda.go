@@ -55,6 +55,7 @@ type Card struct {
 
 // DescribeCUDA reports what there is for CUDA.
 func DescribeCUDA() CUDALibrary {
+	need()
 	l := CUDALibrary{Problem: noCUDA, Driver: takeString(C.lt_driver())}
 	if v := int(C.lt_cuda_version()); v > 0 {
 		l.Version = fmt.Sprintf("%d.%d", v/1000, v%1000/10)
@@ -90,6 +91,7 @@ func (d Device) Available() error {
 	if !d.IsCUDA() {
 		return nil
 	}
+	need()
 	if noCUDA != "" {
 		return errors.New(noCUDA)
 	}

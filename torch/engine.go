@@ -15,7 +15,8 @@ package torch
 // Debug information of libtorch's headers would take a third of the compiler's time.
 #cgo CXXFLAGS: -g0
 #cgo CXXFLAGS: -std=c++20 -O3 -fopenmp-simd -I/usr/include/torch/csrc/api/include
-#cgo LDFLAGS: -ltorch_cpu -lc10 -ldl
+#cgo LDFLAGS: -ldl
+#cgo !lazyengine LDFLAGS: -ltorch_cpu -lc10
 // Debian's OpenBLAS on libtorch's own OpenMP team, whatever the system's default BLAS is. Another one's threads spin
 // against the team's. An rpath of the older kind holds for what libtorch loads, too.
 #cgo linux,amd64 LDFLAGS: -Wl,--disable-new-dtags -Wl,-rpath,/usr/lib/x86_64-linux-gnu/openblas-openmp
@@ -32,7 +33,10 @@ import (
 	"unsafe"
 )
 
-func init() {
+//go:generate go run ../scripts/forward
+
+// start sets the engine up before anything else is asked of it.
+func start() {
 	C.lt_meter_install()
 	setKernels()
 	loadCUDA()
@@ -50,10 +54,14 @@ type Engine struct {
 	Threads    int    // intra-op threads
 }
 
+// Version returns libtorch's, as the headers give it that the program was built with. It does not load libtorch.
+func Version() string { return C.GoString(C.lt_version()) }
+
 // Describe reports which engine was loaded and how it is set.
 func Describe() Engine {
+	need()
 	return Engine{
-		Version:    C.GoString(C.lt_version()),
+		Version:    Version(),
 		BLAS:       strings.TrimSpace(takeString(C.lt_blas())),
 		Kernel:     kernel(),
 		OneDNN:     bool(C.lt_has_onednn()),

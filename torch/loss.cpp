@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 // Losses and what stands in front of them.
 #include "aten.h"
 

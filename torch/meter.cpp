@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 // The memory meter: libtorch's CPU allocator with its size kept in front of the data, so that live and peak bytes are
 // exact and repeatable. Large blocks come from an arena.
 #include <c10/core/Allocator.h>

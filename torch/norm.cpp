@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 // Batch normalisation with what usually follows it, a residual addition and a ReLU, in one reading of the input for
 // the statistics and one for the result, without temporaries; backward likewise.
 #include "aten.h"

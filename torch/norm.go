@@ -2,7 +2,7 @@ package torch
 
 /*
 #cgo CXXFLAGS: -fopenmp -Wno-psabi
-#cgo LDFLAGS: -fopenmp
+#cgo !lazyengine LDFLAGS: -fopenmp
 #include "shim.h"
 */
 import "C"

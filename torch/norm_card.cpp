@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 #include "norm_card.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 // Batch normalisation of libtorch's operations. As the kernels do, it keeps the input and the statistics, not the result: that
 // is made again where a gradient needs it. So forward normalises by statistics that are known, as in evaluation: the same
 // operation on the same values gives the same bits later.

@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 // norm_simd.h, compiled once for each instruction set; the processor chooses.
 #include "norm_kernel.h"
 

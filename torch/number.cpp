@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 // Numbers that a device has found, and what is done with them there: nobody waits for them.
 #include "aten.h"
 

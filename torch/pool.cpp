@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 // Pooling in channels-last layout. Maxima with recorded choices and means are linear maps; each has a kernel, and its
 // adjoint another, so that they can be differentiated as often as one likes.
 #include "aten.h"

@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 // Copies of numbers on their way from a device to the host.
 #include "aten.h"
 

@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 // The product that makes its input again.
 #include "remake.h"
 

@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 // Inner products and combinations of rows, a sample each, in one reading of the tensors where they lie on the CPU.
 #include "aten.h"
 

@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 // Networks as TorchScript archives: written from source and parameters, and run, to be compared with ours.
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/serialization/import.h>

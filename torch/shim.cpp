@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 #include "aten.h"
 
 #include <ATen/CPUGeneratorImpl.h>

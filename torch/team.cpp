@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 // The OpenMP team that computes: what the environment must not do to it, and how many threads come when it is called.
 #include <dlfcn.h>
 #include <pthread.h>

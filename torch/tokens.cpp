@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 // Operations on tokens: normalisation of rows, and their rearrangement.
 #include "aten.h"
 

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -168,19 +167,18 @@ func (m Model) Parameters() (n int64, side int, err error) {
 	if m.Side > 32 {
 		classes = 1000
 	}
-	init := nn.Init{Seed: 1, Device: torch.CPU, Room: nn.NewRoom(math.MaxInt64 / 2)}
-	err = init.Rehearse(func(init nn.Init) ([]*nn.Param, error) {
-		net, err := m.Build(Options{Name: m.Name, Width: m.Width, Depth: m.Depth}, nn.Shape{C: 3, H: side, W: side}, classes, init)
-		if err != nil {
-			return nil, err
-		}
-		params := net.Params()
-		for _, t := range nn.Trainable(params) {
-			n += t.Numel()
-		}
-		return params, nil
-	})
-	return n, side, err
+	init := nn.Init{Device: torch.CPU, Later: true} // without values, for which the engine need not be there
+	defer torch.Catch(&err)                         // of a network that writes into its parameters while it is built
+	net, err := m.Build(Options{Name: m.Name, Width: m.Width, Depth: m.Depth}, nn.Shape{C: 3, H: side, W: side}, classes, init)
+	if err != nil {
+		return 0, side, err
+	}
+	params := net.Params()
+	defer nn.Free(params)
+	for _, t := range nn.Trainable(params) {
+		n += t.Numel()
+	}
+	return n, side, nil
 }
 
 // LookupModel returns the network of a name, or a fault.

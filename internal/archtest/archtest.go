@@ -22,6 +22,7 @@ const module = "github.com/locus-learn/locus"
 // every package may import them, and they import nothing else of ours.
 var edges = map[string][]string{
 	"cmd/locus":         {"cli"},
+	"scripts/forward":   {},
 	"scripts/man":       {"cli"},
 	"cli":               {"study", "recipe", "serve", "train", "report", "watch", "mesh", "model", "plan", "bench", "theory", "record", "safetensors", "data", "data/images", "zoo", "optim", "method", "method/methodtest", "local", "nn", "torch"},
 	"serve":             {"train"},

@@ -9,11 +9,13 @@ package dist
 
 /*
 #cgo CXXFLAGS: -std=c++20 -O2 -fopenmp-simd -Wno-deprecated-declarations -I/usr/include/torch/csrc/api/include
-#cgo LDFLAGS: -ltorch_cpu -lc10 -ldl
+#cgo !lazyengine LDFLAGS: -ltorch_cpu -lc10 -ldl
 #include <stdlib.h>
 #include "dist.h"
 */
 import "C"
+
+//go:generate go run ../../scripts/forward
 
 import (
 	"errors"

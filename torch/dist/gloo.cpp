@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 // c10d's Gloo. Its header includes Gloo's own, which libgloo-dev has beside a distribution's libtorch; wheels have none.
 // LOCUS_NO_GLOO keeps headers of another release from being taken for those of the libtorch that is built against.
 #include "../call.h"

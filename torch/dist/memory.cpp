@@ -1,3 +1,5 @@
+//go:build !lazyengine
+
 // Tensors as what they are in memory: what is sent must arrive in the same layout, since kernels are chosen by it.
 #include "../call.h"
 #include "dist.h"
