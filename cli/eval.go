@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"path/filepath"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/show"
+	reporting "github.com/locus-learn/locus/report"
 	"github.com/locus-learn/locus/train"
 )
 
@@ -45,51 +48,68 @@ func (a accuracy) MarshalJSON() ([]byte, error) {
 }
 
 func newEval() *cobra.Command {
-	var on, data string
+	var on, data, report string
 	var asJSON bool
 	var sets []string
 	cmd := &cobra.Command{
 		Use:   "eval RUN|CHECKPOINT",
 		Short: "Measure the accuracy of every head of a trained network",
-		Long:  "Measure top-1 and top-5 accuracy, in percent, of every head of a trained network: a run folder or a checkpoint.",
+		Long: `Measure top-1 and top-5 accuracy, in percent, of every head of a trained network: a run folder or a checkpoint.
+
+--report writes a page, tables and pictures into a folder: accuracy a class, what is taken for what, how far confidence can
+be trusted, the worst mistakes, and what it saves to leave at the first head that is sure enough.`,
 		Example: `  locus eval runs/mine
-  locus eval runs/mine/best.safetensors --on validation`,
+  locus eval runs/mine/best.safetensors --on validation
+  locus eval runs/mine --report mine-report`,
 		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOf("on", on, string(train.Test), string(train.Validation)); err != nil {
 				return err
 			}
-			e, err := evaluate(cmd, args[0], train.Split(on), data, sets)
+			if cmd.Flags().Changed("report") && report == "" {
+				return fault.New("--report is empty: must be a folder")
+			}
+			e, err := evaluate(cmd, args[0], train.Split(on), data, report, sets)
 			if err != nil {
 				return err
 			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), e)
 			}
-			return e.print(cmd)
+			if err := e.print(cmd); err != nil || report == "" {
+				return err
+			}
+			return printColumns(cmd.OutOrStdout(), []string{"page\t" + filepath.Join(report, reporting.PageFile)})
 		},
 	}
 	cmd.Flags().StringVar(&on, "on", string(train.Test), "`part` of the data: test or validation")
 	addData(cmd, &data)
 	addDevice(cmd, &sets)
+	cmd.Flags().StringVar(&report, "report", "", "write a page, tables and pictures of what the heads answer into this `folder`")
+	must(cmd.MarkFlagDirname("report"))
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	must(cmd.RegisterFlagCompletionFunc("on", cobra.FixedCompletions(
 		[]cobra.Completion{string(train.Test), string(train.Validation)}, cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }
 
-func evaluate(cmd *cobra.Command, path string, on train.Split, data string, sets []string) (evaluation, error) {
+func evaluate(cmd *cobra.Command, path string, on train.Split, data, report string, sets []string) (evaluation, error) {
 	t, err := train.Open(path, sets...)
 	if err != nil {
 		return evaluation{}, err
 	}
 	defer t.Free()
-	got, err := t.Evaluate(cmd.Context(), on, data, warn(cmd))
+	var got train.Evaluation
+	if report == "" {
+		got, err = t.Evaluate(cmd.Context(), on, data, warn(cmd))
+	} else {
+		got, err = examine(cmd, t, on, data, report)
+	}
 	if err != nil {
 		return evaluation{}, err
 	}
 	e := evaluation{Checkpoint: t.Path, Set: got.Set, Data: got.Dir, On: on, Subset: got.Subset, Images: got.Images}
-	for i, m := range t.Learner.Modules() {
+	for i, m := range t.Modules() {
 		head := got.Heads[i]
 		r := moduleResult{
 			Module: m.Index, Blocks: m.Blocks, Top1: accuracy(head.Top1), Top5: accuracy(head.Top5), others: head.Others,
@@ -118,11 +138,7 @@ func (e evaluation) print(cmd *cobra.Command) error {
 	}
 	var rows []table.Row
 	for _, m := range e.Modules {
-		blocks := m.Blocks[0]
-		if n := len(m.Blocks); n > 1 {
-			blocks += " … " + m.Blocks[n-1]
-		}
-		row := table.Row{m.Module, blocks, percent(float64(m.Top1)), percent(float64(m.Top5))}
+		row := table.Row{m.Module, span(m.Blocks), percent(float64(m.Top1)), percent(float64(m.Top5))}
 		for _, o := range m.others {
 			row = append(row, percent(o.Value))
 		}

@@ -81,7 +81,7 @@ func TestCompareWritesTableAndPicture(t *testing.T) {
 	}
 	refuse(t, []string{"tiny", "holds a run"}, "report", b.path("both"), "--out", b.path("both/tiny"))
 	write(t, b.path("mine/table.tex"), []byte("mine"))
-	refuse(t, []string{"table.tex", "is not", "--out"}, "report", b.path("both"), "--out", b.path("mine"))
+	refuse(t, []string{"table.tex", "is not", "another folder"}, "report", b.path("both"), "--out", b.path("mine"))
 }
 
 // TestCompareFindsMistakesBeforeItTrains wants the second recipe's mistake before the first one's training.

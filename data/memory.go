@@ -183,7 +183,7 @@ func (c *copier) Fill(b *Batch, order []int, i int) (told func() error, err erro
 	second := b.Second
 	*b = Batch{
 		N: len(positions), Shape: c.from.shape, Values: c.from.rows(b.Values, positions),
-		Labels: c.from.labels(b.Labels, positions), Weight: 1,
+		Labels: c.from.labels(b.Labels, positions), Places: positions, Weight: 1,
 	}
 	if c.o.Views == 2 {
 		b.Second = c.from.rows(second, positions)

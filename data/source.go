@@ -60,6 +60,9 @@ type Samples interface {
 // Grouped is implemented by [Samples] that may stand class by class, so that the first n of them would not do for all.
 type Grouped interface{ ByClass() bool }
 
+// Titled is implemented by [Samples] that know their samples by names, such as those of files.
+type Titled interface{ Title(position int) string }
+
 // Tolerant is implemented by [Samples] some of which may turn out to be broken when they are read.
 type Tolerant interface {
 	Samples
@@ -134,6 +137,7 @@ type Batch struct {
 	Values
 	Second   Values  // the same samples, augmented anew; empty unless two views were asked for
 	Labels   []int64 // N classes
+	Places   []int   // N positions in the samples that the batch is of; nil where nobody says
 	Partners []int64 // classes of the samples that were mixed in; nil unless the set mixes
 	Weight   float64 // of Labels in a soft target, where Partners have 1−Weight; 1 without mixing
 	Epoch    int

@@ -16,18 +16,27 @@ func (c *Chain) Evaluate(x, y torch.Tensor) ([]Score, error) {
 
 // EvaluateAll implements [Learner].
 func (c *Chain) EvaluateAll(batches []Signal) ([][]Score, error) {
-	scores, err := c.evaluateRun(0, len(c.modules), batches)
+	return c.Examine(batches, nil)
+}
+
+// Examine is EvaluateAll that also tells what the heads say. hear, which may be nil, gets the logits [N, classes] of each
+// module's head, in float32 or better, for each batch; it consumes nothing. A module whose head does not answer is passed over.
+func (c *Chain) Examine(batches []Signal, hear Hear) ([][]Score, error) {
+	scores, err := c.evaluateRun(0, len(c.modules), batches, hear)
 	for _, b := range batches {
 		b.Free()
 	}
 	return scores, err
 }
 
+// Hear takes what the head of a module says of a batch; both are counted from 0.
+type Hear func(module, batch int, logits torch.Tensor)
+
 // EvaluateRun is Evaluate for the modules from … end−1, for those who drive a run of the modules. It consumes in. Unless the
 // last module is among them it returns the signal behind the run, which the caller owns.
 func (c *Chain) EvaluateRun(from, end int, in Signal) (out Signal, scores []Score, err error) {
 	batches := []Signal{in}
-	all, err := c.evaluateRun(from, end, batches)
+	all, err := c.evaluateRun(from, end, batches, nil)
 	if err != nil || end == len(c.modules) {
 		batches[0].Free()
 	}
@@ -42,7 +51,7 @@ func (c *Chain) EvaluateRun(from, end int, in Signal) (out Signal, scores []Scor
 
 // evaluateRun takes batches through the modules from … end−1, one module after the other, and returns the scores of each
 // batch. The features of the batches become those behind the run.
-func (c *Chain) evaluateRun(from, end int, batches []Signal) ([][]Score, error) {
+func (c *Chain) evaluateRun(from, end int, batches []Signal, hear Hear) ([][]Score, error) {
 	all := make([][]Score, len(batches))
 	counts := make([][]torch.Tensor, len(batches))
 	defer func() {
@@ -57,7 +66,11 @@ func (c *Chain) evaluateRun(from, end int, batches []Signal) ([][]Score, error) 
 		}
 		visit := func() error {
 			for i := range batches {
-				more, err := c.evaluate(m, &batches[i], &all[i][k])
+				var heard func(torch.Tensor)
+				if hear != nil {
+					heard = func(logits torch.Tensor) { hear(from+k, i, logits) }
+				}
+				more, err := c.evaluate(m, &batches[i], &all[i][k], heard)
 				if err != nil {
 					return err
 				}
@@ -81,7 +94,7 @@ func (c *Chain) evaluateRun(from, end int, batches []Signal) ([][]Score, error) 
 }
 
 // evaluate takes a batch through a module, and returns what [Chain.count] has counted, which the caller owns.
-func (c *Chain) evaluate(m *Module, b *Signal, score *Score) (counts []torch.Tensor, err error) {
+func (c *Chain) evaluate(m *Module, b *Signal, score *Score, hear func(logits torch.Tensor)) (counts []torch.Tensor, err error) {
 	defer torch.Catch(&err)
 	s := b.X.Device().Scope(torch.NoGrad)
 	defer s.Close()
@@ -90,7 +103,7 @@ func (c *Chain) evaluate(m *Module, b *Signal, score *Score) (counts []torch.Ten
 	if m.Embeds {
 		return nil, nil
 	}
-	counts = c.count(p, m, b.X, b.Y, score)
+	counts = c.count(p, m, b.X, b.Y, score, hear)
 	for _, t := range counts {
 		t.Keep()
 	}
@@ -98,12 +111,15 @@ func (c *Chain) evaluate(m *Module, b *Signal, score *Score) (counts []torch.Ten
 }
 
 // count returns how many of a head's answers are right, how many are among the five best, and their mean cross-entropy. What
-// the rule measures besides goes into score.
-func (c *Chain) count(p *nn.Pass, m *Module, x, y torch.Tensor, score *Score) []torch.Tensor {
+// the rule measures besides goes into score. hear, unless nil, gets the answers.
+func (c *Chain) count(p *nn.Pass, m *Module, x, y torch.Tensor, score *Score, hear func(logits torch.Tensor)) []torch.Tensor {
 	logits := m.Head.Forward(p, p.Alias(x))
 	top1, top5 := p.TopK(logits, y, 1), p.TopK(logits, y, min(5, int(logits.Shape()[1])))
 	logits = float(p, logits)
 	defer logits.Free()
+	if hear != nil {
+		hear(logits)
+	}
 	for _, metric := range c.Rule.Measured() {
 		score.Sums = append(score.Sums, metric.Sum(p.Scope, logits, y))
 	}

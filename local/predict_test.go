@@ -2,6 +2,7 @@ package local_test
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/locus-learn/locus/local"
@@ -64,4 +65,42 @@ func median(answers []local.Answer) float64 {
 		sum += best
 	}
 	return sum / float64(len(answers))
+}
+
+// Examine tells the logits that scores are counted of, of each module and batch, and nothing is left behind.
+func TestExamineTellsLogits(t *testing.T) {
+	c := composed(t, "layerwise")
+	nothingLeft(t, func() {
+		var batches []local.Signal
+		labels := [][]float64{}
+		for seed := range uint64(2) {
+			x, y := randomBatch(torch.Float32, seed)
+			batches = append(batches, local.Signal{X: x, Y: y})
+			labels = append(labels, y.Float64s())
+		}
+		right := map[[2]int]int{}
+		scores, err := c.Examine(batches, func(module, batch int, logits torch.Tensor) {
+			values := logits.Float64s()
+			classes := len(values) / len(labels[batch])
+			for i, label := range labels[batch] {
+				row := values[i*classes : (i+1)*classes]
+				if row[int(label)] == slices.Max(row) {
+					right[[2]int{module, batch}]++
+				}
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, each := range scores {
+			for k, s := range each {
+				if got := right[[2]int{k, i}]; got != s.Top1 || s.N != batch {
+					t.Errorf("batch %d, module %d: %d of the logits are right, the score says %d of %d", i, k+1, got, s.Top1, s.N)
+				}
+			}
+		}
+		if len(scores) != 2 || len(scores[0]) != len(c.Modules()) {
+			t.Errorf("scores %v", scores)
+		}
+	})
 }

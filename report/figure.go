@@ -41,7 +41,19 @@ type figure struct {
 	counts     bool // x counts steps or modules
 	percent    bool // y is between 0 and 100
 	points     bool // no line joins them
+	zero       bool // x begins at 0
 }
+
+// drawing is a picture that can be rendered.
+type drawing interface {
+	title() (name, about string)
+	size(Width) (width, height vg.Length)
+	paint(draw.Canvas) error
+	banded() bool // it has bands of a standard deviation
+}
+
+func (f figure) title() (name, about string)            { return f.name, f.about }
+func (f figure) size(w Width) (width, height vg.Length) { return w.size() }
 
 func (g Grouping) figures() []figure {
 	all := []figure{
@@ -81,25 +93,25 @@ const (
 	tickSize  = 7
 )
 
-// svg renders the figure, with the fonts in it or by their names alone.
-func (f figure) svg(w Width, fonts bool) ([]byte, error) {
-	width, height := w.size()
-	return f.render(vgsvg.NewWith(vgsvg.UseWH(width, height), vgsvg.EmbedFonts(fonts)), false)
+// drawSVG renders a drawing, with the fonts in it or by their names alone.
+func drawSVG(d drawing, w Width, fonts bool) ([]byte, error) {
+	width, height := d.size(w)
+	return render(d, vgsvg.NewWith(vgsvg.UseWH(width, height), vgsvg.EmbedFonts(fonts)), false)
 }
 
-// pdf renders the figure with the fonts in it.
-func (f figure) pdf(w Width) ([]byte, error) {
-	width, height := w.size()
-	return f.render(vgpdf.New(width, height), true)
+// drawPDF renders a drawing with the fonts in it.
+func drawPDF(d drawing, w Width) ([]byte, error) {
+	width, height := d.size(w)
+	return render(d, vgpdf.New(width, height), true)
 }
 
-// png renders the figure at 300 dots an inch.
-func (f figure) png(w Width) ([]byte, error) {
-	width, height := w.size()
-	return f.render(vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(300))}, false)
+// drawPNG renders a drawing at 300 dots an inch.
+func drawPNG(d drawing, w Width) ([]byte, error) {
+	width, height := d.size(w)
+	return render(d, vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(300))}, false)
 }
 
-func (f figure) render(canvas vg.CanvasWriterTo, shapes bool) ([]byte, error) {
+func render(d drawing, canvas vg.CanvasWriterTo, shapes bool) ([]byte, error) {
 	var sized vg.CanvasSizer = canvas
 	if shapes {
 		sized = outlined{canvas}
@@ -107,15 +119,23 @@ func (f figure) render(canvas vg.CanvasWriterTo, shapes bool) ([]byte, error) {
 	c := draw.New(sized)
 	c.SetColor(color.White)
 	c.Fill(c.Rectangle.Path())
+	if err := d.paint(c); err != nil {
+		name, _ := d.title()
+		return nil, fmt.Errorf("picture of %s: %w", name, err)
+	}
+	var b bytes.Buffer
+	_, err := canvas.WriteTo(&b)
+	return b.Bytes(), err
+}
+
+func (f figure) paint(c draw.Canvas) error {
 	p, err := f.plot()
 	if err != nil {
-		return nil, fmt.Errorf("picture of %s: %w", f.name, err)
+		return err
 	}
 	c = draw.Crop(c, 2, -4, 2, -2)
 	p.Draw(draw.Crop(c, 0, 0, 0, -f.legend(c)))
-	var b bytes.Buffer
-	_, err = canvas.WriteTo(&b)
-	return b.Bytes(), err
+	return nil
 }
 
 func (f figure) plot() (*plot.Plot, error) {
@@ -189,10 +209,10 @@ func (f figure) add(p *plot.Plot, l line) error {
 		return err
 	}
 	curve.LineStyle = s
-	if !f.points {
+	if !f.points && !l.dots {
 		p.Add(curve)
 	}
-	if f.points || len(middle) <= 20 {
+	if f.points || l.dots || len(middle) <= 20 && !l.bare {
 		dots, err := plotter.NewScatter(middle)
 		if err != nil {
 			return err
@@ -220,6 +240,9 @@ func (f figure) fit(p *plot.Plot) {
 		return
 	}
 	air(&p.X, 0)
+	if f.zero {
+		p.X.Min = 0
+	}
 }
 
 // legend draws names in rows along the upper edge and returns their height.
@@ -233,7 +256,7 @@ func (f figure) legend(c draw.Canvas) vg.Length {
 			x, y = c.Min.X, y-row
 		}
 		s := style(l)
-		if f.points {
+		if f.points || l.dots {
 			c.DrawGlyph(draw.GlyphStyle{Color: s.Color, Radius: 1.8, Shape: draw.CircleGlyph{}}, vg.Point{X: x + sample/2, Y: y})
 		} else {
 			c.StrokeLine2(s, x, y, x+sample, y)

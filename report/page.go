@@ -2,7 +2,7 @@ package report
 
 import (
 	"bytes"
-	_ "embed"
+	"embed"
 	"fmt"
 	"html/template"
 	"strings"
@@ -10,18 +10,33 @@ import (
 	"github.com/locus-learn/locus/internal/sample"
 )
 
-//go:embed page.html
-var pageText string
+//go:embed *.html
+var pages embed.FS
 
-var page = template.Must(template.New("page").Parse(pageText))
+var templates = template.Must(template.ParseFS(pages, "*.html"))
+
+// drawn is a drawing in a page.
+type drawn struct {
+	SVG   template.HTML
+	About string
+	Band  bool
+}
+
+// embedded renders a drawing for a page, with fonts that every browser has.
+func embedded(d drawing) (drawn, error) {
+	content, err := drawSVG(d, Column, false)
+	if err != nil {
+		return drawn{}, err
+	}
+	text := string(content[bytes.Index(content, []byte("<svg")):])
+	text = strings.ReplaceAll(text, "font-family:Liberation Sans;", "font-family:'Liberation Sans',Arial,Helvetica,sans-serif;")
+	text = strings.ReplaceAll(text, "font-family:Liberation Serif;", "font-family:'Liberation Serif','Times New Roman',serif;")
+	_, about := d.title()
+	return drawn{template.HTML(text), about, d.banded()}, nil
+}
 
 // html renders table and pictures as one page that needs no other file.
 func (g Grouping) html(figures []figure) ([]byte, error) {
-	type drawn struct {
-		SVG   template.HTML
-		About string
-		Band  bool
-	}
 	type run struct {
 		Dir, Method    string
 		Seed           uint64
@@ -39,14 +54,11 @@ func (g Grouping) html(figures []figure) ([]byte, error) {
 		Runs    []run
 	}{Title: g.heading(), Header: header, Rows: rows, Text: len(g.By), Notes: g.notes()}
 	for _, f := range figures {
-		svg, err := f.svg(Column, false)
+		d, err := embedded(f)
 		if err != nil {
 			return nil, err
 		}
-		text := string(svg[bytes.Index(svg, []byte("<svg")):])
-		text = strings.ReplaceAll(text, "font-family:Liberation Sans;", "font-family:'Liberation Sans',Arial,Helvetica,sans-serif;")
-		text = strings.ReplaceAll(text, "font-family:Liberation Serif;", "font-family:'Liberation Serif','Times New Roman',serif;")
-		data.Figures = append(data.Figures, drawn{template.HTML(text), f.about, f.banded()})
+		data.Figures = append(data.Figures, d)
 	}
 	for _, row := range g.Groups {
 		for _, r := range row.Runs {
@@ -55,7 +67,7 @@ func (g Grouping) html(figures []figure) ([]byte, error) {
 		}
 	}
 	var b bytes.Buffer
-	err := page.Execute(&b, data)
+	err := templates.ExecuteTemplate(&b, "page.html", data)
 	return b.Bytes(), err
 }
 

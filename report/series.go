@@ -14,6 +14,8 @@ type line struct {
 	name   string
 	style  int // which of several equal lines
 	points []point
+	dots   bool // no line joins them
+	bare   bool // a line without dots, however few points it has
 }
 
 // point has low = high = y where there is one run.
@@ -108,7 +110,7 @@ func (g Grouping) lines(of func(Group) []point) []line {
 	var out []line
 	for i, group := range g.Groups {
 		if points := of(group); len(points) > 0 {
-			out = append(out, line{g.legend(group), i, points})
+			out = append(out, line{name: g.legend(group), style: i, points: points})
 		}
 	}
 	return out

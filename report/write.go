@@ -20,18 +20,20 @@ func (g Grouping) Write(dir string, width Width) error {
 	if err != nil {
 		return err
 	}
+	return put(dir, files)
+}
+
+// put writes the files of a report into a folder that holds no run.
+func put(dir string, files []file) error {
 	var names []string
 	for _, f := range files {
 		names = append(names, f.name)
 	}
-	folder, err := runfolder.Open(dir, nil)
+	folder, err := open(dir)
 	if err != nil {
 		return err
 	}
 	defer folder.Close()
-	if folder.Start() != nil || folder.Owns(recipeFile) {
-		return fault.New("%s holds a run: give another --out for the report", dir)
-	}
 	if err := folder.Make(); err != nil {
 		return err
 	}
@@ -47,6 +49,30 @@ func (g Grouping) Write(dir string, width Width) error {
 	return folder.Remove(slices.DeleteFunc(old, func(name string) bool { return slices.Contains(names, name) })...)
 }
 
+// open takes a folder that a report may be written into.
+func open(dir string) (*runfolder.Folder, error) {
+	folder, err := runfolder.Open(dir, nil)
+	if err != nil {
+		return nil, err
+	}
+	if folder.Start() != nil || folder.Owns(recipeFile) {
+		folder.Close()
+		return nil, fault.New("%s holds a run: give another folder for the report", dir)
+	}
+	return folder, nil
+}
+
+// Writable makes a folder for a report, or returns the fault that writing one would end with: for those who have long
+// work before them.
+func Writable(dir string) error {
+	folder, err := open(dir)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	return folder.Make()
+}
+
 type file struct {
 	name    string
 	content []byte
@@ -59,19 +85,22 @@ func (g Grouping) files(width Width) ([]file, error) {
 	}
 	all := []file{{"table.md", []byte(g.Markdown() + "\n")}, {"table.csv", lines}, {"table.tex", []byte(g.TeX())}}
 	figures := g.figures()
-	var failed error
-	add := func(name string, content []byte, err error) {
-		all, failed = append(all, file{name, content}), errors.Join(failed, err)
-	}
 	for _, f := range figures {
-		svg, err := f.svg(width, true)
-		add(f.name+".svg", svg, err)
-		pdf, err := f.pdf(width)
-		add(f.name+".pdf", pdf, err)
-		png, err := f.png(width)
-		add(f.name+".png", png, err)
+		drawn, err := pictures(f, width)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, drawn...)
 	}
 	html, err := g.html(figures)
-	add(PageFile, html, err)
-	return all, failed
+	return append(all, file{PageFile, html}), err
+}
+
+// pictures renders a drawing in all formats.
+func pictures(d drawing, width Width) ([]file, error) {
+	name, _ := d.title()
+	one, errOne := drawSVG(d, width, true)
+	two, errTwo := drawPDF(d, width)
+	three, errThree := drawPNG(d, width)
+	return []file{{name + ".svg", one}, {name + ".pdf", two}, {name + ".png", three}}, errors.Join(errOne, errTwo, errThree)
 }

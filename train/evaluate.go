@@ -15,6 +15,12 @@ import (
 // Evaluate returns accuracy and loss of every head of a model on images normalised by mean and std, and what else the
 // method measures it by; NaN of one that gives no answers.
 func Evaluate(ctx context.Context, m *Model, images data.Samples, mean, std []float64) ([]Accuracy, error) {
+	return m.evaluate(ctx, images, mean, std, nil, m.Learner.EvaluateAll)
+}
+
+// evaluate is [Evaluate] by a way to score batches. look, unless nil, sees each of them before, on loan.
+func (m *Model) evaluate(ctx context.Context, images data.Samples, mean, std []float64, look func(data.Batch),
+	score func([]local.Signal) ([][]local.Score, error)) ([]Accuracy, error) {
 	defer torch.Pin()()
 	loader := images.Batches(data.BatchOptions{Batch: m.Config.Data.Batch, Workers: m.Config.Data.Workers, KeepLast: true})
 	defer loader.Close()
@@ -23,13 +29,13 @@ func Evaluate(ctx context.Context, m *Model, images data.Samples, mean, std []fl
 	for done := false; !done; {
 		var batches []local.Signal
 		var err error
-		if batches, done, err = m.gather(ctx, loader, mean, std); err != nil {
+		if batches, done, err = m.gather(ctx, loader, mean, std, look); err != nil {
 			return nil, err
 		}
 		for _, b := range batches {
 			seen += int(b.Y.Shape()[0])
 		}
-		all, err := m.Learner.EvaluateAll(batches)
+		all, err := score(batches)
 		if err != nil {
 			return nil, err
 		}
@@ -53,8 +59,8 @@ func Evaluate(ctx context.Context, m *Model, images data.Samples, mean, std []fl
 }
 
 // gather returns the next batches that modules go over in a row, one where all are in memory, and whether they are the last.
-// The caller owns them.
-func (m *Model) gather(ctx context.Context, loader data.Batches, mean, std []float64) (batches []local.Signal, done bool, err error) {
+// The caller owns them. look, unless nil, sees each as the loader has it.
+func (m *Model) gather(ctx context.Context, loader data.Batches, mean, std []float64, look func(data.Batch)) (batches []local.Signal, done bool, err error) {
 	visit := 1
 	if m.Streams() {
 		visit = m.Config.Method.Visit
@@ -69,6 +75,9 @@ func (m *Model) gather(ctx context.Context, loader data.Batches, mean, std []flo
 				b.Free()
 			}
 			return nil, false, err
+		}
+		if look != nil {
+			look(batch)
 		}
 		x, y := toTensors(m, batch, mean, std)
 		batches = append(batches, local.Signal{X: x, Y: y})

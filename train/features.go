@@ -29,7 +29,7 @@ func (m *Model) features(ctx context.Context, images data.Samples, mean, std []f
 	rows := make([][]byte, len(m.Learner.Modules()))
 	for done := false; !done; {
 		var batches []local.Signal
-		if batches, done, err = m.gather(ctx, loader, mean, std); err != nil {
+		if batches, done, err = m.gather(ctx, loader, mean, std, nil); err != nil {
 			return f, err
 		}
 		var images []torch.Tensor

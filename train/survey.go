@@ -5,6 +5,7 @@ import (
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
@@ -56,28 +57,52 @@ func Look(c Config, dir string) (s Survey, err error) {
 
 // products counts the multiply-adds of one sample's way through the modules' bodies and heads.
 func (m *Model) products(samples data.Samples, info data.Info) (sum int64, err error) {
+	work, err := m.work(samples, info.Mean, info.Std)
+	for _, w := range work {
+		sum += w.Body + w.Head
+	}
+	return sum, err
+}
+
+// Work is what a sample's way through a module takes, in multiply-adds of its convolutions and matrix products.
+type Work struct {
+	Body, Head int64 // without the head's, and the head's alone
+}
+
+// work sends one of some samples through the modules and counts.
+func (m *Model) work(samples data.Samples, mean, std []float64) (all []Work, err error) {
 	batches := samples.Batches(data.BatchOptions{Batch: 1, Workers: 1})
 	defer batches.Close()
 	batch, err := batches.Next(context.Background())
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	x, y := toTensors(m, batch, info.Mean, info.Std)
+	x, y := toTensors(m, batch, mean, std)
 	y.Free()
 	s := torch.NewScopeOn(m.Device(), torch.NoGrad)
 	defer s.Close()
-	var work []nn.Product
-	p := nn.Evaluate(s, m.DType)
-	p.Work = &work
-	for _, module := range m.Modules() {
-		x = module.Body.Forward(p, x)
+	x = s.Adopt(x)
+	err = m.Each(false, func(module *local.Module) (err error) {
+		defer torch.Catch(&err)
+		var w Work
+		w.Body = counted(s, m.DType, func(p *nn.Pass) { x = module.Body.Forward(p, x) })
 		if module.Head != nil {
-			module.Head.Forward(p, p.Alias(x)).Free()
+			w.Head = counted(s, m.DType, func(p *nn.Pass) { module.Head.Forward(p, p.Alias(x)).Free() })
 		}
-	}
-	x.Free()
+		all = append(all, w)
+		return nil
+	})
+	return all, err
+}
+
+// counted sums up the products of what do does in evaluation mode.
+func counted(s *torch.Scope, dtype torch.DType, do func(*nn.Pass)) (sum int64) {
+	var work []nn.Product
+	p := nn.Evaluate(s, dtype)
+	p.Work = &work
+	do(p)
 	for _, w := range work {
 		sum += w.MACs
 	}
-	return sum, nil
+	return sum
 }

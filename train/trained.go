@@ -98,11 +98,26 @@ type Evaluation struct {
 // features of every module by their neighbours; dir is where to look for it first,
 // and may be empty. notice gets the set's warnings.
 func (t *Trained) Evaluate(ctx context.Context, part Split, dir string, notice func(string)) (Evaluation, error) {
+	set, images, err := t.open(part, dir, notice)
+	if err != nil {
+		return Evaluation{}, err
+	}
+	heads, err := t.measure(ctx, set, images, t.set.Mean, t.set.Std)
+	return evaluation(set, images, heads), err
+}
+
+func evaluation(set data.Source, images data.Samples, heads []Accuracy) Evaluation {
+	info := set.Info()
+	return Evaluation{info.Name, info.Dir, info.Subset, images.Len(), heads}
+}
+
+// open opens the set that the model was trained on, and returns the samples of a part. They must be as the model knows them.
+func (t *Trained) open(part Split, dir string, notice func(string)) (data.Source, data.Samples, error) {
 	o := t.Config.Data
 	o.Batch = 1 // that of training may be more than there are training images here
 	set, err := data.Open(o, t.Config.Seed, dirs(dir))
 	if err != nil {
-		return Evaluation{}, err
+		return nil, nil, err
 	}
 	info := set.Info()
 	if t.dir != "" && dir == "" {
@@ -114,23 +129,22 @@ func (t *Trained) Evaluate(ctx context.Context, part Split, dir string, notice f
 	}
 	data.OnBroken(set, notice)
 	if len(info.Classes) != len(t.Classes) {
-		return Evaluation{}, fault.New("%s has %d classes: %s was trained on %d", info.Dir, len(info.Classes), t.Path, len(t.Classes))
+		return nil, nil, fault.New("%s has %d classes: %s was trained on %d", info.Dir, len(info.Classes), t.Path, len(t.Classes))
 	}
 	for i, class := range info.Classes {
 		if info.Own && class != t.Classes[i] {
-			return Evaluation{}, fault.New("class %d of %s is %s: %s was trained with %s", i, info.Dir, show.Name(class), t.Path, show.Name(t.Classes[i]))
+			return nil, nil, fault.New("class %d of %s is %s: %s was trained with %s", i, info.Dir, show.Name(class), t.Path, show.Name(t.Classes[i]))
 		}
 	}
 	if want, has := t.Net.Input, inputOf(info).Shape; want.C != has.C || want.H != has.H || want.W != has.W {
-		return Evaluation{}, fault.New("%s has samples of %d×%d×%d: %s was trained on %d×%d×%d",
+		return nil, nil, fault.New("%s has samples of %d×%d×%d: %s was trained on %d×%d×%d",
 			show.Name(info.Name), has.C, has.H, has.W, show.Name(t.Path), want.C, want.H, want.W)
 	}
 	images := set.Part(data.Test)
 	if part == Validation {
 		if images = set.Part(data.Validation); images.Len() == 0 {
-			return Evaluation{}, fault.New("%s was trained without data.validation: it can be evaluated on test only", t.Path)
+			return nil, nil, fault.New("%s was trained without data.validation: it can be evaluated on test only", t.Path)
 		}
 	}
-	heads, err := t.measure(ctx, set, images, t.set.Mean, t.set.Std)
-	return Evaluation{info.Name, info.Dir, info.Subset, images.Len(), heads}, err
+	return set, images, nil
 }

@@ -61,7 +61,7 @@ func (f *filler) clear(b *data.Batch, n int) {
 	}
 	*b = data.Batch{
 		Values: data.Values{Bytes: views[0]}, Second: data.Values{Bytes: views[1]},
-		Labels: slices.Grow(b.Labels[:0], n), Partners: b.Partners[:0], Weight: 1, Shape: f.images.Shape,
+		Labels: slices.Grow(b.Labels[:0], n), Places: slices.Grow(b.Places[:0], n), Partners: b.Partners[:0], Weight: 1, Shape: f.images.Shape,
 	}
 }
 
@@ -83,6 +83,7 @@ func (f *filler) add(b *data.Batch, order []int, at int, random *rand.Rand) erro
 		err := f.render(&views, pick, random)
 		if err == nil {
 			b.N++
+			b.Places = append(b.Places, pick)
 			b.Bytes = b.Bytes[:end]
 			if b.Second.Bytes != nil {
 				b.Second.Bytes = b.Second.Bytes[:end]

@@ -27,6 +27,14 @@ func (m Images) Image(i int) []byte {
 // ByClass reports whether the images come class by class, as those in files do.
 func (m Images) ByClass() bool { return m.photos != nil }
 
+// Title is as [data.Titled] says: the path of an image in a file, "" of one in memory.
+func (m Images) Title(position int) string {
+	if m.photos == nil {
+		return ""
+	}
+	return m.photos.title(position)
+}
+
 // Subset returns the images at the given positions, in that order. Bytes are shared where the positions are one stretch, and
 // copied otherwise.
 func (m Images) Subset(positions []int) data.Samples { return m.at(positions) }

@@ -29,7 +29,7 @@ func drain(t testing.TB, images data.Samples, o loaderOptions) []data.Batch {
 			t.Fatal(err)
 		}
 		b.Bytes, b.Labels = bytes.Clone(b.Bytes), slices.Clone(b.Labels)
-		b.Second.Bytes, b.Partners = bytes.Clone(b.Second.Bytes), slices.Clone(b.Partners)
+		b.Second.Bytes, b.Partners, b.Places = bytes.Clone(b.Second.Bytes), slices.Clone(b.Partners), slices.Clone(b.Places)
 		all = append(all, b)
 	}
 }

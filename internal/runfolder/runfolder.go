@@ -54,7 +54,7 @@ func Open(dir string, adopt []string) (*Folder, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return f, nil
 	case err == nil && !info.IsDir():
-		return nil, fault.New("%q cannot be the run folder: it is %s; give another --out", dir, disk.Kind(info.Mode()))
+		return nil, fault.New("%q cannot be the run folder: it is %s; give another folder", dir, disk.Kind(info.Mode()))
 	case err != nil:
 		return nil, fault.New("the run folder %q cannot be opened: %w", dir, cause(err))
 	}
@@ -72,7 +72,7 @@ func Open(dir string, adopt []string) (*Folder, error) {
 func (f *Folder) take() (err error) {
 	f.lock, err = disk.Acquire(filepath.Join(f.Dir, lockFile))
 	if held, ok := errors.AsType[*disk.Held](err); ok {
-		return fault.New("the run folder %q is in use: %w; wait for it, stop it, or give another --out", f.Dir, held)
+		return fault.New("the run folder %q is in use: %w; wait for it, stop it, or give another folder", f.Dir, held)
 	}
 	if err != nil {
 		return fault.New("the run folder %q cannot be locked: %w", f.Dir, cause(err))
@@ -208,7 +208,7 @@ func (f *Folder) Claim(names ...string) error {
 		}
 		if _, err := os.Lstat(f.Path(name)); err == nil {
 			f.manifest.Files = f.manifest.Files[:before]
-			return fault.New("%q is there and is not this run's: move it away, or give another --out", f.Path(name))
+			return fault.New("%q is there and is not this run's: move it away, or give another folder", f.Path(name))
 		}
 		f.manifest.Files = append(f.manifest.Files, filepath.ToSlash(name))
 	}
