@@ -11,6 +11,8 @@ func (g *Graph) layer(l nn.Layer, x Value) (Value, error) {
 		return l.Draw(g, x)
 	case nn.Sequential:
 		return g.Sequence(x, l...)
+	case *nn.Frozen:
+		return g.layer(l.Layer, x)
 	case *nn.Conv2d:
 		return g.conv(l, x), nil
 	case *nn.Linear:

@@ -2,6 +2,7 @@ package local
 
 import (
 	"math"
+	"slices"
 
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
@@ -35,9 +36,25 @@ func (c Checkpointed) segments(blocks nn.Sequential) (all nn.Sequential) {
 	return all
 }
 
+// behindStill puts the segments in front of the first one that learns together: they are run once, and no gradient is due to
+// them. It returns the place of the one that learns.
+func behindStill(segments nn.Sequential) (all nn.Sequential, first int) {
+	n := 0
+	for n < len(segments)-1 && len(nn.Trainable(nn.Params(segments[n]))) == 0 {
+		n++
+	}
+	if n == 0 {
+		return segments, 0
+	}
+	return append(nn.Sequential{segments[:n:n]}, segments[n:]...), 1
+}
+
 // Gradients implements [Credit].
 func (c Checkpointed) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, want Want) Gradients {
-	segments := c.segments(m.blocks)
+	segments, first := c.segments(m.blocks), 0
+	if !want.In {
+		segments, first = behindStill(segments)
+	}
 	last := len(segments) - 1
 	if last == 0 || want.Graph {
 		return Autograd{}.Gradients(p, m, o, in, want)
@@ -47,11 +64,14 @@ func (c Checkpointed) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, w
 	inputs, marks := keepInputs(quiet, p, segments[:last], in.X)
 
 	// The last segment goes with the head and what the objective has besides, on a graph of their own.
-	leaf := p.Detach(inputs[last]).SetRequiresGrad(true)
+	leaf := p.Detach(inputs[last]).SetRequiresGrad(first < last)
 	xk := p.Run(segments[last], p.Alias(leaf))
 	loss := o.Loss(p, m, xk, in)
 	g := Gradients{Loss: p.Number(p.Detach(loss)), X: p.Detach(xk)}
-	wrt := append(nn.Trainable(append(nn.Params(segments[last]), m.Params[len(nn.Params(m.Body)):]...)), leaf)
+	wrt := nn.Trainable(append(nn.Params(segments[last]), m.Params[len(nn.Params(m.Body)):]...))
+	if first < last {
+		wrt = append(wrt, leaf)
+	}
 	if want.Out {
 		wrt = append(wrt, xk)
 	}
@@ -60,23 +80,26 @@ func (c Checkpointed) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, w
 	if want.Out {
 		g.Out, grads = grads[len(grads)-1], grads[:len(grads)-1]
 	}
-	delta := grads[len(grads)-1]
-	parts := [][]torch.Tensor{grads[:len(grads)-1]}
+	var delta torch.Tensor
+	if first < last {
+		delta, grads = grads[len(grads)-1], grads[:len(grads)-1]
+	}
+	parts := [][]torch.Tensor{grads}
 
 	again := *p
 	again.Still = true
-	for i := last - 1; i >= 0; i-- {
+	for i := last - 1; i >= first; i-- {
 		inputs[i+1].Free()
 		p.Seek(marks[i])
 		if again.Gates = nil; p.Gates.Replaying() {
 			again.Gates = p.Gates
 		}
 		var theta []torch.Tensor
-		theta, delta = rerun(&again, segments[i], inputs[i], delta, i > 0 || want.In)
+		theta, delta = rerun(&again, segments[i], inputs[i], delta, i > first || want.In)
 		parts = append(parts, theta)
 	}
-	for i := last; i >= 0; i-- {
-		g.Theta = append(g.Theta, parts[i]...)
+	for _, theta := range slices.Backward(parts) {
+		g.Theta = append(g.Theta, theta...)
 	}
 	if want.In {
 		g.In = delta

@@ -15,6 +15,7 @@ package local
 
 import (
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/locus-learn/locus/nn"
@@ -44,6 +45,7 @@ type Module struct {
 	settling sync.Mutex     // keeps a worker and its caller from taking one step twice
 	late     *found         // at the last step, if it has not arrived
 	blocks   nn.Sequential  // of Body
+	rests    bool           // see Rests
 	theta    []torch.Tensor // the trainable ones among Params
 }
 
@@ -68,6 +70,8 @@ func NewModule(index int, last bool, blocks []nn.Block, head, aux nn.Layer, buil
 // Refresh must follow a change of the parameters' types or places; it makes the optimizer anew.
 func (m *Module) Refresh(build func([]*nn.Param) optim.Optimizer) {
 	m.theta = nn.Trainable(m.Params)
+	body := nn.Params(m.Body)
+	m.rests = len(body) > 0 && !slices.ContainsFunc(body, func(p *nn.Param) bool { return !p.Frozen })
 	if m.Optim != nil {
 		m.Optim.Free()
 	}

@@ -112,7 +112,7 @@ func (r *Rule) draws(m *Module, step int) *nn.Draws {
 // module that is an empty signal. It waits for the step's numbers, wherever they are; who trains many modules lets a [Worker]
 // do it. The error is a [*Diverged] or what the engine refused.
 func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, at Tick) (out Signal, stats Stats, err error) {
-	if out, stats, err = r.train(m, in, dtype, at); err != nil {
+	if out, stats, err = r.train(m, in, dtype, at, Trains); err != nil {
 		return Signal{}, stats, err
 	}
 	if err = stats.Arrive(); err != nil {
@@ -122,8 +122,8 @@ func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, at Tick) (out Sign
 	return out, stats, err
 }
 
-// train is [Rule.Train] with stats that may have to arrive.
-func (r *Rule) train(m *Module, in Signal, dtype torch.DType, at Tick) (out Signal, stats Stats, err error) {
+// train is [Rule.Train] with stats that may have to arrive, in a phase in which the whole module learns or its head.
+func (r *Rule) train(m *Module, in Signal, dtype torch.DType, at Tick, phase Phase) (out Signal, stats Stats, err error) {
 	defer torch.Catch(&err)
 	s := in.X.Device().Scope(torch.Mode(!r.Closed))
 	defer s.Close()
@@ -136,7 +136,7 @@ func (r *Rule) train(m *Module, in Signal, dtype torch.DType, at Tick) (out Sign
 		again = s.Alias(in.X)
 	}
 	w := &Work{Rule: r, Module: m, In: in, Scope: s, DType: dtype, At: at, out: r.Term.Reads(at.Step) && !m.Last}
-	g, agreement := r.Term.Gradients(w)
+	g, agreement := w.gradients(phase)
 	if m.ranks != nil {
 		stats, err = w.share(g, agreement, again.Defined())
 	} else if stats, err = w.stats(g, agreement); err == nil {
@@ -158,7 +158,7 @@ func (r *Rule) train(m *Module, in Signal, dtype torch.DType, at Tick) (out Sign
 
 // stats returns what a step has found. Where it is known already, it decides whether the step may be taken.
 func (w *Work) stats(g Gradients, a Agreement) (Stats, error) {
-	f := newFound(w.Module, w.At.Step, g, a, w.Scope.Finite(g.Theta))
+	f := newFound(w.Module, w.At.Step, g, a, w.Scope.Finite(present(g.Theta)))
 	if !f.known() {
 		for _, n := range f.numbers {
 			n.Keep()

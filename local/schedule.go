@@ -7,6 +7,7 @@ const (
 	Trains Phase = iota // forward, backward, update
 	Frozen              // forward only, in evaluation mode
 	Idle                // nothing, and nothing behind it either
+	Heads               // the head learns on what the body puts out in evaluation mode, and the body stands still
 )
 
 // Schedule says which modules train when. Workers of a [Pipeline] share it.

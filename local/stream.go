@@ -144,7 +144,7 @@ func (s *Stream) serve(i int, batches []batch) error {
 func (s *Stream) needs(i int, batches []batch) (needed, trains bool) {
 	for _, b := range batches {
 		switch s.chain.Schedule.Phase(i+1, len(s.chain.modules), b.Done) {
-		case Trains:
+		case Trains, Heads:
 			return true, true
 		case Frozen:
 			needed = true

@@ -28,9 +28,9 @@ func (w *Worker) Advance(in Signal, at Tick) (out Signal, stats Stats, err error
 		return Signal{}, untrained, nil
 	}
 	began := time.Now()
-	switch w.Schedule.Phase(w.Module.Index, w.Modules, at.Done) {
-	case Trains:
-		out, stats, err = w.Rule.train(w.Module, in, w.DType, at)
+	switch phase := w.phase(at); phase {
+	case Trains, Heads:
+		out, stats, err = w.Rule.train(w.Module, in, w.DType, at, phase)
 	case Frozen:
 		stats = untrained
 		out, err = w.pass(in)
@@ -40,6 +40,18 @@ func (w *Worker) Advance(in Signal, at Tick) (out Signal, stats Stats, err error
 	}
 	stats.Busy = time.Since(began)
 	return out, stats, err
+}
+
+// phase is what the schedule says, as far as the module has something that learns.
+func (w *Worker) phase(at Tick) Phase {
+	phase := w.Schedule.Phase(w.Module.Index, w.Modules, at.Done)
+	if phase == Trains && w.Module.Rests() {
+		phase = Heads
+	}
+	if phase == Heads && len(w.Module.headTheta()) == 0 {
+		phase = Frozen
+	}
+	return phase
 }
 
 // pass hands a signal through a frozen module.

@@ -44,12 +44,13 @@ func (a Adoption) Lines() []string {
 // where the file has none or one for other classes. Any other difference is a fault that names the first tensor and both
 // shapes, and changes nothing.
 func (m *Model) InitFrom(path string) (Adoption, error) {
-	return m.InitBy(path, func(fill func(*local.Module) error) error { return m.Each(true, fill) })
+	return m.InitBy(path, nil, func(fill func(*local.Module) error) error { return m.Each(true, fill) })
 }
 
 // InitBy is [Model.InitFrom] for a model that is not begun yet, or whose modules are not all in memory: each hands every
-// module to fill while it is.
-func (m *Model) InitBy(path string, each func(fill func(*local.Module) error) error) (a Adoption, err error) {
+// module to fill while it is. others, unless nil, tells by the file's metadata whether its classes are others than the
+// network's, though perhaps as many: then classifier and heads start fresh.
+func (m *Model) InitBy(path string, others func(meta map[string]string) bool, each func(fill func(*local.Module) error) error) (a Adoption, err error) {
 	w, err := OpenWeights(path)
 	if err != nil {
 		return a, err
@@ -59,7 +60,8 @@ func (m *Model) InitBy(path string, each func(fill func(*local.Module) error) er
 	w.file = names
 	a.Names = names.told
 	taken, resized := map[*nn.Param]bool{}, map[*nn.Param]bool{}
-	known, heads := map[string]bool{}, w.misfits(m.Params())
+	other := others != nil && others(w.Metadata())
+	known, heads := map[string]bool{}, w.misfits(m.Params(), other)
 	last := m.lastLayer()
 	for _, p := range m.Params() {
 		known[p.Name] = true
@@ -69,7 +71,7 @@ func (m *Model) InitBy(path string, each func(fill func(*local.Module) error) er
 		switch {
 		case IsLocal(p.Name) && slices.Contains(heads, headOf(p.Name)):
 		case made(p.Name, there): // the network makes them itself
-		case slices.Contains(last, p) && !w.fitsAll(last):
+		case slices.Contains(last, p) && (other || !w.fitsAll(last)):
 			a.Fresh = append(a.Fresh, otherClasses(p.Name, shape, info.Shape, there))
 		case there && !slices.Equal(info.Shape, shape) && fits:
 			resized[p] = true
@@ -149,6 +151,9 @@ func otherClasses(name string, want, has []int64, there bool) string {
 	if !there {
 		return name + " (the file has none)"
 	}
+	if want[0] == has[0] {
+		return name + " (the file has other classes)"
+	}
 	return fmt.Sprintf("%s (%d classes, the file has %d)", name, want[0], has[0])
 }
 
@@ -175,11 +180,11 @@ func (w *Weights) fillResized(p *nn.Param) error {
 	return nil
 }
 
-// misfits lists the local heads of which a tensor is not in the file, or not in its shape.
-func (w *Weights) misfits(params []*nn.Param) (heads []string) {
+// misfits lists the local heads of which a tensor is not in the file, or not in its shape, or that are for other classes.
+func (w *Weights) misfits(params []*nn.Param, other bool) (heads []string) {
 	for _, p := range params {
 		shape, there := w.Shape(p.Name)
-		fits := there && slices.Equal(shape, p.Value.Shape())
+		fits := there && slices.Equal(shape, p.Value.Shape()) && !(other && strings.HasPrefix(p.Name, localHeads+"."))
 		if IsLocal(p.Name) && !fits && !slices.Contains(heads, headOf(p.Name)) {
 			heads = append(heads, headOf(p.Name))
 		}

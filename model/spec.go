@@ -26,6 +26,7 @@ type Spec struct {
 	Method method.Options  `recipe:"method"`
 	Head   zoo.HeadOptions `recipe:"head"`
 	Optim  optim.Options   `recipe:"optim"` // of every module
+	Tune   TuneOptions     `recipe:"tune"`
 
 	Input      Input            `recipe:"-"`
 	DType      torch.DType      `recipe:"-"` // of the activations
@@ -80,7 +81,14 @@ func New(s Spec) (*Model, error) {
 		return nil, err
 	}
 	m, err := Of(parts)
-	if err != nil || s.Weights == nil {
+	if err != nil {
+		return nil, err
+	}
+	if err := parts.Spec.Tune.learns(m); err != nil && !s.Inference {
+		m.Free()
+		return nil, err
+	}
+	if s.Weights == nil {
 		return m, err
 	}
 	if !m.Streams() { // which is filled when it begins
@@ -139,8 +147,10 @@ func (s Spec) Parts() (p Parts, err error) {
 	}
 	p.Rule, p.Schedule = m.Compose(options)
 	p.Rule.Seed = s.Seed
+	if p.Schedule, err = s.Tune.schedule(m, p.Schedule); err != nil {
+		return p, err
+	}
 	if !s.Inference {
-		p.Optim = func(params []*nn.Param) optim.Optimizer { return optim.New(s.Optim, params) }
 		p.Pipeline = options.Pipeline
 	}
 	if p.Net, err = zoo.New(s.Net, s.Input.Shape, s.Input.Classes, p.Init); err != nil {
@@ -151,6 +161,14 @@ func (s Spec) Parts() (p Parts, err error) {
 			p.Net.Free()
 			return p, err
 		}
+	}
+	if err = s.Tune.apply(&p); err != nil {
+		p.Net.Free()
+		return p, err
+	}
+	if !s.Inference {
+		groups := s.Tune.groups(p.Net)
+		p.Optim = func(params []*nn.Param) optim.Optimizer { return optim.NewGrouped(s.Optim, params, groups) }
 	}
 	if _, auto := options.Auto(); auto { // the caller chooses; see package plan
 		return p, nil

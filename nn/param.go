@@ -15,6 +15,7 @@ type Param struct {
 	Value     torch.Tensor // owned by the Param
 	Trainable bool
 	Embedding bool // a table or a token that is added to features: by custom not decayed, as vectors are not
+	Frozen    bool // it stays as it is: see [Freeze]
 
 	start func() torch.Tensor // makes the value that the parameter begins with; see Begin
 }
@@ -29,7 +30,7 @@ func (p *Param) Begin() {
 
 // Running reports whether the parameter is a running statistic of a normalisation, which training moves without a gradient.
 func (p *Param) Running() bool {
-	return !p.Trainable && (strings.HasSuffix(p.Name, "running_mean") || strings.HasSuffix(p.Name, "running_var"))
+	return !p.Trainable && !p.Frozen && (strings.HasSuffix(p.Name, "running_mean") || strings.HasSuffix(p.Name, "running_var"))
 }
 
 // Convert changes the type of a floating-point value; counters stay as they are.
@@ -94,7 +95,7 @@ func (i Init) make(name string, trainable bool, dtype torch.DType, value float64
 	p.start = func() torch.Tensor {
 		s := i.Device.Scope(torch.NoGrad)
 		defer s.Close()
-		v := s.Full(dtype, value, shape...).Keep().SetRequiresGrad(trainable)
+		v := s.Full(dtype, value, shape...).Keep().SetRequiresGrad(p.Trainable) // as it is when this is called
 		if fill != nil && i.draws() {
 			fill(v)
 		}

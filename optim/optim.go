@@ -35,7 +35,7 @@ func (Options) Choices(string) []string { return registered.Names() }
 // Optimizer changes parameters by their gradients. It lives as long as the parameters do: no schedule rebuilds it.
 type Optimizer interface {
 	// Step applies one update at learning rate lr. grads are in the order of the parameters that the optimizer was made
-	// for; it overwrites them. A missing gradient is an error of the caller.
+	// for; it overwrites them. A missing gradient is an error of the caller, but for those of [NewGrouped].
 	Step(grads []torch.Tensor, lr float64)
 	// State lists what must be saved to go on later, named by the parameter and the role: "conv1.weight.momentum".
 	// Counters are named by the first parameter.
@@ -53,11 +53,11 @@ type State struct {
 // New returns the optimizer that o asks for over the trainable ones among params. It panics on options that
 // [Options.Validate] refuses, and on no others.
 func New(o Options, params []*nn.Param) Optimizer {
-	o, kind, err := o.settled()
-	if err != nil {
-		panic(err)
-	}
-	opt, g := kind.Build(o, params), newGroup(o, params)
+	return NewGrouped(o, params, func(*nn.Param) Group { return Group{Rate: 1} })
+}
+
+// around puts around an optimizer what the options ask for besides.
+func (o Options) around(opt Optimizer, g group) Optimizer {
 	if o.Clip > 0 {
 		opt = clip{opt, o.Clip}
 	}

@@ -1,6 +1,10 @@
 package optim
 
-import "github.com/locus-learn/locus/torch"
+import (
+	"slices"
+
+	"github.com/locus-learn/locus/torch"
+)
 
 // clip shortens gradients that are longer, all tensors together, than limit. (PyTorch's clip_grad_norm_.)
 type clip struct {
@@ -10,8 +14,8 @@ type clip struct {
 
 // Step implements [Optimizer].
 func (c clip) Step(grads []torch.Tensor, lr float64) {
-	if len(grads) > 0 {
-		c.shorten(grads)
+	if there := present(grads); len(there) > 0 {
+		c.shorten(there)
 	}
 	c.Optimizer.Step(grads, lr)
 }
@@ -39,11 +43,17 @@ func newAccumulate(o Optimizer, n int, g group) *accumulate {
 
 // Step implements [Optimizer].
 func (a *accumulate) Step(grads []torch.Tensor, lr float64) {
-	torch.ForeachAdd(a.sum, grads, 1/float64(a.n))
+	sums := slices.Clone(a.sum)
+	for i, g := range grads {
+		if !g.Defined() {
+			sums[i] = torch.Tensor{}
+		}
+	}
+	torch.ForeachAdd(present(sums), present(grads), 1/float64(a.n))
 	if a.count.next()%a.n != 0 {
 		return
 	}
-	a.Optimizer.Step(a.sum, lr)
+	a.Optimizer.Step(sums, lr)
 	torch.ForeachScale(a.sum, 0)
 }
 

@@ -194,13 +194,17 @@ func (p *Planner) measureObjective(t *objective, n int, k kind) cost {
 		p.parts.Rule.Objective.Loss(q, t.module, random(q.Scope, dtype, rows, t.in, false), signal).Free()
 	})
 	defer pass.Gates.Free()
-	at := stage(s, pass, random(s, dtype, rows, t.in, false), false, kind{})
+	at := stage(s, pass, random(s, dtype, rows, t.in, false), false, kind{starts: k.starts})
+	wrt := append([]torch.Tensor{}, t.module.Theta()...)
+	if at.leaf.Defined() {
+		wrt = append(wrt, at.leaf)
+	}
 
 	began, before := p.clock(), p.meter()
 	loss := p.parts.Rule.Objective.Loss(pass, t.module, at.x, signal)
 	out := cost{forward: before.peak(), kept: before.grown()}
 	before = p.meter()
-	grads := s.Grad(loss, append(append([]torch.Tensor{}, t.module.Theta()...), at.leaf), torch.GradOptions{})
+	grads := s.Grad(loss, wrt, torch.GradOptions{})
 	out.backward = before.peak()
 	out.seconds = p.clock() - began
 	for _, g := range grads {

@@ -35,17 +35,24 @@ func (p *Planner) plain(m span, n int, g gates, wantIn, wantOut bool) (r passed)
 	size := func(b *block) float64 { return float64(n) * sampleBytes(b.Out, p.dtype(kind{gates: g})) }
 	blocks := p.blocks[m.from:m.end]
 	costs := make([]cost, len(blocks))
-	last := len(blocks) - 1
+	last, still := len(blocks)-1, p.still(m, wantIn)
 	whole := float64(views) * size(blocks[last]) // x_k
+	keepsOut := func(i int) bool { return i >= still && blocks[i].keepsOut }
+	// The first block that learns keeps what no normalisation in front of it keeps for it.
+	keepsIn := func(i int) bool { return i >= still && (blocks[i].keepsIn || i == still && i > 0 && blocks[i].behind) }
 	var live float64
 	rise := func(by float64) { r.peak = max(r.peak, live+by) }
 	for range views {
 		for i, b := range blocks {
-			c := p.block(b, kind{gates: g, starts: i == 0, wantIn: wantIn && i == 0, ends: wantOut && i == last && views == 1}).at(n)
+			k := kind{gates: g, starts: i <= still, wantIn: wantIn && i == 0, ends: wantOut && i == last && views == 1}
+			if i < still {
+				k = kind{gates: g, starts: i == 0, quiet: true}
+			}
+			c := p.block(b, k).at(n)
 			costs[i] = c
 			rise(c.forward)
 			live += c.kept + size(b)
-			if i > 0 && !b.keepsIn && !blocks[i-1].keepsOut {
+			if i > 0 && !keepsIn(i) && !keepsOut(i-1) {
 				live -= size(blocks[i-1])
 			}
 			r.seconds += c.seconds
@@ -55,13 +62,16 @@ func (p *Planner) plain(m span, n int, g gates, wantIn, wantOut bool) (r passed)
 	if views > 1 { // they are put together
 		live += whole
 		rise(0)
-		if !blocks[last].keepsOut {
+		if !keepsOut(last) {
 			live -= whole
 		}
 	}
 	r.features = whole
 	t := p.objective(m.end, m.k, m.of)
-	c := p.objectiveLine(t, kind{gates: g}).at(n)
+	if still == len(blocks) && !t.module.Trains() {
+		return r
+	}
+	c := p.objectiveLine(t, kind{gates: g, starts: still == len(blocks)}).at(n)
 	r.seconds += c.seconds
 	r.gates += c.gates
 	rise(c.forward)
@@ -72,7 +82,7 @@ func (p *Planner) plain(m span, n int, g gates, wantIn, wantOut bool) (r passed)
 		final := v == views-1
 		for i := last; i >= 0; i-- {
 			b := blocks[i]
-			if i < last && !b.keepsOut && blocks[i+1].keepsIn { // its user has let go of it
+			if i < last && !keepsOut(i) && keepsIn(i+1) { // its user has let go of it
 				live -= size(b)
 			}
 			rest := 0.0 // of the gradient of x_k, which views share
@@ -82,12 +92,15 @@ func (p *Planner) plain(m span, n int, g gates, wantIn, wantOut bool) (r passed)
 			case !final:
 				rest = whole
 			}
+			if i < still {
+				continue
+			}
 			rise(rest + costs[i].backward)
 			live += costs[i].gates - costs[i].kept
 			if v == 0 { // the other view's are added to them
 				live += float64(b.rest.grads)
 			}
-			if b.keepsOut && (i < last || views > 1) {
+			if keepsOut(i) && (i < last || views > 1) {
 				live -= size(b)
 			}
 			if i == last && wantOut && final {
@@ -103,6 +116,25 @@ func (p *Planner) plain(m span, n int, g gates, wantIn, wantOut bool) (r passed)
 	return r
 }
 
+// still counts the blocks at a module's beginning in which nothing learns, and to which no gradient is due.
+func (p *Planner) still(m span, wantIn bool) (n int) {
+	if wantIn {
+		return 0
+	}
+	for _, b := range p.blocks[m.from:m.end] {
+		if b.rest.grads > 0 {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// behindResting reports whether nothing learns in front of a module, so that no gradient comes with its signal.
+func (p *Planner) behindResting(m span) bool {
+	return m.from > 0 && p.still(span{from: 0, end: m.from}, false) == m.from
+}
+
 // estimate of a module's share of a step.
 type estimate struct{ peak, seconds float64 }
 
@@ -116,8 +148,9 @@ func (p *Planner) step(m span, n int) estimate {
 	}
 	shape := p.blocks[m.from].in
 	x := rows * sampleBytes(shape, p.spec.DType)
-	wantOut := p.term && m.end < len(p.blocks)
-	if !p.term || m.from == 0 {
+	rests := p.module(m).Rests()
+	wantOut := p.term && m.end < len(p.blocks) && !rests
+	if !p.term || rests || m.from == 0 || p.behindResting(m) {
 		r := p.pass(m, n, free, false, wantOut)
 		return estimate{signal + x + r.peak, r.seconds}
 	}

@@ -32,6 +32,7 @@ type Config struct {
 	Method     method.Options        `recipe:"method"`
 	Head       zoo.HeadOptions       `recipe:"head"`
 	Optim      optim.Options         `recipe:"optim"`
+	Tune       model.TuneOptions     `recipe:"tune"`
 	Schedule   optim.ScheduleOptions `recipe:"schedule"`
 	Probe      ProbeOptions          `recipe:"probe"`
 	Diagnose   DiagnoseOptions       `recipe:"diagnose"`
@@ -113,7 +114,7 @@ func (c Config) dtype() torch.DType {
 // Spec is the model half of a recipe, for inputs of a data set.
 func (c Config) Spec(in model.Input) model.Spec {
 	return model.Spec{
-		Net: c.Model, Method: c.Method, Head: c.Head, Optim: c.Optim,
+		Net: c.Model, Method: c.Method, Head: c.Head, Optim: c.Optim, Tune: c.Tune,
 		Input: in, DType: c.dtype(), Device: c.Device, Seed: c.Seed, Threads: c.Threads,
 		Arithmetic: torch.Arithmetic{TF32: c.Precision == "tf32", Deterministic: c.Repeats},
 	}
@@ -172,6 +173,8 @@ func (c Config) suits(m *model.Model) error {
 	case (o.Mixup != 0 || o.CutMix != 0) && (!local.TakesSoftTargets(m.Rule.Objective) || m.Rule.Needs.Error):
 		return fault.New("data.mixup is %g and data.cutmix %g: both must be 0 with method %s, which needs one class an image",
 			o.Mixup, o.CutMix, name)
+	case c.Diagnose.Every > 0 && (len(c.Tune.Freeze) > 0 || c.Tune.HeadWarmup > 0):
+		return fault.New("diagnose.every is %d: must be 0 with tune.freeze and tune.head_warmup; a diagnosis compares gradients of whole modules", c.Diagnose.Every)
 	case c.Diagnose.Every > 0 && m.Streams():
 		return fault.New("diagnose.every is %d: must be 0 with method.resident %d; a diagnosis needs the whole network in memory", c.Diagnose.Every, c.Method.Resident)
 	case m.Views() < 2:

@@ -2,9 +2,11 @@ package train
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -153,7 +155,7 @@ func New(m *model.Model, source data.Source, c Config, o Options) (*Run, error) 
 	c.Method.Name, c.Method.Modules = "own", len(m.Modules())
 	c.Model.Name, c.Data.Set = m.Net.Name, source.Info().Name
 	if s := m.Spec; s != nil {
-		c.Model, c.Method, c.Head, c.Optim, c.Seed = s.Net, s.Method, s.Head, s.Optim, s.Seed
+		c.Model, c.Method, c.Head, c.Optim, c.Tune, c.Seed = s.Net, s.Method, s.Head, s.Optim, s.Tune, s.Seed
 	}
 	folder, err := openFolder(o)
 	if err != nil {
@@ -296,7 +298,7 @@ func (r *Run) fromScratch(o *Options) error {
 		return err
 	}
 	o.Init = init
-	adoption, err := r.model.InitBy(o.Init, r.place)
+	adoption, err := r.model.InitBy(o.Init, r.otherClasses, r.place)
 	if err != nil {
 		return err
 	}
@@ -311,6 +313,15 @@ func (r *Run) fromScratch(o *Options) error {
 		o.Notice(fmt.Sprintf("%s: %s was resized", o.Init, tensor))
 	}
 	return nil
+}
+
+// otherClasses reports whether the metadata of weights names other classes than the run's data has, or in another order.
+func (r *Run) otherClasses(meta map[string]string) bool {
+	var theirs []string
+	if json.Unmarshal([]byte(meta[metaClasses]), &theirs) != nil {
+		return false // they do not say
+	}
+	return len(theirs) > 0 && !slices.Equal(theirs, r.info.Classes)
 }
 
 func (r *Run) openSinks(extra record.Sink, resumed int) (err error) {
