@@ -64,9 +64,10 @@ test: setup ## run all tests, those of the examples' module, too
 	go test -timeout 15m ./...
 	cd examples && go test -timeout 5m ./...
 
-journeys: build ## a student's and a developer's way through Locus, on small data
+journeys: build ## a student's, a developer's and an engineer's way through Locus, on small data
 	examples/student.sh
 	examples/developer.sh
+	examples/engineer.sh
 
 dist: build ## a file to release: program, licences, completion, manual page
 	scripts/dist.sh

@@ -21,8 +21,13 @@ type runFlags struct {
 }
 
 func (f *runFlags) add(cmd *cobra.Command, out string) {
-	addSet(cmd, &f.sets)
 	addData(cmd, &f.data)
+	f.addTo(cmd, out)
+}
+
+// addTo is add without the folder of the data, which a command may take otherwise.
+func (f *runFlags) addTo(cmd *cobra.Command, out string) {
+	addSet(cmd, &f.sets)
 	cmd.Flags().StringVar(&f.out, "out", "", "`folder` of the results (default "+out+")")
 	cmd.Flags().BoolVar(&f.resume, "resume", false, "go on with what is in the folder given by --out")
 	cmd.Flags().BoolVar(&f.force, "force", false, "replace a run that is in the folder")

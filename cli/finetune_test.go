@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// few makes a run of two short epochs on a small machine.
+var few = []string{"--set", "data.batch=4", "--set", "data.workers=1", "--set", "threads=1", "--epochs", "2"}
+
+// From a run on other classes to one on photographs: network, size and normalisation are the checkpoint's, the classifier is
+// fresh, and every flag is a key of the recipe that the run keeps.
+func TestFinetuneFromARun(t *testing.T) {
+	b, photos := newWorkbench(t), newPhotos(t)
+	succeed(t, b.train("base", "--steps", "0", "--set", "method.name=bp")...)
+	for _, from := range []string{"base", "base/last.safetensors"} {
+		r := locus(t.Context(), append([]string{"finetune", photos, "--from", b.path(from), "--out", b.path("tuned"), "--force",
+			"--freeze", "stem,layer1", "--layer-decay", "0.75", "--method", "sgr", "--head-warmup", "0.25"}, few...)...)
+		if r.code != 0 {
+			t.Fatal(r.err)
+		}
+		for _, want := range []string{"taken  ", "resized    0\n", "fresh      4: fc.weight (2 classes, the file has 10)", "left over  "} {
+			if !strings.Contains(r.err, want) {
+				t.Errorf("want %q in\n%s", want, r.err)
+			}
+		}
+	}
+	config := string(read(t, b.path("tuned/config.yaml")))
+	for _, want := range []string{"name: resnet32", "depth: 8", "width: 4", "freeze: [stem, layer1]", "layer_decay: 0.75", "head_warmup: 0.25", "size: 32", "name: sgr", "epochs: 2"} {
+		if !strings.Contains(config, want) {
+			t.Errorf("want %q in the run's recipe\n%s", want, config)
+		}
+	}
+	if out := succeed(t, "eval", b.path("tuned"), "--data", photos); !strings.Contains(out, "test") {
+		t.Error(out)
+	}
+	succeed(t, "export", b.path("tuned"), b.path("tuned.onnx"))
+	again := succeed(t, "finetune", photos, "--resume", "--out", b.path("tuned"), "--epochs", "3")
+	if !strings.Contains(again, "accuracy") {
+		t.Error(again)
+	}
+}
+
+func TestFinetuneRefuses(t *testing.T) {
+	b, photos := newWorkbench(t), newPhotos(t)
+	succeed(t, b.train("base", "--steps", "0", "--set", "method.name=bp")...)
+	from := b.path("base/last.safetensors")
+	for name, tt := range map[string]struct {
+		args []string
+		want []string
+	}{
+		"nothing to start from":    {nil, []string{"--from FILE", ".pth"}},
+		"no such file":             {[]string{"--from", b.path("none.pth")}, []string{"none.pth"}},
+		"weights without a name":   {[]string{"--from", "../torchfile/testdata/plain.pth"}, []string{"plain.pth", "--model"}},
+		"another network":          {[]string{"--from", from, "--model", "resnet18"}, []string{"model.name is resnet18", "resnet32", "last.safetensors"}},
+		"a part that is not":       {[]string{"--from", from, "--freeze", "layer9"}, []string{"tune.freeze", "layer9", "body, stem, layer1"}},
+		"nothing that learns":      {[]string{"--from", from, "--freeze", "body,fc"}, []string{"tune.freeze", "must leave a part that learns"}},
+		"no decay":                 {[]string{"--from", from, "--layer-decay", "0"}, []string{"tune.layer_decay", "0"}},
+		"a method without sense":   {[]string{"--from", from, "--freeze", "stem", "--method", "fa"}, []string{"tune.freeze", "fa"}},
+		"a diagnosis":              {[]string{"--from", from, "--freeze", "stem", "--set", "diagnose.every=1"}, []string{"diagnose.every", "tune.freeze"}},
+		"two beginnings":           {[]string{"--from", from, "--resume", "--out", b.path("base")}, []string{"--resume", "--from"}},
+		"another freeze on resume": {[]string{"--resume", "--out", b.path("tuned"), "--freeze", "layer1"}, []string{"tune.freeze", "must keep it"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := append([]string{"finetune", photos}, tt.args...)
+			if strings.Contains(name, "resume") {
+				succeed(t, append([]string{"finetune", photos, "--from", from, "--freeze", "stem", "--steps", "0", "--out", b.path("tuned")}, few...)...)
+				refuse(t, tt.want, args...)
+				return
+			}
+			if !strings.Contains(strings.Join(tt.args, " "), "--out") {
+				args = append(args, "--out", b.path("x"))
+			}
+			refuse(t, tt.want, append(args, few...)...)
+		})
+	}
+	refuse(t, []string{"nowhere"}, append([]string{"finetune", b.path("nowhere"), "--from", from, "--out", b.path("x")}, few...)...)
+}
+
+// As many classes of other names are other classes, and the classifier for them starts fresh; the same ones keep theirs.
+func TestFinetuneOnAsManyOtherClasses(t *testing.T) {
+	b, photos := newWorkbench(t), newPhotos(t)
+	succeed(t, append([]string{"train", "finetune", "--data", photos, "--out", b.path("base"), "--set", "model.name=resnet32", "--set", "model.depth=8",
+		"--set", "model.width=4", "--set", "data.size=32", "--set", "method.name=layerwise", "--steps", "1"}, few[:6]...)...)
+	for _, tt := range []struct{ name, want string }{
+		{"day", "fresh      0\n"},
+		{"dawn", "fresh      4: fc.weight (the file has other classes); fc.bias (the file has other classes); heads.1 (a local head)"},
+	} {
+		name, want := tt.name, tt.want
+		if name != "day" {
+			for _, part := range []string{"train", "val"} {
+				if err := os.Rename(filepath.Join(photos, part, "day"), filepath.Join(photos, part, name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		r := locus(t.Context(), append([]string{"finetune", photos, "--from", b.path("base"), "--out", b.path(name), "--method", "layerwise", "--steps", "1"}, few...)...)
+		if r.code != 0 || !strings.Contains(r.err, want) {
+			t.Errorf("%s: code %d, want %q in\n%s", name, r.code, want, r.err)
+		}
+	}
+}
