@@ -53,7 +53,7 @@ func TestComparisonOwnsItsFolder(t *testing.T) {
 	if err := os.Mkdir(b.path("busy"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	lock, err := disk.Acquire(b.path("busy/.lock"))
+	lock, err := disk.Acquire(b.path("busy/.lock"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

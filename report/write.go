@@ -51,7 +51,7 @@ func put(dir string, files []file) error {
 
 // open takes a folder that a report may be written into.
 func open(dir string) (*runfolder.Folder, error) {
-	folder, err := runfolder.Open(dir, nil)
+	folder, err := runfolder.Open(dir, nil, nil)
 	if err != nil {
 		return nil, err
 	}

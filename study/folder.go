@@ -22,7 +22,7 @@ const (
 
 // openFolder takes a study's folder for this process, if it is there. What is in it and is not the study's stays.
 func openFolder(dir string) (*runfolder.Folder, error) {
-	f, err := runfolder.Open(dir, nil)
+	f, err := runfolder.Open(dir, nil, nil)
 	if err != nil {
 		return nil, err
 	}

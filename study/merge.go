@@ -43,7 +43,7 @@ func Merge(s *Study, out string, from []string) (rep *Report, err error) {
 }
 
 func mergeOne(s *Study, out, dir string) error {
-	other, err := runfolder.Open(dir, nil) // nobody may be at work in it
+	other, err := runfolder.Open(dir, nil, nil) // nobody may be at work in it
 	if err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func openLineup(o Options, names []string) (*runfolder.Folder, error) {
 	if wasLineup(o.Out) {
 		adopted = compareFiles
 	}
-	f, err := runfolder.Open(o.Out, adopted)
+	f, err := runfolder.Open(o.Out, adopted, o.Notice)
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func holdsRun(f *runfolder.Folder) bool {
 
 // openFolder takes the run folder for this process, before anything in it is read.
 func openFolder(o Options) (*runfolder.Folder, error) {
-	f, err := runfolder.Open(o.Out, ownFiles)
+	f, err := runfolder.Open(o.Out, ownFiles, o.Notice)
 	if err != nil {
 		return nil, err
 	}

@@ -129,7 +129,7 @@ func TestRunsAndHowTheyStand(t *testing.T) {
 	made(t, filepath.Join(root, "arms", "bp"), "bp", 5)
 	made(t, filepath.Join(root, "sgr"), "sgr", 2)
 	made(t, filepath.Join(root, "left"), "sgr", 1)
-	lock, err := disk.Acquire(filepath.Join(root, "sgr", ".lock"))
+	lock, err := disk.Acquire(filepath.Join(root, "sgr", ".lock"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestPageInBrowser(t *testing.T) {
 	root := t.TempDir()
 	made(t, filepath.Join(root, "bp"), "bp", 5)
 	made(t, filepath.Join(root, "sgr"), "sgr", 3)
-	lock, err := disk.Acquire(filepath.Join(root, "sgr", ".lock"))
+	lock, err := disk.Acquire(filepath.Join(root, "sgr", ".lock"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

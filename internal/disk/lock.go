@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Held reports that a lock is another process's.
@@ -23,48 +27,116 @@ func (h *Held) Error() string {
 	return fmt.Sprintf("process %d on %q uses it", h.PID, h.Host)
 }
 
+// An owner signs its lock's file anew every beat. One on another machine, or in another container, that has not done so
+// for a silence is gone: sshfs shows a file as it was up to 20 seconds ago.
+const (
+	beat    = 5 * time.Second
+	silence = 30 * time.Second
+)
+
 // Lock is a lock on a folder or whatever else its file stands for, held until Release. It ends with the process, too.
 type Lock struct {
 	path string
 	f    *os.File
+	stop chan struct{} // closed by Release
+	done chan struct{} // closed when nobody signs any more
 }
 
 // Acquire takes the lock whose file is at path, made if need be, and writes host and process into it. A *Held is the
 // error where another process has it.
 //
-// It is flock, which Linux's NFS and most cluster file systems pass on to other hosts. Where a file system has no locks
-// the owner's name in the file is believed instead: while its process lives on this host, or if it is on another one.
-func Acquire(path string) (*Lock, error) {
+// It is flock, which Linux's NFS and most cluster file systems pass on to other hosts. Some keep it to each host or have
+// none, such as sshfs. So the owner also signs the file every 5 seconds. On a file system that is not known to be this
+// machine's own, an owner that may live gets 30 seconds to sign. Before that wait, which may be nil, is called with it.
+func Acquire(path string, wait func(*Held, time.Duration)) (*Lock, error) {
+	return acquire(path, local, beat, silence, wait)
+}
+
+func acquire(path string, local func(*os.File) bool, beat, silence time.Duration, wait func(*Held, time.Duration)) (*Lock, error) {
 	for {
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 		if err != nil {
 			return nil, err
 		}
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		owner := readOwner(f)
-		switch {
-		case errors.Is(err, syscall.EWOULDBLOCK):
+		if errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), syscall.EWOULDBLOCK) {
+			owner := readOwner(f)
 			f.Close()
 			return nil, owner
-		case err != nil && owner.lives():
-			f.Close()
-			return nil, owner
+		}
+		if owner := readOwner(f); !local(f) && owner.lives() {
+			if wait != nil {
+				wait(owner, silence)
+			}
+			if owner = signs(path, silence); owner != nil {
+				f.Close()
+				return nil, owner
+			}
 		}
 		if !same(f, path) { // its owner removed it between our opening and our locking it
 			f.Close()
 			continue
 		}
-		if err := sign(f); err != nil {
+		if err := sign(f, 0); err != nil {
 			f.Close()
 			return nil, err
 		}
-		return &Lock{path, f}, nil
+		l := &Lock{path: path, f: f, stop: make(chan struct{}), done: make(chan struct{})}
+		go l.keepSigning(beat)
+		return l, nil
 	}
 }
 
 // Release removes the file and frees the lock, in this order: whoever has opened it meanwhile sees that it is gone.
 func (l *Lock) Release() error {
+	close(l.stop)
+	<-l.done
 	return errors.Join(Remove(l.path), l.f.Close())
+}
+
+// keepSigning writes to the file until Release. A failure is harmless where flock works, and there is nobody to tell.
+func (l *Lock) keepSigning(beat time.Duration) {
+	defer close(l.done)
+	tick := time.NewTicker(beat)
+	defer tick.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-tick.C:
+			_ = sign(l.f, n)
+		case <-l.stop:
+			return
+		}
+	}
+}
+
+// local reports whether a file lies in a file system of this machine's own, where flock is believed.
+func local(f *os.File) bool {
+	var stat unix.Statfs_t
+	if unix.Fstatfs(int(f.Fd()), &stat) != nil {
+		return false
+	}
+	switch int64(stat.Type) {
+	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC, unix.TMPFS_MAGIC,
+		unix.OVERLAYFS_SUPER_MAGIC, unix.BCACHEFS_SUPER_MAGIC, zfsMagic:
+		return true
+	}
+	return false
+}
+
+// zfsMagic is what OpenZFS answers to statfs; the kernel's headers do not have it.
+const zfsMagic = 0x2fc12fc1
+
+// signs returns the owner that writes to the file at path within a time, nil where nobody does. The file is opened each
+// time, since network file systems ask their server then.
+func signs(path string, within time.Duration) *Held {
+	first, err := os.ReadFile(path)
+	for end := time.Now().Add(within); err == nil && time.Now().Before(end); {
+		time.Sleep(within / 30)
+		var now []byte
+		if now, err = os.ReadFile(path); err == nil && !bytes.Equal(now, first) {
+			return parseOwner(now)
+		}
+	}
+	return nil
 }
 
 func same(f *os.File, path string) bool {
@@ -73,15 +145,17 @@ func same(f *os.File, path string) bool {
 	return err1 == nil && err2 == nil && os.SameFile(a, b)
 }
 
-func sign(f *os.File) error {
+// sign writes who holds the lock and how often that has been said, always in as many bytes.
+func sign(f *os.File, n int) error {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	if err := f.Truncate(0); err != nil {
-		return err
+	text := fmt.Appendf(nil, "%s %d %09d\n", host, os.Getpid(), n)
+	_, err = f.WriteAt(text, 0)
+	if err == nil && n == 0 {
+		err = f.Truncate(int64(len(text)))
 	}
-	_, err = f.WriteAt(fmt.Appendf(nil, "%s %d\n", host, os.Getpid()), 0)
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return nil // the name of the owner is a courtesy; the lock holds
 	}
@@ -91,12 +165,19 @@ func sign(f *os.File) error {
 func readOwner(f *os.File) *Held {
 	text := make([]byte, 300)
 	n, _ := io.ReadFull(io.NewSectionReader(f, 0, int64(len(text))), text)
-	host, pid, _ := strings.Cut(strings.TrimSpace(string(text[:n])), " ")
-	id, err := strconv.Atoi(pid)
+	return parseOwner(text[:n])
+}
+
+func parseOwner(text []byte) *Held {
+	fields := strings.Fields(string(text))
+	if len(fields) < 2 {
+		return &Held{}
+	}
+	id, err := strconv.Atoi(fields[1])
 	if err != nil {
 		return &Held{}
 	}
-	return &Held{Host: host, PID: id}
+	return &Held{Host: fields[0], PID: id}
 }
 
 // lives reports whether an owner may still be at work.

@@ -132,11 +132,11 @@ func TestSweep(t *testing.T) {
 
 func TestAcquire(t *testing.T) {
 	path := filepath.Join(t.TempDir(), ".lock")
-	first, err := disk.Acquire(path)
+	first, err := disk.Acquire(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = disk.Acquire(path)
+	_, err = disk.Acquire(path, nil)
 	held, ok := errors.AsType[*disk.Held](err)
 	if !ok || held.PID != os.Getpid() || held.Host == "" {
 		t.Errorf("the second gets %v, want the name of the first", err)
@@ -151,7 +151,7 @@ func TestAcquire(t *testing.T) {
 		if err := os.WriteFile(path, []byte(stale), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		again, err := disk.Acquire(path)
+		again, err := disk.Acquire(path, nil)
 		if err != nil {
 			t.Errorf("a file %q left by a dead owner: %v", stale, err)
 			continue

@@ -47,7 +47,7 @@ func FuzzManifest(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		r, err := Open(dir, nil)
+		r, err := Open(dir, nil, nil)
 		if err != nil {
 			if !fault.Is(err) {
 				t.Fatalf("%v is no fault", err)

@@ -5,6 +5,7 @@ package runfolder
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
@@ -39,6 +41,7 @@ type manifest struct {
 // Folder is a run folder that this process works in.
 type Folder struct {
 	Dir      string
+	notice   func(string)
 	lock     *disk.Lock // nil until there is a folder to lock
 	manifest manifest
 }
@@ -46,9 +49,10 @@ type Folder struct {
 // Open takes the folder dir for this process before anything in it is read, and leaves it alone if it does not exist yet:
 // Make does that. It is a fault if another process has it. The caller closes the folder.
 //
-// adopt names the files, by patterns of package path/filepath, that a run from before manifests may have written.
-func Open(dir string, adopt []string) (*Folder, error) {
-	f := &Folder{Dir: dir}
+// adopt names the files, by patterns of package path/filepath, that a run from before manifests may have written. notice
+// may be nil. It gets a line where the lock names a process that may be at work on another machine: 30 seconds show that.
+func Open(dir string, adopt []string, notice func(string)) (*Folder, error) {
+	f := &Folder{Dir: dir, notice: notice}
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -70,7 +74,11 @@ func Open(dir string, adopt []string) (*Folder, error) {
 }
 
 func (f *Folder) take() (err error) {
-	f.lock, err = disk.Acquire(filepath.Join(f.Dir, lockFile))
+	f.lock, err = disk.Acquire(filepath.Join(f.Dir, lockFile), func(owner *disk.Held, t time.Duration) {
+		if f.notice != nil {
+			f.notice(fmt.Sprintf("the run folder %q names process %d on %q as its user: it has %v to show a sign of life", f.Dir, owner.PID, owner.Host, t))
+		}
+	})
 	if held, ok := errors.AsType[*disk.Held](err); ok {
 		return fault.New("the run folder %q is in use: %w; wait for it, stop it, or give another folder", f.Dir, held)
 	}

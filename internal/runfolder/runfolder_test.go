@@ -14,7 +14,7 @@ import (
 
 func open(t *testing.T, dir string, adopt ...string) *runfolder.Folder {
 	t.Helper()
-	f, err := runfolder.Open(dir, adopt)
+	f, err := runfolder.Open(dir, adopt, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func listing(t *testing.T, dir string) (names []string) {
 func TestOnlyOneProcessWorksInAFolder(t *testing.T) {
 	dir := t.TempDir()
 	f := open(t, dir)
-	_, err := runfolder.Open(dir, nil)
+	_, err := runfolder.Open(dir, nil, nil)
 	if !fault.Is(err) || !strings.Contains(err.Error(), "in use: process ") || !strings.Contains(err.Error(), dir) {
 		t.Errorf("the second gets %v, want a fault that names folder and process", err)
 	}
