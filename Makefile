@@ -4,9 +4,11 @@
 DEMO_STEPS ?= 400
 FUZZTIME   ?= 10s
 INTO       ?= libtorch
+HOURS      ?= 24
 KILLS      ?= 1000
 PYTHON     ?= /usr/bin/python3
 RACE_PKGS  ?= ./...
+STEPS      ?= 100000
 SANITIZE_PKGS ?= ./torch
 
 # libtorch itself is not instrumented: it has no types to compare (vptr), and leaks at its end are its own.
@@ -40,7 +42,7 @@ export GOFLAGS := $(strip $(filter-out -trimpath,$(shell go env GOFLAGS 2>/dev/n
 # Every file that is not a product of running, with its content: what `go generate` must leave as it finds it.
 SNAPSHOT = find . \( -path ./.git -o -path ./bin -o -path ./runs -o -path ./demo \) -prune -o -type f -exec sha256sum {} + | sort -k 2
 
-.PHONY: help setup build demo test test-libtorch2 check race race-fast fuzz sanitize torture torture-processes golden evidence results onnx peers peers-loader gpu libtorch journeys dist
+.PHONY: help setup build demo test test-libtorch2 check race race-fast fuzz fuzz-campaign sanitize endurance torture torture-processes golden evidence results onnx peers peers-loader gpu libtorch journeys dist
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -97,6 +99,9 @@ fuzz: setup ## run every fuzz target for FUZZTIME=10s
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package </dev/null || exit 1; \
 	done
 
+fuzz-campaign: setup ## the same for HOURS=24 hours of processor time at the lowest priority, keeping what is found; goes on where it was
+	HOURS=$(HOURS) scripts/fuzz
+
 sanitize: setup ## run tests with the C++ half under the address and undefined-behaviour sanitizers (SANITIZE_PKGS=./torch)
 	CGO_CXXFLAGS="$(SANITIZE) $(CGO_CXXFLAGS)" CGO_LDFLAGS="-fsanitize=undefined $(CGO_LDFLAGS)" \
 	ASAN_OPTIONS=detect_leaks=0:detect_container_overflow=0:alloc_dealloc_mismatch=0 UBSAN_OPTIONS=print_stacktrace=1 \
@@ -111,6 +116,11 @@ torture-processes: setup ## kill ranks of runs on several processes at random an
 	@mkdir -p runs
 	LOCUS_MESH_TORTURE=$(KILLS) LOCUS_MESH_TORTURE_LOG=$(abspath runs/mesh-kills.csv) \
 		go test -count 1 -timeout 0 -v -run TortureProcesses ./cli
+
+endurance: setup ## train STEPS=100000 steps in five settings, and look for growth of memory, goroutines, files, threads (hours)
+	@mkdir -p runs
+	LOCUS_ENDURANCE=$(STEPS) LOCUS_ENDURANCE_LOG=$(abspath runs/endurance.jsonl) \
+		go test -count 1 -timeout 0 -v -run Endurance ./cli
 
 golden: ## make the golden values again with the scripts in testdata (PYTHON=/usr/bin/python3)
 	@find . -path '*/testdata/*.py' | sort | while read -r script; do \
