@@ -1,6 +1,7 @@
 package images
 
 import (
+	"errors"
 	"io/fs"
 	"maps"
 	"os"
@@ -45,7 +46,9 @@ func scanFolder(dir string) (p *photos, perClass map[string]int, err error) {
 	}
 	for _, e := range entries {
 		switch {
-		case isDir(dir, e) && !strings.HasPrefix(e.Name(), "."):
+		case isDir(dir, e) && strings.HasPrefix(e.Name(), "."):
+			p.passHidden(e.Name())
+		case isDir(dir, e):
 			perClass[e.Name()] = 0
 			if err := p.walk(e.Name(), nil); err != nil {
 				return nil, nil, err
@@ -61,14 +64,14 @@ func scanFolder(dir string) (p *photos, perClass map[string]int, err error) {
 }
 
 // walk adds the images of a folder, named within p.dir with slashes, and of the folders below it. above are the folders on the
-// way to it.
+// way to it. A link to a folder that the link itself lies in is passed over: images of other classes lie there, too.
 func (p *photos) walk(name string, above []fs.FileInfo) error {
 	dir := filepath.Join(p.dir, filepath.FromSlash(name))
 	info, err := os.Stat(dir)
 	if err != nil {
 		return fault.New("%s: %w", show.Name(dir), cause(err))
 	}
-	if slices.ContainsFunc(above, func(a fs.FileInfo) bool { return os.SameFile(a, info) }) {
+	if slices.ContainsFunc(above, func(a fs.FileInfo) bool { return os.SameFile(a, info) }) { // links to and fro
 		p.passed.add(name, loop)
 		return nil
 	}
@@ -80,11 +83,15 @@ func (p *photos) walk(name string, above []fs.FileInfo) error {
 		inside := name + "/" + e.Name()
 		switch {
 		case isDir(dir, e):
-			if strings.HasPrefix(e.Name(), ".") {
-				continue
-			}
-			if err := p.walk(inside, append(above, info)); err != nil {
-				return err
+			switch {
+			case strings.HasPrefix(e.Name(), "."):
+				p.passHidden(inside)
+			case e.Type()&fs.ModeSymlink != 0 && leadsUp(dir, e.Name()):
+				p.passed.add(inside, loop)
+			default:
+				if err := p.walk(inside, append(above, info)); err != nil {
+					return err
+				}
 			}
 		case p.wants(inside):
 			p.files = append(p.files, file{name: inside, shard: standalone})
@@ -93,10 +100,40 @@ func (p *photos) walk(name string, above []fs.FileInfo) error {
 	return nil
 }
 
+// leadsUp reports whether a link in dir leads to dir itself or to a folder above it, whatever other links the way there has.
+func leadsUp(dir, link string) bool {
+	from, err1 := filepath.EvalSymlinks(dir)
+	to, err2 := filepath.EvalSymlinks(filepath.Join(dir, link))
+	if err1 != nil || err2 != nil {
+		return true
+	}
+	from, err1 = filepath.Abs(from)
+	to, err2 = filepath.Abs(to)
+	rel, err3 := filepath.Rel(to, from)
+	return errors.Join(err1, err2, err3) != nil || filepath.IsLocal(rel)
+}
+
+// passHidden counts the images of a hidden folder and of those below it.
+func (p *photos) passHidden(name string) {
+	dir := filepath.Join(p.dir, filepath.FromSlash(name))
+	_ = filepath.WalkDir(dir, func(at string, e fs.DirEntry, err error) error { // what cannot be read there is not missed
+		if rel, inside := strings.CutPrefix(at, dir); err == nil && inside && !e.IsDir() {
+			p.wants(name + filepath.ToSlash(rel)) // it is not, for the folder's name
+		}
+		return nil
+	})
+}
+
 // wants reports whether a file of that name is an image of a class, and counts it as passed over if not. What is hidden and has
 // no image's name, such as .DS_Store, does not count.
 func (p *photos) wants(name string) bool {
-	base := path.Base(name)
+	folder, base := path.Split(name)
+	if strings.HasPrefix(folder, ".") || strings.Contains(folder, "/.") {
+		if isImage(name) {
+			p.passed.add(name, hidden)
+		}
+		return false
+	}
 	switch {
 	case isImage(name) && strings.Contains(name, "/"):
 		return true

@@ -107,6 +107,13 @@ func hintShards(dir string, entries []os.DirEntry) string {
 		if plain, _ := findShards(dir, part); len(plain) > 0 {
 			continue
 		}
+		inside, _ := os.ReadDir(filepath.Join(dir, part))
+		for _, e := range inside {
+			if name := e.Name(); strings.Contains(name, ".tar") {
+				return fmt.Sprintf("its folder %s has %s: shards lie in the folder itself, with names that start with train and val: move it to %s",
+					part, show.Name(name), show.Name(part+"-"+name))
+			}
+		}
 		for _, e := range entries {
 			if name := e.Name(); strings.Contains(name, ".tar") || strings.HasSuffix(name, ".tgz") {
 				return fmt.Sprintf("it has %s, but no %s*.tar: shards are uncompressed, with names that start with train and val",

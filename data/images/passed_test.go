@@ -77,6 +77,10 @@ func TestPassedOver(t *testing.T) {
 			[]string{"2 files passed over: 2 outside of class folders (such as x.jpg)"}},
 		{"others", "folder", with(map[string][]byte{"train/ant/x.gif": nil, "val/ant/._x.jpg": nil, "val/ant/notes.txt": nil}), 9,
 			[]string{"3 files passed over: 2 not named as images (such as ant/x.gif), 1 hidden (ant/._x.jpg)"}},
+		{"hidden folder", "folder", with(map[string][]byte{"train/ant/.thumbs/x.jpg": nil, "train/.git/y.png": nil, "train/.git/config": nil}), 9,
+			[]string{"2 files passed over: 2 hidden (such as .git/y.png)"}},
+		{"hidden folder in a shard", "tar", withShards(map[string][]byte{"train-002.tar": tarOf(t, plain("ant/.thumbs/x.jpg", nil))}), 9,
+			[]string{"4 hidden"}},
 		{"class that val lacks", "folder", lacking, 9, []string{"val has no images of 1 of 3 classes: bee"}},
 		{"odd name", "folder", with(map[string][]byte{"train/ant/a\nb.gif": nil}), 9,
 			[]string{`1 file passed over: 1 not named as an image ("ant/a\nb.gif")`}},
@@ -109,17 +113,43 @@ func TestPassedOver(t *testing.T) {
 	}
 }
 
-// A link to a folder above must not lead round and round.
-func TestLinkToAFolderAbove(t *testing.T) {
+// A link to a folder that it lies in must not lead round and round, nor give a class the images of others.
+func TestLinksUp(t *testing.T) {
 	isolate(t)
-	dir := writeFolder(t, photoFiles(t, 2))
-	if err := os.Symlink(filepath.Join(dir, "train", "ant"), filepath.Join(dir, "train", "ant", "again")); err != nil {
-		t.Skip(err)
+	for name, tt := range map[string]struct{ link, to, passed string }{
+		"to its class":        {"train/ant/again", "train/ant", "ant/again"},
+		"to its part":         {"train/ant/again", "train", "ant/again"},
+		"to the set":          {"train/ant/again", ".", "ant/again"},
+		"above the set":       {"train/ant/again", "..", "ant/again"},
+		"from a folder below": {"train/ant/below/again", "train/ant", "ant/below/again"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := writeFolder(t, photoFiles(t, 2))
+			link := filepath.Join(dir, filepath.FromSlash(tt.link))
+			if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(filepath.Join(dir, filepath.FromSlash(tt.to)), link); err != nil {
+				t.Skip(err)
+			}
+			s := openPhotos(t, photoOptions("folder"), dir)
+			if s.Train.Len() != 6 || len(s.Notes) != 1 || !strings.Contains(s.Notes[0], "1 link to a folder above ("+tt.passed+")") {
+				t.Errorf("got %d images and %q", s.Train.Len(), s.Notes)
+			}
+		})
 	}
-	s := openPhotos(t, photoOptions("folder"), dir)
-	if s.Train.Len() != 6 || len(s.Notes) != 1 || !strings.Contains(s.Notes[0], "1 link to a folder above (ant/again)") {
-		t.Errorf("got %d images and %q", s.Train.Len(), s.Notes)
-	}
+	t.Run("to and fro", func(t *testing.T) { // ant has the images of bee and bee those of ant, as the links say
+		dir := writeFolder(t, photoFiles(t, 2))
+		for from, to := range map[string]string{"ant": "bee", "bee": "ant"} {
+			if err := os.Symlink(filepath.Join(dir, "train", to), filepath.Join(dir, "train", from, "other")); err != nil {
+				t.Skip(err)
+			}
+		}
+		s := openPhotos(t, photoOptions("folder"), dir)
+		if s.Train.Len() != 10 || len(s.Notes) != 1 || !strings.Contains(s.Notes[0], "2 links to a folder above") {
+			t.Errorf("got %d images and %q", s.Train.Len(), s.Notes)
+		}
+	})
 }
 
 // A folder that almost holds the set is told what it lacks.
