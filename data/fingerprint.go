@@ -3,6 +3,7 @@ package data
 import (
 	"fmt"
 	"hash/fnv"
+	"strings"
 )
 
 // Identified is implemented by [Samples] that can tell themselves from others in a few characters: of the same samples in
@@ -39,13 +40,13 @@ func identity(s Samples) string {
 }
 
 // Differ says in words what differs from an earlier fingerprint, "" if nothing does. An earlier one that is empty, of a
-// time when there were none, differs in nothing.
+// time when there were none, differs in nothing. One that knew less is the beginning of today's, up to a hyphen.
 func (f Fingerprint) Differ(earlier Fingerprint) string {
 	for _, part := range []struct{ name, now, then string }{
 		{"classes", f.Classes, earlier.Classes}, {"training samples", f.Train, earlier.Train},
 		{"validation samples", f.Validation, earlier.Validation}, {"test samples", f.Test, earlier.Test},
 	} {
-		if part.then != "" && part.now != part.then {
+		if part.then != "" && part.now != part.then && !strings.HasPrefix(part.now, part.then+"-") {
 			return part.name
 		}
 	}

@@ -1,6 +1,13 @@
 package images
 
-import "testing"
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/locus-learn/locus/data"
+)
 
 func TestFingerprint(t *testing.T) {
 	inMemory := func() Images { return Images{Labels: []uint16{0, 1, 1}, Pixels: []byte{1, 2, 3, 4, 5, 6}} }
@@ -29,6 +36,36 @@ func TestFingerprint(t *testing.T) {
 		}
 		if c.change(&m); m.Fingerprint() == want {
 			t.Errorf("%s has changed, the fingerprint has not", c.name)
+		}
+	}
+}
+
+// What lies on the disk has its size in the fingerprint, however it lies there. Runs from before sizes were stored go on.
+func TestFingerprintOfFiles(t *testing.T) {
+	isolate(t)
+	of := func(set string, files map[string][]byte) data.Fingerprint {
+		return data.FingerprintOf(openPhotos(t, photoOptions(set), writeFolder(t, files)).Source)
+	}
+	whole := photoFiles(t, 2)
+	longer := maps.Clone(whole)
+	name := slices.Sorted(maps.Keys(whole))[0]
+	longer[name] = append(slices.Clone(longer[name]), 0)
+	for _, set := range []string{"folder", "tar"} {
+		a, b := whole, longer
+		if set == "tar" {
+			a, b = shards(t, whole), shards(t, longer)
+		}
+		was, is := of(set, a), of(set, b)
+		if d := of(set, a).Differ(was); d != "" {
+			t.Errorf("%s: the same files differ in %s", set, d)
+		}
+		if d := is.Differ(was); d != "training samples" {
+			t.Errorf("%s: with a byte more in %s the files differ in %q", set, name, d)
+		}
+		was.Train, _, _ = strings.Cut(was.Train, "-")
+		was.Test, _, _ = strings.Cut(was.Test, "-")
+		if d := of(set, a).Differ(was); d != "" {
+			t.Errorf("%s: the same files differ in %s from what an earlier version stored", set, d)
 		}
 	}
 }

@@ -94,7 +94,11 @@ func (p *photos) walk(name string, above []fs.FileInfo) error {
 				}
 			}
 		case p.wants(inside):
-			p.files = append(p.files, file{name: inside, shard: standalone})
+			f := file{name: inside, shard: standalone}
+			if info, err := os.Stat(filepath.Join(dir, e.Name())); err == nil { // what is broken is told when it is read
+				f.size = info.Size()
+			}
+			p.files = append(p.files, f)
 		}
 	}
 	return nil
