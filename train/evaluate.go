@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"math"
+	"strconv"
+	"strings"
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
@@ -56,6 +58,25 @@ func (m *Model) evaluate(ctx context.Context, images data.Samples, mean, std []f
 		all = append(all, accuracyOf(s, m.Rule.Measured()))
 	}
 	return all, nil
+}
+
+// overflowed returns a fault that names the heads whose answers are not finite, nil if there are none: finite weights can have
+// such answers, and would be told to be right by chance or never.
+func (m *Model) overflowed(heads []Accuracy) error {
+	if m.Views() > 1 { // measured by neighbours, which have no loss
+		return nil
+	}
+	var modules []string
+	for i, h := range heads {
+		if !math.IsNaN(h.Top1) && (math.IsNaN(h.Loss) || math.IsInf(h.Loss, 0)) {
+			modules = append(modules, strconv.Itoa(i+1))
+		}
+	}
+	if modules == nil {
+		return nil
+	}
+	return fault.New("the answers of module %s are not finite, so that their accuracy means nothing: weights or images are too large for the precision; "+
+		"use an earlier checkpoint", strings.Join(modules, ", "))
 }
 
 // gather returns the next batches that modules go over in a row, one where all are in memory, and whether they are the last.

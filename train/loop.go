@@ -165,8 +165,11 @@ func (r *Run) stopped(cause error) (record.Summary, error) {
 		return s, errors.Join(err, fault.New(saved, cause))
 	case errors.As(cause, &diverged), errors.As(cause, &spoilt):
 		s, err := r.finish(cause.Error())
-		cause = fault.New("%w; %s keeps the last good checkpoint; a lower optim.lr, now %g, is the usual cure",
-			cause, r.folder.Path(lastFile), r.model.Config.Optim.LR)
+		cure := fmt.Sprintf("a lower optim.lr, now %g, is the usual cure", r.model.Config.Optim.LR)
+		if diverged != nil && diverged.Step == 0 {
+			cure = "no weight has changed yet, so that optim.lr is not the cause: look at the weights of --init, at data.mean and data.std, and at precision"
+		}
+		cause = fault.New("%w; %s keeps the last good checkpoint; %s", cause, r.folder.Path(lastFile), cure)
 		return s, errors.Join(err, cause)
 	case errors.As(cause, &engine) && engine.Kind == torch.OutOfMemory:
 		s, err := r.finish(engine.Error())

@@ -2,12 +2,14 @@ package train
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"sync"
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/data/images"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/torch"
 )
 
@@ -82,6 +84,9 @@ func (t *Trained) predict(pixels [][]byte, confidence float64) ([]Prediction, er
 	var all []Prediction
 	for _, a := range answers {
 		p := Prediction{Module: a.Module}
+		if slices.ContainsFunc(a.Probabilities, math.IsNaN) {
+			return nil, fault.New("the answer of module %d is not finite: the image's values or the weights of %s are too large for the precision", a.Module, show.Name(t.Path))
+		}
 		for i, v := range a.Probabilities[:min(len(a.Probabilities), len(t.Classes))] {
 			p.Classes = append(p.Classes, ClassProbability{t.Classes[i], v})
 		}

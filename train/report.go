@@ -207,7 +207,13 @@ func scores(heads []Accuracy) record.Scores {
 
 func (r *Run) evaluate(ctx context.Context, images data.Samples) ([]Accuracy, error) {
 	defer r.watch.during("evaluation", func() string { return fmt.Sprintf("the evaluation at step %d is not done", r.at.Step) })()
-	return r.model.measure(ctx, r.set, images, r.info.Mean, r.info.Std)
+	heads, err := r.model.measure(ctx, r.set, images, r.info.Mean, r.info.Std)
+	if err == nil {
+		if overflow := r.model.overflowed(heads); overflow != nil {
+			r.notice(fmt.Sprintf("step %d: %v", r.at.Step, overflow))
+		}
+	}
+	return heads, err
 }
 
 // finish draws the curves of the whole run, what came before a resumption included, and writes the summary.

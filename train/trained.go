@@ -103,7 +103,18 @@ func (t *Trained) Evaluate(ctx context.Context, part Split, dir string, notice f
 		return Evaluation{}, err
 	}
 	heads, err := t.measure(ctx, set, images, t.set.Mean, t.set.Std)
+	if err == nil {
+		err = t.finite(heads)
+	}
 	return evaluation(set, images, heads), err
+}
+
+// finite returns a fault that names the file, if answers of the model are not finite.
+func (t *Trained) finite(heads []Accuracy) error {
+	if err := t.overflowed(heads); err != nil {
+		return fault.New("%s: %w", show.Name(t.Path), err)
+	}
+	return nil
 }
 
 func evaluation(set data.Source, images data.Samples, heads []Accuracy) Evaluation {
