@@ -242,10 +242,24 @@ func Free(path string) (bytes int64, told bool) {
 // one, which tells a user nothing.
 func Cause(err error) (cause error, ok bool) {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		return e.Err, true
+		return advised(e.Err), true
 	}
 	if e, ok := errors.AsType[*os.LinkError](err); ok {
-		return e.Err, true
+		return advised(e.Err), true
 	}
 	return err, false
+}
+
+// advised adds what is in the way where the system's words do not say it.
+func advised(err error) error {
+	for errno, why := range map[syscall.Errno]string{
+		syscall.EFBIG:  "the shell's limit (ulimit -f) or the file system allows no larger one",
+		syscall.EMFILE: "raise the shell's limit (ulimit -n)",
+		syscall.ENFILE: "the whole machine has as many open as it may",
+	} {
+		if errors.Is(err, errno) {
+			return fmt.Errorf("%w: %s", err, why)
+		}
+	}
+	return err
 }

@@ -159,3 +159,15 @@ func TestAcquire(t *testing.T) {
 		again.Release()
 	}
 }
+
+// What the system says of a limit tells nobody which one it is.
+func TestCauseNamesTheLimit(t *testing.T) {
+	for errno, want := range map[syscall.Errno]string{
+		syscall.EFBIG: "ulimit -f", syscall.EMFILE: "ulimit -n", syscall.ENFILE: "machine", syscall.ENOSPC: "no space left on device",
+	} {
+		cause, ok := disk.Cause(&os.PathError{Op: "write", Path: "/tmp/x", Err: errno})
+		if !ok || !errors.Is(cause, errno) || !strings.Contains(cause.Error(), want) || strings.Contains(cause.Error(), "/tmp/x") {
+			t.Errorf("%v is told as %q", errno, cause)
+		}
+	}
+}
