@@ -52,6 +52,9 @@ func (t *Trained) Examine(ctx context.Context, part Split, dir string, most int,
 		x.pending = nil
 		return scores, err
 	})
+	if err == nil {
+		err = t.finite(heads)
+	}
 	if err != nil {
 		return e, err
 	}
