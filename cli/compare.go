@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/terminal"
 	"github.com/locus-learn/locus/record"
 	reporting "github.com/locus-learn/locus/report"
 	"github.com/locus-learn/locus/train"
@@ -107,7 +108,7 @@ func (f *runFlags) finish(cmd *cobra.Command, rows record.Table, err error, diag
 	if len(rows) > 0 {
 		text := rows.Plain()
 		if isTerminal(w) {
-			text = rows.Terminal()
+			text = rows.Terminal(terminal.Columns(w))
 		}
 		fmt.Fprintln(w, text)
 	}

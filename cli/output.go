@@ -1,11 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -13,27 +13,19 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	gotext "github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/locus-learn/locus/internal/show"
+	"github.com/locus-learn/locus/internal/terminal"
 )
 
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
-}
+func isTerminal(w io.Writer) bool { return terminal.Is(w) }
 
 // plainWidth is how wide text is where there is no terminal to ask.
 const plainWidth = 100
 
 // columns is how many characters a line of w has.
 func columns(w io.Writer) int {
-	if f, ok := w.(*os.File); ok && isTerminal(w) {
-		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
-			return n
-		}
-	}
-	return plainWidth
+	return cmp.Or(terminal.Columns(w), plainWidth)
 }
 
 // wrapped breaks text into lines of at most so many characters, each after an indent, between words where that is possible.
@@ -46,20 +38,26 @@ func warn(cmd *cobra.Command) func(string) {
 	return func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), "warning:", show.Line(text)) }
 }
 
-// printColumns aligns rows whose cells are separated by tabs.
+// printColumns aligns rows whose cells are separated by tabs. The last cell of a row breaks where a terminal's line ends.
 func printColumns(w io.Writer, rows []string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	const between = 2
+	var cells [][]string
 	for _, row := range rows {
-		cells := strings.Split(row, "\t")
-		for i := range cells {
-			cells[i] = show.Line(cells[i])
+		of := strings.Split(row, "\t")
+		for i := range of {
+			of[i] = show.Line(of[i])
 		}
-		fmt.Fprintln(t, strings.Join(cells, "\t"))
+		cells = append(cells, of)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, between, ' ', 0)
+	for _, row := range terminal.Hang(cells, terminal.Columns(w), between) {
+		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
 	return t.Flush()
 }
 
-// printTable prints a table in the style of record.Table; columns from the number right on are aligned right.
+// printTable prints a table in the style of record.Table; columns from the number right on are aligned right. On a terminal it
+// is no wider than a line.
 func printTable(w io.Writer, header table.Row, rows []table.Row, right int) error {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleDefault)
@@ -67,12 +65,12 @@ func printTable(w io.Writer, header table.Row, rows []table.Row, right int) erro
 		t.SetStyle(table.StyleRounded)
 	}
 	t.Style().Format.Header = gotext.FormatDefault
-	var columns []table.ColumnConfig
+	var configs []table.ColumnConfig
 	for i := right; i <= len(header); i++ {
-		columns = append(columns, table.ColumnConfig{Number: i, Align: gotext.AlignRight, AlignHeader: gotext.AlignRight})
+		configs = append(configs, table.ColumnConfig{Number: i, Align: gotext.AlignRight, AlignHeader: gotext.AlignRight})
 	}
-	t.SetColumnConfigs(columns)
 	t.AppendHeader(header)
+	cells := [][]string{texts(header)}
 	for _, row := range rows {
 		for i, cell := range row {
 			if text, ok := cell.(string); ok {
@@ -80,9 +78,18 @@ func printTable(w io.Writer, header table.Row, rows []table.Row, right int) erro
 			}
 		}
 		t.AppendRow(row)
+		cells = append(cells, texts(row))
 	}
+	terminal.Fit(t, cells, configs, terminal.Columns(w))
 	_, err := fmt.Fprintln(w, t.Render())
 	return err
+}
+
+func texts(row table.Row) (cells []string) {
+	for _, cell := range row {
+		cells = append(cells, fmt.Sprint(cell))
+	}
+	return cells
 }
 
 func printJSON(w io.Writer, v any) error {

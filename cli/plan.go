@@ -1,11 +1,15 @@
 package cli
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
@@ -69,14 +73,14 @@ times are sums of what the pieces took one by one, without the optimizers, and s
   locus plan --model vit_s --modules all --method sgr,layerwise,infopro --batch 256 --plot memory.svg`,
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := f.run(cmd)
-			if err != nil {
-				return err
+			r, stopped := f.run(cmd)
+			if r == nil {
+				return stopped
 			}
 			if f.asJSON {
-				return printJSON(cmd.OutOrStdout(), r)
+				return cmp.Or(printJSON(cmd.OutOrStdout(), r), stopped)
 			}
-			return r.print(cmd.OutOrStdout())
+			return cmp.Or(r.print(cmd.OutOrStdout()), stopped)
 		},
 	}
 	flags := cmd.Flags()
@@ -132,13 +136,14 @@ func (f *planFlags) config(method string, modules int) (train.Config, error) {
 // plans is what the command finds: one plan or a table of them.
 type plans interface{ print(w io.Writer) error }
 
+// run finds them. Interrupted, it returns those that are done, too.
 func (f *planFlags) run(cmd *cobra.Command) (plans, error) {
 	if len(f.methods) == 0 {
 		return nil, fault.New("--method is empty: must name at least one, 'locus list methods' shows them")
 	}
 	k, one := f.modules.one()
 	if !one || len(f.methods) > 1 {
-		return f.sweep()
+		return f.sweep(cmd)
 	}
 	if f.plot != "" {
 		return nil, fault.New("--plot is %s with --modules %d: must go with several numbers of modules, such as 1-16 or all", f.plot, k)
@@ -154,7 +159,9 @@ func (f *planFlags) run(cmd *cobra.Command) (plans, error) {
 	}
 	side := c.Model.Image
 	spec := c.Spec(square(side, c.Model.Classes))
-	p, err := plan.New(spec, plan.For(spec, most))
+	o, done := measuring(cmd, plan.For(spec, most))
+	defer done()
+	p, err := plan.New(spec, o)
 	if err != nil {
 		return nil, err
 	}
@@ -174,6 +181,9 @@ func (f *planFlags) run(cmd *cobra.Command) (plans, error) {
 			r.Plan, err = p.Predict(ends, c.Data.Batch)
 		}
 	}
+	if errors.Is(err, context.Canceled) && len(r.Fits) > 0 {
+		return r, err
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -183,6 +193,31 @@ func (f *planFlags) run(cmd *cobra.Command) (plans, error) {
 	r.Saving, r.Total = savings(r.Plan, r.BP)
 	return r, nil
 }
+
+// measuring has a planner say on standard error how far it is, and end when the command is interrupted. done takes away what
+// stands on a terminal.
+func measuring(cmd *cobra.Command, o plan.Options) (with plan.Options, done func()) {
+	w := cmd.ErrOrStderr()
+	terminal, last := isTerminal(w), time.Now()
+	o.Measured = func(parts int) error {
+		switch now := time.Now(); {
+		case terminal:
+			fmt.Fprintf(w, "\r\x1b[K%d pieces measured", parts)
+		case now.Sub(last) > betweenLines:
+			last = now
+			fmt.Fprintf(w, "%d pieces measured\n", parts)
+		}
+		return cmd.Context().Err()
+	}
+	return o, func() {
+		if terminal {
+			fmt.Fprint(w, "\r\x1b[K")
+		}
+	}
+}
+
+// betweenLines is how long a command that is no training measures before it says so again where there is no terminal.
+const betweenLines = 10 * time.Second
 
 // square is what a model must know of coloured images of a side.
 func square(side, classes int) model.Input {
@@ -239,6 +274,9 @@ func (r *planned) print(w io.Writer) error {
 		if err := printTable(w, table.Row{"modules", "largest batch", "activations, MiB", "peak, MiB"}, rows, 1); err != nil {
 			return err
 		}
+	}
+	if len(r.BP.Modules) == 0 { // interrupted
+		return nil
 	}
 	var rows []table.Row
 	add := func(name string, blocks string, m plan.Module) {

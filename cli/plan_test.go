@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -127,4 +128,48 @@ func TestPlanPrintsLinks(t *testing.T) {
 		t.Errorf("no table of links in\n%s", out)
 	}
 	refuse(t, []string{"--link", "-1"}, "plan", "--link", "-1")
+}
+
+// tiring is a context that is cancelled when it has been asked so often.
+type tiring struct {
+	context.Context
+	left *int
+}
+
+func (c tiring) Err() error {
+	if *c.left--; *c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// What was planned before Ctrl-C is printed, and the exit code tells of it.
+func TestInterruptedPlanKeepsItsRows(t *testing.T) {
+	small := []string{"plan", "--model", "resnet32", "--set", "model.depth=8", "--set", "model.width=4", "--image", "8", "--threads", "1"}
+	for name, tt := range map[string]struct {
+		args []string
+		rows string // that are there however early it ends, unless nothing is
+	}{
+		"several methods": {[]string{"--modules", "1-4", "--method", "layerwise,sgr", "--batch", "4"}, "| bp "},
+		"a budget":        {[]string{"--budget", "2MiB"}, "| largest batch "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			whole := 1 << 30
+			if r := locus(tiring{t.Context(), &whole}, append(small[:len(small):len(small)], tt.args...)...); r.code != 0 || !strings.Contains(r.out, tt.rows) {
+				t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+			}
+			asked := 1<<30 - whole
+			partial := false
+			for _, after := range []int{0, asked / 2, asked - 2} {
+				r := locus(tiring{t.Context(), &after}, append(small[:len(small):len(small)], tt.args...)...)
+				if r.code != 130 || r.out != "" && !strings.Contains(r.out, tt.rows) || !strings.HasSuffix(r.err, "locus: interrupted\n") {
+					t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+				}
+				partial = partial || r.out != ""
+			}
+			if !partial {
+				t.Error("no row was kept")
+			}
+		})
+	}
 }

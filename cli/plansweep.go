@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
 
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/plan"
@@ -35,8 +38,9 @@ type sweptRow struct {
 	Time    float64         `json:"time"` // of a step, plan/bp
 }
 
-// sweep plans each number of modules under each method. Pieces of a method are measured once.
-func (f *planFlags) sweep() (*swept, error) {
+// sweep plans each number of modules under each method. Pieces of a method are measured once. Interrupted, it returns the rows
+// that are done, too.
+func (f *planFlags) sweep(cmd *cobra.Command) (plans, error) {
 	var configs []train.Config
 	for _, method := range slices.Compact(f.methods) {
 		c, err := f.config(method, 1)
@@ -61,7 +65,9 @@ func (f *planFlags) sweep() (*swept, error) {
 	}()
 	for _, c := range configs { // so that a mistake does not wait for the measuring of other methods
 		spec := c.Spec(square(c.Model.Image, c.Model.Classes))
-		p, err := plan.New(spec, plan.For(spec, c.Data.Batch))
+		o, done := measuring(cmd, plan.For(spec, c.Data.Batch))
+		defer done()
+		p, err := plan.New(spec, o)
 		if err != nil {
 			return nil, err
 		}
@@ -73,7 +79,11 @@ func (f *planFlags) sweep() (*swept, error) {
 	first := configs[0]
 	r := &swept{Model: first.Model.Name, Image: first.Model.Image, Batch: first.Data.Batch, Precision: first.Precision}
 	for i, p := range planners {
-		if err := r.add(configs[i], p, &f.modules); err != nil {
+		err := r.add(configs[i], p, &f.modules)
+		if errors.Is(err, context.Canceled) && len(r.Rows) > 0 {
+			return r, err
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -16,7 +16,7 @@ const greeting = `Locus trains deep networks by local learning: in modules that 
 
   locus train                                                 train the quickstart recipe on Fashion-MNIST
   locus compare --methods bp,layerwise,sgr fashion-sgr        three methods side by side, a table and a picture
-  locus eval runs/quickstart-20260131-120000                  accuracy of every head of a trained network
+  locus eval runs/mlp-sgr-20260131-120000                     accuracy of every head of a trained network
 
 'locus help' lists the commands, 'locus COMMAND --help' explains one, 'locus doctor' looks at this machine.
 `

@@ -69,7 +69,7 @@ same. SIGUSR1 saves, and the run goes on.`,
 			}
 			own := f.out == ""
 			if own {
-				if f.out, err = train.NewOut(c.Name, time.Now()); err != nil {
+				if f.out, err = train.NewOut(c.RunName(), time.Now()); err != nil {
 					return err
 				}
 			}
@@ -94,7 +94,7 @@ same. SIGUSR1 saves, and the run goes on.`,
 			return err
 		},
 	}
-	f.add(cmd, "runs/NAME-TIME")
+	f.add(cmd, "runs/MODEL-METHOD-TIME")
 	cmd.Flags().IntVar(&processes, "nproc", 1, "train with `N` processes on this machine (mesh.modules, mesh.data)")
 	cmd.Flags().Var(&memory, "memory", "`bytes` that the process may take, such as 2GiB: cuts, checkpoints, modules in memory and, if need be, the batch are chosen for it")
 	cmd.Flags().StringVar(&init, "init", "", "start from the weights in `file`: a checkpoint, or published ones as safetensors")

@@ -26,6 +26,7 @@ type stepKey struct {
 // size: the largest module is as small as can be and, among such cuts, the modules are most alike.
 func (p *Planner) Ends(modules, batch int, goal Goal) (ends []int, err error) {
 	defer torch.Catch(&err)
+	defer catchStop(&err)
 	if !p.Divides() {
 		modules = 1
 	}
@@ -104,6 +105,7 @@ func partition(n, K int, cost func(span) float64, join func(a, b float64) float6
 // Predict returns what a step takes with the network cut in front of ends, at any batch size.
 func (p *Planner) Predict(ends []int, batch int) (r Prediction, err error) {
 	defer torch.Catch(&err)
+	defer catchStop(&err)
 	r = Prediction{Batch: batch, Cuts: p.Names(ends)}
 	from := 0
 	for i, end := range ends {

@@ -72,6 +72,25 @@ func (p *Planner) line(of part, sample int64, measure func(n int) cost) line {
 			l.c2.seconds = min(l.c2.seconds, measure(l.n2).seconds)
 		}
 		p.lines[of] = l
+		if p.o.Measured != nil {
+			if err := p.o.Measured(len(p.lines)); err != nil {
+				panic(stop{err})
+			}
+		}
 	}
 	return l
+}
+
+// stop leaves a prediction that somebody has ended.
+type stop struct{ error }
+
+// catchStop recovers what [Options.Measured] returned.
+func catchStop(err *error) {
+	switch caught := recover().(type) {
+	case nil:
+	case stop:
+		*err = caught.error
+	default:
+		panic(caught)
+	}
 }

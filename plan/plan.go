@@ -22,6 +22,10 @@ import (
 type Options struct {
 	Most    int // the largest batch worth measuring, that of the plan where it is known; 0: any
 	Timings int // of each part, of which the shortest counts; the first is slow where nothing ran before; 0: 1
+
+	// Measured, where it is not nil, is told after each part how many have been measured. An error of its own ends what the
+	// planner is asked, which returns it.
+	Measured func(parts int) error
 }
 
 // Planner measures parts when it first needs them. It belongs to one goroutine.
@@ -113,6 +117,7 @@ func (r Prediction) Seconds() (sum float64) {
 // predicted. The caller frees the planner.
 func New(spec model.Spec, o Options) (planner *Planner, err error) {
 	defer torch.Catch(&err)
+	defer catchStop(&err)
 	o.Timings = max(1, o.Timings)
 	spec.Seed, spec.Inference = 1, true
 	resident := spec.Method.Resident

@@ -7,10 +7,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/locus-learn/locus/internal/show"
+	"github.com/locus-learn/locus/internal/terminal"
 )
 
 // Progress is the sink that people watch. On a terminal it draws a live bar; elsewhere it prints a line about every tenth of the
@@ -55,9 +57,12 @@ func (p *Progress) Start(s Start) error {
 
 // Step moves the bar, or prints a line if the run has entered another tenth.
 func (p *Progress) Step(s Step) error {
-	speed := fmt.Sprintf("loss %.4f  %s images/s  ETA %s", s.Loss, short(s.ImagesPerSecond), p.eta(s.Step))
+	eta := p.eta(s.Step)
+	speed := fmt.Sprintf("loss %.4f  %s images/s  ETA %s", s.Loss, short(s.ImagesPerSecond), eta)
 	if p.bar != nil {
-		p.bar.Describe(fmt.Sprintf("%s %d/%d  %s ", p.run.Method, s.Epoch, p.epochs(), speed))
+		epoch := fmt.Sprintf("%s %d/%d", p.run.Method, s.Epoch, p.epochs())
+		p.bar.Describe(fitting(terminal.Columns(p.w), epoch+"  "+speed,
+			fmt.Sprintf("%s  loss %.4f  ETA %s", epoch, s.Loss, eta), fmt.Sprintf("%s  ETA %s", epoch, eta), p.run.Method) + " ")
 		p.bar.Set(min(s.Step, p.run.Steps))
 		return nil
 	}
@@ -68,6 +73,17 @@ func (p *Progress) Step(s Step) error {
 		}
 	}
 	return nil
+}
+
+// fitting returns the first of texts that leaves room for a bar on a line of so many characters, or the last; 0 is any number.
+func fitting(columns int, texts ...string) string {
+	const bar = 20 // with what stands around it
+	for _, text := range texts {
+		if columns == 0 || utf8.RuneCountInString(text)+bar <= columns {
+			return text
+		}
+	}
+	return texts[len(texts)-1]
 }
 
 // Epoch prints the epoch's results, above the bar if there is one.

@@ -66,3 +66,12 @@ func TestProgressOfAnEmptyRun(t *testing.T) {
 		}
 	}
 }
+
+func TestDescriptionLeavesRoomForTheBar(t *testing.T) {
+	texts := []string{"sgr 1/2  loss 0.5000  100 images/s  ETA 3m", "sgr 1/2  ETA 3m", "sgr"}
+	for columns, want := range map[int]string{0: texts[0], 200: texts[0], 62: texts[0], 61: texts[1], 35: texts[1], 34: texts[2], 3: texts[2]} {
+		if got := fitting(columns, texts...); got != want {
+			t.Errorf("%d columns: %q, want %q", columns, got, want)
+		}
+	}
+}

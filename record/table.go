@@ -11,6 +11,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/locus-learn/locus/internal/show"
+	"github.com/locus-learn/locus/internal/terminal"
 )
 
 // Table compares finished runs, a row each, in their order.
@@ -18,15 +19,16 @@ type Table []Summary
 
 // Plain renders the table in ASCII, without a final newline, for files and pipes.
 func (t Table) Plain() string {
-	w := t.writer()
+	w := t.writer(0)
 	w.SetStyle(table.StyleDefault)
 	w.Style().Format.Header = text.FormatDefault
 	return w.Render()
 }
 
-// Terminal renders the table with box-drawing characters and the best accuracy in bold, without a final newline.
-func (t Table) Terminal() string {
-	w := t.writer()
+// Terminal renders the table with box-drawing characters and the best accuracy in bold, without a final newline. Cells break
+// where lines would have more than so many characters; 0 is any number.
+func (t Table) Terminal(columns int) string {
+	w := t.writer(columns)
 	w.SetStyle(table.StyleRounded)
 	w.Style().Format.Header = text.FormatDefault
 	if best := t.best(); best >= 0 {
@@ -42,9 +44,9 @@ func (t Table) Terminal() string {
 }
 
 // Markdown renders the table for a README or an issue, without a final newline.
-func (t Table) Markdown() string { return t.writer().RenderMarkdown() }
+func (t Table) Markdown() string { return t.writer(0).RenderMarkdown() }
 
-func (t Table) writer() table.Writer {
+func (t Table) writer(most int) table.Writer {
 	w := table.NewWriter()
 	names := t.scores()
 	header := table.Row{"method", "heads, %", "last head, %", "peak, MiB", "resting, MiB", "s/step", "time"}
@@ -58,7 +60,7 @@ func (t Table) writer() table.Writer {
 	}
 	// Sixteen heads would make a row too wide for a terminal.
 	columns = append(columns, table.ColumnConfig{Number: 2, WidthMax: 40, WidthMaxEnforcer: text.WrapSoft})
-	w.SetColumnConfigs(columns)
+	cells := [][]string{texts(header)}
 	for _, s := range t {
 		row := table.Row{
 			t.label(s), heads(s), percent(s.Final(), 2), mebibytes(s.PeakBytes), mebibytes(s.RestingBytes),
@@ -68,11 +70,20 @@ func (t Table) writer() table.Writer {
 			row = append(row, s.Scores.last(name))
 		}
 		w.AppendRow(row)
+		cells = append(cells, texts(row))
 	}
+	terminal.Fit(w, cells, columns, most)
 	if slices.ContainsFunc(t, func(s Summary) bool { return s.Subset }) {
 		w.SetCaption("* on a subset of the data: not comparable with published numbers")
 	}
 	return w
+}
+
+func texts(row table.Row) (cells []string) {
+	for _, cell := range row {
+		cells = append(cells, fmt.Sprint(cell))
+	}
+	return cells
 }
 
 // scores names what else some run's heads were measured by; there is a column for each.

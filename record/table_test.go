@@ -55,11 +55,11 @@ func TestTableOfRunsWithoutLabels(t *testing.T) {
 }
 
 func TestTableTerminal(t *testing.T) {
-	got := runs.Terminal()
+	got := runs.Terminal(0)
 	if !strings.Contains(got, "╭") || !strings.Contains(got, "\x1b[1m bp") || strings.Contains(got, "\x1b[1m sgr") {
 		t.Errorf("want rounded corners and only the best row bold:\n%s", got)
 	}
-	if got := runs[:1].Terminal(); strings.Contains(got, "\x1b") {
+	if got := runs[:1].Terminal(0); strings.Contains(got, "\x1b") {
 		t.Errorf("a lone run is set in bold:\n%s", got)
 	}
 }

@@ -64,10 +64,11 @@ const (
 	fieldSimpleValue = 2
 )
 
-// Start tells TensorBoard, if the run is resumed, to forget the points after the checkpoint.
+// Start tells TensorBoard how to lay out charts of several modules and, if the run is resumed, to forget the points after the
+// checkpoint.
 func (t *TensorBoard) Start(s Start) error {
-	if s.First == 0 {
-		return nil
+	if err := t.event(0, fieldSummary, layoutSummary(layout)); err != nil || s.First == 0 {
+		return err
 	}
 	log := protowire.AppendTag(nil, fieldStatus, protowire.VarintType)
 	return t.event(s.First+1, fieldSessionLog, protowire.AppendVarint(log, statusStart))

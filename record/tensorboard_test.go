@@ -129,9 +129,10 @@ func TestTensorBoard(t *testing.T) {
 			t.Fatalf("files: %v, want one", files)
 		}
 		events := readEvents(t, files[0])
-		if len(events) != 4 || events[0].version != "brain.Event:2" || !events[1].restart || events[1].step != 6 {
-			t.Fatalf("events %+v, want version, restart at 6, step, epoch", events)
+		if len(events) != 5 || events[0].version != "brain.Event:2" || !events[2].restart || events[2].step != 6 {
+			t.Fatalf("events %+v, want version, layout, restart at 6, step, epoch", events)
 		}
+		events = events[1:]
 		if events[2].wall != 946684800 || events[2].step != 10 {
 			t.Errorf("step event at time %v, step %d", events[2].wall, events[2].step)
 		}

@@ -52,6 +52,15 @@ func NewOut(name string, now time.Time) (string, error) {
 	return folder.Dir, folder.Close()
 }
 
+// RunName is what the folder of a run is called where nobody names it: as a recipe of one's own is, or after the network and
+// the method, since a recipe of the library may have others by now.
+func (c Config) RunName() string {
+	if slices.ContainsFunc(recipe.Names(), func(e recipe.Entry) bool { return e.Name == c.Name }) {
+		return c.Model.Name + "-" + c.Method.Name
+	}
+	return c.Name
+}
+
 // checkName refuses a name that is no name of a folder: it would lead a run out of the folder of runs.
 func checkName(name string) error {
 	plain := func(r rune) bool { return unicode.IsPrint(r) && !strings.ContainsRune(`/\`, r) }

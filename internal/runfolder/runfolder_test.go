@@ -171,7 +171,7 @@ func TestAHostileManifestOwnsNothingOutside(t *testing.T) {
 }
 
 func TestRunsOfOneSecondGetFoldersOfTheirOwn(t *testing.T) {
-	base := filepath.Join(t.TempDir(), "runs", "quickstart-20260131-120000")
+	base := filepath.Join(t.TempDir(), "runs", "mlp-sgr-20260131-120000")
 	var wait sync.WaitGroup
 	var mu sync.Mutex
 	seen := map[string]bool{}
