@@ -14,7 +14,11 @@ func (Autograd) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, want Wa
 	x0 := p.Detach(in.X).SetRequiresGrad(want.In)
 	xk := p.Run(m.Body, p.Features(x0, p.Compute))
 	loss := o.Loss(p, m, xk, in)
-	wrt := append([]torch.Tensor{}, m.Theta()...)
+	var wrt []torch.Tensor
+	if !want.Bare {
+		wrt = append(wrt, m.Theta()...)
+	}
+	n := len(wrt)
 	if want.In {
 		wrt = append(wrt, x0)
 	} else {
@@ -29,7 +33,6 @@ func (Autograd) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, want Wa
 	}
 	grads := p.Grad(loss, wrt, torch.GradOptions{CreateGraph: want.Graph})
 	loss.Free()
-	n := len(m.Theta())
 	g.Theta, grads = grads[:n], grads[n:]
 	if want.In {
 		g.In, grads = grads[0], grads[1:]

@@ -68,7 +68,10 @@ func (c Checkpointed) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, w
 	xk := p.Run(segments[last], p.Alias(leaf))
 	loss := o.Loss(p, m, xk, in)
 	g := Gradients{Loss: p.Number(p.Detach(loss)), X: p.Detach(xk)}
-	wrt := nn.Trainable(append(nn.Params(segments[last]), m.Params[len(nn.Params(m.Body)):]...))
+	var wrt []torch.Tensor
+	if !want.Bare {
+		wrt = nn.Trainable(append(nn.Params(segments[last]), m.Params[len(nn.Params(m.Body)):]...))
+	}
 	if first < last {
 		wrt = append(wrt, leaf)
 	}
@@ -95,7 +98,7 @@ func (c Checkpointed) Gradients(p *nn.Pass, m *Module, o Objective, in Signal, w
 			again.Gates = p.Gates
 		}
 		var theta []torch.Tensor
-		theta, delta = rerun(&again, segments[i], inputs[i], delta, i > first || want.In)
+		theta, delta = rerun(&again, segments[i], inputs[i], delta, Want{In: i > first || want.In, Bare: want.Bare})
 		parts = append(parts, theta)
 	}
 	for _, theta := range slices.Backward(parts) {
@@ -122,16 +125,19 @@ func keepInputs(quiet *torch.Scope, p *nn.Pass, segments nn.Sequential, x torch.
 
 // rerun runs a segment forward again on its input, recorded this time, and takes the gradient delta back through it,
 // which it consumes.
-func rerun(p *nn.Pass, segment nn.Layer, input, delta torch.Tensor, wantIn bool) (theta []torch.Tensor, in torch.Tensor) {
-	leaf := p.Detach(input).SetRequiresGrad(wantIn)
+func rerun(p *nn.Pass, segment nn.Layer, input, delta torch.Tensor, want Want) (theta []torch.Tensor, in torch.Tensor) {
+	leaf := p.Detach(input).SetRequiresGrad(want.In)
 	out := p.Run(segment, p.Features(leaf, p.Compute))
-	wrt := nn.Trainable(nn.Params(segment))
-	if wantIn {
+	var wrt []torch.Tensor
+	if !want.Bare {
+		wrt = nn.Trainable(nn.Params(segment))
+	}
+	if want.In {
 		wrt = append(wrt, leaf)
 	}
 	grads := p.Grad(out, wrt, torch.GradOptions{Output: delta})
 	free([]torch.Tensor{out, leaf, delta})
-	if !wantIn {
+	if !want.In {
 		return grads, torch.Tensor{}
 	}
 	return grads[:len(grads)-1], grads[len(grads)-1]

@@ -18,6 +18,7 @@ func TestCheckpointsChangeMemoryOnly(t *testing.T) {
 		{Name: "bp", Modules: 1},
 		{Name: "layerwise", Modules: 2},
 		{Name: "sgr", Modules: 2, Lambda: 1, Reduction: "batch", Normalize: true, Gradient: "directional"},
+		{Name: "sgr", Modules: 2, Lambda: 1e-3, Reduction: "batch", Normalize: true, Gradient: "shifted"},
 		{Name: "sgr", Modules: 2, Lambda: 1, Reduction: "batch", Normalize: true, Gradient: "double"},
 	} {
 		t.Run(o.Name+o.Gradient, func(t *testing.T) {

@@ -87,7 +87,7 @@ func TestTermGradientIsTheDerivativeOfS(t *testing.T) {
 		nn.NewConv2d(i.In("conv1"), 3, 4, 3, 1), nn.NewBatchNorm2d(i.In("bn1"), 4), nn.GELU{},
 		nn.NewConv2d(i.In("conv2"), 4, 6, 3, 2), nn.NewBatchNorm2d(i.In("bn2"), 6), nn.GELU{},
 	}, nn.Sequential{nn.AvgPool{Side: 2}, nn.Flatten{}, nn.NewLinear(i.In("fc"), 24, classes)})
-	for _, way := range []local.Way{local.Directional, local.Tangent, local.Double} {
+	for _, way := range []local.Way{local.Directional, local.Shifted, local.Tangent, local.Double} {
 		for _, normalize := range []bool{true, false} {
 			for _, reduction := range []local.Reduction{local.Mean, local.Batch, local.Sum} {
 				term := local.Reconcile{Lambda: 3, Normalize: normalize, Reduction: reduction, Gradient: way}

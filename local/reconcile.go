@@ -33,12 +33,13 @@ type Reconcile struct {
 // Way is how the term's gradient is found.
 type Way string
 
-// Both Directional and Tangent find the derivative of the ordinary gradient along one direction at the input: the former
-// as a difference, in float32 at least, the latter exactly and in the type of the activations, for modules whose layers
-// have derivatives ([nn.Tangents]). docs/reconciliation.md compares them.
+// All but Double find the derivative of the ordinary gradient along one direction at the input: Directional and Shifted as a
+// difference, in float32 at least, Tangent exactly and in the type of the activations, for modules whose layers have
+// derivatives ([nn.Tangents]). docs/reconciliation.md compares them.
 const (
 	Auto        Way = "auto"        // Tangent in bfloat16 for the modules that have it, Directional for all others
 	Directional Way = "directional" // one replayed pass
+	Shifted     Way = "shifted"     // one replayed pass that finds the objective's gradient, too; on the CPU
 	Tangent     Way = "tangent"     // a direction that follows the pass, and one backward pass through both
 	Double      Way = "double"      // double backward, the reference
 )
@@ -57,8 +58,8 @@ func (t *Reconcile) Check() error {
 		return fmt.Errorf("Reconcile.Every is %d: must be at least 0", t.Every)
 	case !slices.Contains([]Reduction{"", Mean, Batch, Sum}, t.Reduction):
 		return fmt.Errorf("Reconcile.Reduction is %q: must be mean, batch or sum", string(t.Reduction))
-	case !slices.Contains([]Way{"", Auto, Directional, Tangent, Double}, t.Gradient):
-		return fmt.Errorf("Reconcile.Gradient is %q: must be auto, directional, tangent or double", string(t.Gradient))
+	case !slices.Contains([]Way{"", Auto, Directional, Shifted, Tangent, Double}, t.Gradient):
+		return fmt.Errorf("Reconcile.Gradient is %q: must be auto, directional, shifted, tangent or double", string(t.Gradient))
 	}
 	return nil
 }
@@ -122,10 +123,15 @@ func (t *Reconcile) whole(w *Work, into []torch.Tensor) (Gradients, Agreement) {
 		return t.double(w, into)
 	case into == nil && t.Follows(w.Rule, w.Module, w.DType):
 		return t.tangent(w)
+	case into == nil && t.Shifts(w.In.X.Device()):
+		return t.shifted(w)
 	default:
 		return t.directional(w, into)
 	}
 }
+
+// Shifts tells whether a rule with this term finds gradients on a device at a shifted input: [Shifted].
+func (t *Reconcile) Shifts(d torch.Device) bool { return t.Gradient == Shifted && d == torch.CPU }
 
 // partial finds the term on the first samples alone, as a batch of its own: their loss, normalised by their own
 // statistics, decides δ and its direction. With the share f of the samples a step costs about 1 + 2f layer-wise ones.
@@ -278,18 +284,21 @@ func (t *Reconcile) relativeStep(dtype torch.DType) float64 {
 	}
 }
 
-const (
-	centralStep  = 2e-2 // ε‖v_i‖/‖x_i‖ of the central difference, for the sample that goes farthest
-	centralBelow = 5e-3 // loss of a module whose gradients are too small for a one-sided difference
-)
+// centralBelow is the loss of a module whose gradients are too small for a one-sided difference.
+const centralBelow = 5e-3
+
+// centralStep is ε‖v_i‖/‖x_i‖ of the central difference, for the sample that goes farthest.
+func (*Reconcile) centralStep(dtype torch.DType) float64 {
+	if dtype == torch.Float64 {
+		return 1e-5
+	}
+	return 2e-2
+}
 
 // central does the same by two passes, at x ± εv: twice the price, and exact to second order.
 func (t *Reconcile) central(w *Work, g Gradients, v direction, gates *nn.Gates, into []torch.Tensor) {
-	dtype, relative := w.In.X.DType(), centralStep
-	if dtype == torch.Float64 {
-		relative = 1e-5
-	}
-	eps := v.over(v.Double(relative), v.reach(w.In.X))
+	dtype := w.In.X.DType()
+	eps := v.over(v.Double(t.centralStep(dtype)), v.reach(w.In.X))
 	for _, side := range []float64{1, -1} {
 		gates.Replay()
 		x := v.of(w.Scope, w.In.X, g.In, w.In.Delta, v.Scale(eps, side))

@@ -39,6 +39,7 @@ type Want struct {
 	In    bool // with respect to the module's input
 	Out   bool // with respect to its output
 	Graph bool // keep the graph, so that In can be differentiated again
+	Bare  bool // nothing of the parameters: Theta is empty. [Autograd] and what goes back by it spare themselves the work
 
 	// Along, unless nil, is given In and returns a direction v at the input, along which the change of the parameters'
 	// gradients is wanted, too: Theta is then the sum of both. No tensor stands for v = 0. Only [Autograd] has it.

@@ -24,7 +24,7 @@ type Options struct {
 	Ramp       float64  `recipe:"ramp" default:"0" min:"0" max:"1" doc:"share of the training over which lambda rises to its value from 0, in a straight line; 0 = none"`
 	Reduction  string   `recipe:"reduction" default:"mean" oneof:"mean batch sum" doc:"of the term: over B*D, over B, or none"`
 	Normalize  bool     `recipe:"normalize" default:"true" doc:"divide gradients by their norms (Algorithm 1) or compare them raw (Eq. 6)"`
-	Gradient   string   `recipe:"gradient" default:"auto" oneof:"auto directional tangent double exact paper" doc:"of the term: by one replayed pass (sgr: auto), by an exact tangent (auto in bf16, for convolutional nets) or by double backward; in closed form (etf-sgr: auto) or by Eq. 35, a part of it"`
+	Gradient   string   `recipe:"gradient" default:"auto" oneof:"auto directional shifted tangent double exact paper" doc:"of the term: by one replayed pass (sgr: auto), by one at a shifted input that finds all of the gradient, by an exact tangent (auto in bf16, for convolutional nets) or by double backward; in closed form (etf-sgr: auto) or by Eq. 35, a part of it"`
 	Every      int      `recipe:"every" default:"1" min:"1" max:"1000000000" doc:"apply the term on every n-th step"`
 	Fraction   float64  `recipe:"fraction" default:"1" above:"0" max:"1" doc:"share of the batch that the term is found on"`
 	SGR        bool     `recipe:"sgr" default:"false" doc:"add the reconciliation term to a method of local losses; its gradients are those of the modules' whole objectives"`

@@ -79,7 +79,7 @@ func Lookup(o Options) (Method, Options, error) {
 func (m Method) checkGradient(o Options) error {
 	all := m.GradientOptions
 	if all == nil {
-		all = []string{"directional", "tangent", "double"}
+		all = []string{"directional", "shifted", "tangent", "double"}
 	}
 	if o.Gradient == "auto" || slices.Contains(all, o.Gradient) {
 		return nil

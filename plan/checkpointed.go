@@ -7,14 +7,15 @@ import (
 
 // checkpointed is [Planner.plain] over a module of which the inputs of segments are kept, and all segments but the last are
 // run again: [local.Checkpointed].
-func (p *Planner) checkpointed(m span, n int, g gates, wantIn, wantOut bool) (r passed) {
+func (p *Planner) checkpointed(m span, n int, want wanted) (r passed) {
+	g := want.gates
 	starts := []int{m.from}
 	for _, length := range p.checkpoints.Lengths(m.end - m.from) {
 		starts = append(starts, starts[len(starts)-1]+length)
 	}
 	last := len(starts) - 2
 	if last == 0 {
-		return p.plain(m, n, g, wantIn, wantOut)
+		return p.plain(m, n, want)
 	}
 	var live float64
 	rise := func(by float64) { r.peak = max(r.peak, live+by) }
@@ -30,23 +31,26 @@ func (p *Planner) checkpointed(m span, n int, g gates, wantIn, wantOut bool) (r 
 			r.gates += c.gates
 		}
 	}
-	ends := span{starts[last], m.end, m.k, m.of}
-	end := p.plain(ends, n, g, true, wantOut)
+	ends, tail := span{starts[last], m.end, m.k, m.of}, want
+	tail.in = true
+	end := p.plain(ends, n, tail)
 	rise(end.peak)
 	r.seconds += end.seconds
 	r.gates += end.gates
 	r.features = end.features
-	live += end.gates + end.features + float64(p.rest(ends).grads)
-	if wantOut {
+	live += end.gates + end.features + want.grads(p.rest(ends))
+	if want.out {
 		live += end.features
 	}
 	for s := last - 1; s >= 0; s-- {
-		again := p.rerun(starts[s], starts[s+1], n, g, s > 0 || wantIn)
+		segment := want
+		segment.in = s > 0 || want.in
+		again := p.rerun(starts[s], starts[s+1], n, segment)
 		live -= p.size(starts[s+1]-1, n, g) // the next one's input
 		rise(again.peak)
 		r.seconds += again.seconds
 		for _, b := range p.blocks[starts[s]:starts[s+1]] {
-			live += float64(b.rest.grads)
+			live += want.grads(b.rest)
 		}
 	}
 	return r
@@ -59,18 +63,20 @@ func (p *Planner) size(block, n int, g gates) float64 {
 
 // rerun lays the second forward pass of a segment and its backward pass one after the other. The gradient of its output
 // stands beside both, and the output beside the latter.
-func (p *Planner) rerun(from, end, n int, g gates, wantIn bool) (r passed) {
+func (p *Planner) rerun(from, end, n int, want wanted) (r passed) {
+	g := want.gates
 	k := kind{gates: g}
 	if g == record { // that was done the first time
 		k = kind{wide: p.spec.DType != torch.Float32}
 	}
+	k.bare = want.bare
 	blocks := p.blocks[from:end]
 	last := len(blocks) - 1
 	costs := make([]cost, len(blocks))
 	live := p.size(end-1, n, g) // the gradient of the output
 	rise := func(by float64) { r.peak = max(r.peak, live+by) }
 	for i, b := range blocks {
-		k.starts, k.wantIn, k.again = i == 0, wantIn && i == 0, i == last
+		k.starts, k.wantIn, k.again = i == 0, want.in && i == 0, i == last
 		costs[i] = p.block(b, k).at(n)
 		rise(costs[i].forward)
 		live += costs[i].kept + p.size(from+i, n, g)
@@ -85,7 +91,7 @@ func (p *Planner) rerun(from, end, n int, g gates, wantIn bool) (r passed) {
 			live -= p.size(from+i, n, g)
 		}
 		rise(costs[i].backward)
-		live += float64(b.rest.grads) - costs[i].kept
+		live += want.grads(b.rest) - costs[i].kept
 		if b.keepsOut && i < last {
 			live -= p.size(from+i, n, g)
 		}

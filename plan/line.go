@@ -58,7 +58,7 @@ func (p *Planner) block(b *block, k kind) line {
 }
 
 func (p *Planner) objectiveLine(t *objective, k kind) line {
-	k = kind{gates: k.gates, starts: k.starts}
+	k = kind{gates: k.gates, starts: k.starts, bare: k.bare}
 	sample := int64(4*sampleBytes(t.in, p.dtype(k))) * int64(p.views())
 	return p.line(part{objective: t, kind: k}, sample, func(n int) cost { return p.measureObjective(t, n, k) })
 }

@@ -18,6 +18,7 @@ type kind struct {
 	quiet  bool // forward alone, and nothing but gates is recorded
 	wide   bool // in float32 at least, though gates are left alone
 	again  bool // the output stands beside backward, and so does its gradient, which nobody may overwrite
+	bare   bool // what goes back is wanted for the input alone, not for parameters
 }
 
 // gates says what a pass does with the discrete choices: see [nn.Gates].
@@ -150,7 +151,10 @@ func (p *Planner) measureBlock(b *block, n int, k kind) cost {
 	if !k.starts && !b.keepsIn {
 		out.kept += float64(n) * sampleBytes(b.in, dtype)
 	}
-	wrt := nn.Trainable(nn.Params(b.Layer))
+	var wrt []torch.Tensor
+	if !k.bare {
+		wrt = nn.Trainable(nn.Params(b.Layer))
+	}
 	if at.leaf.Defined() {
 		wrt = append(wrt, at.leaf)
 	}
@@ -195,7 +199,10 @@ func (p *Planner) measureObjective(t *objective, n int, k kind) cost {
 	})
 	defer pass.Gates.Free()
 	at := stage(s, pass, random(s, dtype, rows, t.in, false), false, kind{starts: k.starts})
-	wrt := append([]torch.Tensor{}, t.module.Theta()...)
+	var wrt []torch.Tensor
+	if !k.bare {
+		wrt = append(wrt, t.module.Theta()...)
+	}
 	if at.leaf.Defined() {
 		wrt = append(wrt, at.leaf)
 	}

@@ -86,6 +86,9 @@ func TestPredictionsHold(t *testing.T) {
 		{32, 48, 16, all, "model.name=resnet32 model.depth=14 method.modules=3 tune.freeze=body"},
 		{32, 48, 16, "sgr", "model.name=resnet32 model.depth=14 method.modules=3 tune.freeze=layer2"},
 		{64, 32, 16, "bp", "model.name=vit_ti tune.freeze=patch_embed,blocks.0,blocks.1,blocks.2,blocks.3,blocks.4 optim.name=adamw"},
+		{64, 32, 16, "sgr", "model.name=vit_ti method.modules=3 head.name=tokens optim.name=adamw method.gradient=shifted"},
+		{32, 48, 16, "sgr", "model.name=resnet32 method.modules=3 method.gradient=shifted"},
+		{64, 32, 16, "sgr", "model.name=vit_ti method.modules=3 head.name=tokens method.checkpoint=sqrt method.gradient=shifted"},
 	} {
 		for _, method := range strings.Fields(tt.methods) {
 			t.Run(tt.sets+" "+method, func(t *testing.T) {

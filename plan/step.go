@@ -20,22 +20,38 @@ type passed struct {
 	gates         float64
 }
 
-// pass is what a pass over a module takes, with checkpoints inside it or without.
-func (p *Planner) pass(m span, n int, g gates, wantIn, wantOut bool) passed {
-	if p.checkpoints != nil {
-		return p.checkpointed(m, n, g, wantIn, wantOut)
+// wanted says what a pass over a module is for, besides the gradients of its parameters.
+type wanted struct {
+	gates gates
+	in    bool // the gradient of its input
+	out   bool // and of its output
+	bare  bool // and none of its parameters
+}
+
+// grads are the bytes of gradients of parameters that a pass makes.
+func (w wanted) grads(r resting) float64 {
+	if w.bare {
+		return 0
 	}
-	return p.plain(m, n, g, wantIn, wantOut)
+	return float64(r.grads)
+}
+
+// pass is what a pass over a module takes, with checkpoints inside it or without.
+func (p *Planner) pass(m span, n int, want wanted) passed {
+	if p.checkpoints != nil {
+		return p.checkpointed(m, n, want)
+	}
+	return p.plain(m, n, want)
 }
 
 // plain lays the costs of a module's blocks and its objective one after the other as forward and backward run them, for n
 // samples. Of two views each goes through the blocks by itself, backward the second one first: [nn.Pass.Run].
-func (p *Planner) plain(m span, n int, g gates, wantIn, wantOut bool) (r passed) {
-	views := p.views()
+func (p *Planner) plain(m span, n int, want wanted) (r passed) {
+	views, g := p.views(), want.gates
 	size := func(b *block) float64 { return float64(n) * sampleBytes(b.Out, p.dtype(kind{gates: g})) }
 	blocks := p.blocks[m.from:m.end]
 	costs := make([]cost, len(blocks))
-	last, still := len(blocks)-1, p.still(m, wantIn)
+	last, still := len(blocks)-1, p.still(m, want.in)
 	whole := float64(views) * size(blocks[last]) // x_k
 	keepsOut := func(i int) bool { return i >= still && blocks[i].keepsOut }
 	// The first block that learns keeps what no normalisation in front of it keeps for it.
@@ -44,7 +60,7 @@ func (p *Planner) plain(m span, n int, g gates, wantIn, wantOut bool) (r passed)
 	rise := func(by float64) { r.peak = max(r.peak, live+by) }
 	for range views {
 		for i, b := range blocks {
-			k := kind{gates: g, starts: i <= still, wantIn: wantIn && i == 0, ends: wantOut && i == last && views == 1}
+			k := kind{gates: g, starts: i <= still, wantIn: want.in && i == 0, ends: want.out && i == last && views == 1, bare: want.bare}
 			if i < still {
 				k = kind{gates: g, starts: i == 0, quiet: true}
 			}
@@ -68,16 +84,13 @@ func (p *Planner) plain(m span, n int, g gates, wantIn, wantOut bool) (r passed)
 	}
 	r.features = whole
 	t := p.objective(m.end, m.k, m.of)
-	if still == len(blocks) && !t.module.Trains() {
-		return r
-	}
-	c := p.objectiveLine(t, kind{gates: g, starts: still == len(blocks)}).at(n)
+	c := p.objectiveLine(t, kind{gates: g, starts: still == len(blocks), bare: want.bare}).at(n)
 	r.seconds += c.seconds
 	r.gates += c.gates
 	rise(c.forward)
 	live += c.kept
 	rise(c.backward)
-	live += c.gates - c.kept + float64(t.rest.grads)
+	live += c.gates - c.kept + want.grads(t.rest)
 	for v := range views {
 		final := v == views-1
 		for i := last; i >= 0; i-- {
@@ -98,16 +111,16 @@ func (p *Planner) plain(m span, n int, g gates, wantIn, wantOut bool) (r passed)
 			rise(rest + costs[i].backward)
 			live += costs[i].gates - costs[i].kept
 			if v == 0 { // the other view's are added to them
-				live += float64(b.rest.grads)
+				live += want.grads(b.rest)
 			}
 			if keepsOut(i) && (i < last || views > 1) {
 				live -= size(b)
 			}
-			if i == last && wantOut && final {
+			if i == last && want.out && final {
 				live += whole // its gradient
 			}
 		}
-		if wantIn && views > 1 { // a view's gradient of the input is filled up to both
+		if want.in && views > 1 { // a view's gradient of the input is filled up to both
 			in := float64(n) * sampleBytes(blocks[0].in, p.dtype(kind{gates: g}))
 			live += float64(views) * in
 			rise(in)
@@ -151,24 +164,25 @@ func (p *Planner) step(m span, n int) estimate {
 	rests := p.module(m).Rests()
 	wantOut := p.term && m.end < len(p.blocks) && !rests
 	if !p.term || rests || m.from == 0 || p.behindResting(m) {
-		r := p.pass(m, n, free, false, wantOut)
+		r := p.pass(m, n, wanted{out: wantOut})
 		return estimate{signal + x + r.peak, r.seconds}
 	}
-	if t := p.parts.Rule.Term.(*local.Reconcile); t.Follows(&p.parts.Rule, p.module(m), p.spec.DType) {
+	t := p.parts.Rule.Term.(*local.Reconcile)
+	if t.Follows(&p.parts.Rule, p.module(m), p.spec.DType) {
 		c := p.share(m).at(n)
 		return estimate{c.forward, c.seconds}
 	}
 	// The signal's features, widened, and the gradient that came with them are held through the first pass.
 	wide := rows * sampleBytes(shape, torch.Float32)
-	first := p.pass(m, n, record, true, wantOut)
+	want := wanted{gates: record, in: true, out: wantOut, bare: t.Shifts(p.spec.Device)}
+	first := p.pass(m, n, want)
 	peak := signal + wide + x + first.peak
-	grads := float64(p.rest(m).grads)
-	left := first.features + first.gates + grads
+	left := first.features + first.gates + want.grads(p.rest(m))
 	if wantOut {
 		left += first.features
 	}
 	peak = max(peak, signal+left+4*wide) // x, δ, r and x + εv
-	second := p.pass(m, n, replay, false, false)
+	second := p.pass(m, n, wanted{gates: replay})
 	peak = max(peak, signal+left+wide+second.peak)
 	return estimate{peak, first.seconds + second.seconds}
 }

@@ -50,6 +50,7 @@ var variants = []struct {
 		s.Optim = optim.Options{Name: "sgd", Momentum: 0.9, Clip: 0.5, Accumulate: 2, EMA: 0.9}
 	})},
 
+	{name: "shifted", method: "sgr", change: small(func(s *model.Spec) { s.Method.Gradient = "shifted" })},
 	{name: "tangent", method: "sgr", change: small(func(s *model.Spec) { s.Method.Gradient = "tangent" })},
 	{name: "double", method: "sgr", change: small(func(s *model.Spec) { s.Method.Gradient = "double" })},
 	{name: "raw gradients", method: "sgr", change: small(func(s *model.Spec) { s.Method.Normalize = false })},
