@@ -131,6 +131,9 @@ type stored struct {
 
 func (s stored) Len() int { return len(s.table.Labels) }
 
+// Label is as [Labelled] says.
+func (s stored) Label(position int) int { return int(s.table.Labels[position]) }
+
 // Subset copies the samples.
 func (s stored) Subset(positions []int) Samples {
 	out := stored{shape: s.shape}

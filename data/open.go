@@ -35,6 +35,10 @@ func Open(o Options, root uint64, dirs []string) (Source, error) {
 func Divide(whole Source, o Options, root uint64) (Source, error) {
 	train, validation, test := whole.Part(Train), whole.Part(Validation), whole.Part(Test)
 	name := whole.Info().Name
+	train, test, err := testOf(whole, train, test, o.Test)
+	if err != nil {
+		return nil, err
+	}
 	all := train.Len()
 	held := o.Validation.Count(all)
 	switch {
@@ -42,6 +46,10 @@ func Divide(whole Source, o Options, root uint64) (Source, error) {
 		return nil, fault.New("data.validation is %g: must be 0, since %s has %d validation samples of its own", o.Validation, name, validation.Len())
 	case held >= all:
 		return nil, fault.New("data.validation is %g: must leave some of the %d training images of %s", o.Validation, all, name)
+	case held > 0 && o.Stratify:
+		if train, validation, err = SplitByClass(train, held, root, "data/validation"); err != nil {
+			return nil, fault.New("data.stratify is true: %s %w", name, err)
+		}
 	case held > 0:
 		train, validation = Split(train, held, root)
 	}
@@ -55,4 +63,22 @@ func Divide(whole Source, o Options, root uint64) (Source, error) {
 		return nil, fault.New("data.batch is %d: must be at most %d, the number of training images", o.Batch, n)
 	}
 	return s, nil
+}
+
+// testOf splits test samples off the training ones, where a set has none and they are asked for. They do not depend on a
+// run's seed: whatever goes on from a run of another seed has not trained on them.
+func testOf(whole Source, train, test Samples, p Portion) (rest, taken Samples, err error) {
+	n, name := p.Count(train.Len()), whole.Info().Name
+	switch {
+	case n == 0:
+		return train, test, nil
+	case test.Len() > 0:
+		return nil, nil, fault.New("data.test is %g: must be 0, since %s has %d test samples of its own", p, name, test.Len())
+	case n >= train.Len():
+		return nil, nil, fault.New("data.test is %g: must leave some of the %d training images of %s", p, train.Len(), name)
+	}
+	if rest, taken, err = SplitByClass(train, n, 0, "data/test"); err != nil {
+		return nil, nil, fault.New("data.test is %g: %s %w", p, name, err)
+	}
+	return rest, taken, nil
 }

@@ -19,6 +19,8 @@ type Options struct {
 	Limit      int       `recipe:"limit" default:"0" min:"0" max:"1000000000" doc:"use at most this many training images, after validation was split off; 0 for all"`
 	TestLimit  int       `recipe:"test_limit" default:"0" min:"0" max:"1000000000" doc:"use at most this many test images; 0 for all"`
 	Validation Portion   `recipe:"validation" default:"0" allowed:"a fraction from 0 to below 1, or a whole number of images" doc:"split this off the training set by seed: a fraction below 1 or a count of images; 0 for none"`
+	Stratify   bool      `recipe:"stratify" default:"false" doc:"split data.validation off class by class, so that each class keeps its share"`
+	Test       Portion   `recipe:"test" default:"0" allowed:"a fraction from 0 to below 1, or a whole number of images" doc:"split this off the training set as test images, class by class, where the set has none, such as a folder without val; the same ones for every seed"`
 	Workers    int       `recipe:"workers" default:"2" min:"1" max:"256" doc:"goroutines that prepare batches; results do not depend on it"`
 	Mean       []float64 `recipe:"mean" min:"0" max:"1" doc:"subtracted from pixels in [0, 1], one value a channel; the set's own when empty"`
 	Std        []float64 `recipe:"std" min:"0.0001" max:"1000" doc:"divides pixels after the mean is subtracted, one value a channel; the set's own when empty"`
@@ -66,6 +68,9 @@ func (o Options) Validate() error {
 	}
 	if err := o.Validation.check(); err != nil {
 		return fault.New("validation is %g: %w", o.Validation, err)
+	}
+	if err := o.Test.check(); err != nil {
+		return fault.New("test is %g: %w", o.Test, err)
 	}
 	if err := o.Broken.check(); err != nil {
 		return fault.New("broken is %g: %w", o.Broken, err)

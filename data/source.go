@@ -60,6 +60,9 @@ type Samples interface {
 // Grouped is implemented by [Samples] that may stand class by class, so that the first n of them would not do for all.
 type Grouped interface{ ByClass() bool }
 
+// Labelled is implemented by [Samples] that know the labels of their samples without reading them.
+type Labelled interface{ Label(position int) int }
+
 // Titled is implemented by [Samples] that know their samples by names, such as those of files.
 type Titled interface{ Title(position int) string }
 

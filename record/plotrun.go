@@ -51,8 +51,9 @@ type runPicture struct {
 }
 
 func runPictures(epochs []Epoch, steps []Step) []runPicture {
+	at, of := abscissa(epochs)
 	all := []runPicture{
-		{"accuracy", "Test accuracy of each head", "epoch", "accuracy (%)", headAccuracy(epochs), "%.1f %%", 100, (*panel).fitAccuracy},
+		{"accuracy", "Test accuracy of each head", at, "accuracy (%)", headAccuracy(epochs, of), "%.1f %%", 100, (*panel).fitAccuracy},
 		{"loss", "Training loss of each module", "step", "loss", moduleLoss(epochs, steps), "%.3f", 0, (*panel).fitFromZero},
 		{"reconciliation", "Gradient agreement with the module before", "step", "cosine of δ_now and δ_prev (−1 … 1)",
 			moduleCosine(epochs, steps), "%.2f", 0, func(p *panel) { p.fit(-1, 1) }},
@@ -62,8 +63,8 @@ func runPictures(epochs []Epoch, steps []Step) []runPicture {
 		maps.Copy(names, e.Scores)
 	}
 	for _, name := range names.names() {
-		values := perModule(epochs, func(e Epoch) (int, []float64) { return e.Epoch, e.Scores[name] })
-		all = append(all, runPicture{"score-" + name, name + " of each head, on the test set", "epoch", name, values, "%.3g", 0,
+		values := perModule(epochs, func(e Epoch) (int, []float64) { return of(e), e.Scores[name] })
+		all = append(all, runPicture{"score-" + name, name + " of each head, on the test set", at, name, values, "%.3g", 0,
 			(*panel).fitFromZero})
 	}
 	return all
@@ -144,12 +145,22 @@ func moduleStyle(k, modules int) draw.LineStyle {
 	return draw.LineStyle{Color: color.RGBA{mix(0), mix(1), mix(2), 0xff}, Width: vg.Points(1.4)}
 }
 
-func headAccuracy(epochs []Epoch) []plotter.XYs {
+// abscissa is what evaluations are drawn over: their epochs or, where one has several, their steps.
+func abscissa(epochs []Epoch) (name string, of func(Epoch) int) {
+	for i, e := range epochs[min(1, len(epochs)):] {
+		if e.Epoch == epochs[i].Epoch {
+			return "step", func(e Epoch) int { return e.Step }
+		}
+	}
+	return "epoch", func(e Epoch) int { return e.Epoch }
+}
+
+func headAccuracy(epochs []Epoch, at func(Epoch) int) []plotter.XYs {
 	return perModule(epochs, func(e Epoch) (int, []float64) {
 		if len(e.ModuleAcc) == 0 {
-			return e.Epoch, []float64{e.TestAcc}
+			return at(e), []float64{e.TestAcc}
 		}
-		return e.Epoch, e.ModuleAcc
+		return at(e), e.ModuleAcc
 	})
 }
 

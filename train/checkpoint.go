@@ -57,6 +57,7 @@ type progress struct {
 	Sums      sums    // of this epoch
 	Seconds   float64 // of training, so far
 	Best      float64 // validation accuracy
+	Stale     int     `json:",omitempty"` // evaluations since then
 	Data      data.Fingerprint
 	Lowest    lowest
 
@@ -75,7 +76,7 @@ func (p progress) check(perEpoch, modules int) error {
 		value, most int
 	}{
 		{"Step", p.Step, mostSteps}, {"Total", p.Total, mostSteps}, {"Epoch", p.Epoch, p.Step}, {"Batch", p.Batch, perEpoch},
-		{"Evaluated", p.Evaluated, p.Step}, {"Sums.Steps", p.Sums.Steps, p.Step}, {"Lowest.Step", p.Lowest.Step, p.Step},
+		{"Evaluated", p.Evaluated, p.Step}, {"Stale", p.Stale, p.Step}, {"Sums.Steps", p.Sums.Steps, p.Step}, {"Lowest.Step", p.Lowest.Step, p.Step},
 	} {
 		if n.value < 0 || n.value > n.most {
 			return fmt.Errorf("its position's %s is %d: must be from 0 to %d", n.name, n.value, n.most)

@@ -34,6 +34,7 @@ type Config struct {
 	Optim      optim.Options         `recipe:"optim"`
 	Tune       model.TuneOptions     `recipe:"tune"`
 	Schedule   optim.ScheduleOptions `recipe:"schedule"`
+	Eval       EvalOptions           `recipe:"eval"`
 	Probe      ProbeOptions          `recipe:"probe"`
 	Diagnose   DiagnoseOptions       `recipe:"diagnose"`
 	Checkpoint CheckpointOptions     `recipe:"checkpoint"`

@@ -23,11 +23,7 @@ var diagnose = []string{"threads=1", "diagnose.every=4", "diagnose.batch=8"}
 // diagnoses reads those of a run.
 func (b workbench) diagnoses(t *testing.T, out string) []record.Diagnosis {
 	t.Helper()
-	log, err := record.ReadJSONL(bytes.NewReader(b.read(t, out+"/metrics.jsonl")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return log.Diagnoses
+	return b.log(t, out).Diagnoses
 }
 
 func sameDiagnoses(t *testing.T, got, want []record.Diagnosis) {

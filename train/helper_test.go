@@ -1,6 +1,7 @@
 package train_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -111,6 +112,16 @@ func (b workbench) read(t *testing.T, name string) []byte {
 		t.Fatal(err)
 	}
 	return content
+}
+
+// log reads the record of a run.
+func (b workbench) log(t *testing.T, out string) record.Log {
+	t.Helper()
+	log, err := record.ReadJSONL(bytes.NewReader(b.read(t, out+"/metrics.jsonl")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log
 }
 
 // spy keeps the steps that a run reports and calls fire behind step at.

@@ -62,6 +62,12 @@ func (r *Run) Train(ctx context.Context) (record.Summary, error) {
 func (r *Run) epoch(ctx context.Context, loader data.Batches) error {
 	r.model.Device().ResetPeak()
 	for step := r.at.Step; step < r.at.Total; step++ {
+		if err := r.evaluateBetween(ctx, step); err != nil {
+			return err
+		}
+		if step >= r.at.Total { // the evaluation has ended the run
+			return nil
+		}
 		began := time.Now()
 		batch, err := r.next(ctx, loader)
 		if errors.Is(err, io.EOF) {

@@ -82,21 +82,44 @@ func (r *Run) reportStep(o local.Outcome, seconds float64) {
 	r.live.Step(event)
 }
 
-// endEpoch evaluates, sends the epoch's event and moves on to the next one.
+// endEpoch evaluates where that is due, and moves on to the next epoch.
 func (r *Run) endEpoch(ctx context.Context) error {
-	e, err := r.measured(ctx, r.at.Epoch+1)
+	if r.due() && r.at.Evaluated < r.at.Step {
+		if err := r.assess(ctx); err != nil {
+			return err
+		}
+	}
+	if r.at.Batch >= r.perEpoch {
+		r.at.Epoch, r.at.Batch = r.at.Epoch+1, 0
+	}
+	return nil
+}
+
+// assess evaluates, keeps the weights if they are the best so far, and sends the event.
+func (r *Run) assess(ctx context.Context) error {
+	e, err := r.measured(ctx, r.underWay())
 	if err != nil {
 		return err
 	}
-	if e.ValAcc != nil && *e.ValAcc > r.at.Best && r.saveBest() {
+	better := e.ValAcc != nil && *e.ValAcc > r.at.Best && r.saveBest()
+	if better {
 		r.at.Best = *e.ValAcc
 	}
 	r.at.Evaluated, r.evaluated = r.at.Step, true
-	if r.at.Batch >= r.perEpoch {
-		r.at.Epoch, r.at.Batch, r.at.Sums = r.at.Epoch+1, 0, sums{}
+	if r.at.Batch >= r.perEpoch || r.at.Step < r.at.Total {
+		r.at.Sums = sums{}
 	}
 	r.logged(r.sink.Epoch(e))
+	r.wait(better)
 	return nil
+}
+
+// underWay is the number, from 1, of the epoch that the last step belongs to.
+func (r *Run) underWay() int {
+	if r.at.Batch == 0 {
+		return r.at.Epoch
+	}
+	return r.at.Epoch + 1
 }
 
 // saveBest writes the weights that did best on validation images, and reports whether that was possible.
@@ -113,11 +136,7 @@ func (r *Run) evaluateAgain(ctx context.Context) error {
 	if r.at.Evaluated == 0 || r.evaluated || r.log.LastEpoch() == r.at.Evaluated {
 		return nil
 	}
-	epoch := r.at.Epoch
-	if r.at.Sums.Steps > 0 {
-		epoch++
-	}
-	e, err := r.measured(ctx, epoch)
+	e, err := r.measured(ctx, r.underWay())
 	if err == nil {
 		r.logged(r.sink.Epoch(e))
 	}

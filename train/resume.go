@@ -31,6 +31,7 @@ var resumable = []Change{
 	{"optim.weight_decay", "the steps from here on"},
 	{"optim.clip", "the steps from here on"},
 	{"schedule", "the steps from here on; with other epochs the run ends there"},
+	{"eval", "when the run is evaluated, and when it ends early"},
 	{"probe", "how features are measured from here on"},
 	{"diagnose", "what is measured from here on"},
 	{"checkpoint", "how many checkpoints are kept"},

@@ -256,6 +256,9 @@ func (r *Run) start(o Options) error {
 	if r.at.Total < 0 || r.at.Total > mostSteps {
 		return fault.New("the run has %d steps, by --steps or schedule.epochs: must have at least 0 and at most %d", r.at.Total, mostSteps)
 	}
+	if err := r.patient(); err != nil {
+		return err
+	}
 	if err := r.fits(o); err != nil {
 		return err
 	}

@@ -27,12 +27,12 @@ const mostClasses = 1 << 16
 
 // holdsFolders reports whether dir has a folder for each part.
 func holdsFolders(dir string) bool {
-	for _, part := range []string{trainPart, valPart} {
-		if info, err := os.Stat(filepath.Join(dir, part)); err != nil || !info.IsDir() {
-			return false
-		}
-	}
-	return true
+	return holdsFolder(dir, trainPart) && holdsFolder(dir, valPart)
+}
+
+func holdsFolder(dir, part string) bool {
+	info, err := os.Stat(filepath.Join(dir, part))
+	return err == nil && info.IsDir()
 }
 
 // scanFolder lists dir/CLASS/…: the images, in no order, and a count of 0 for a class without any. Folders below a class are
@@ -178,6 +178,12 @@ func (s *spec) openPhotos(set *source, o data.Options) error {
 	if err := s.checkClasses(dir, set.info.Classes, perClass); err != nil {
 		return err
 	}
+	if o.Test > 0 && !s.holds(dir) { // the test images are split off
+		if line := train.passed.line(); line != "" {
+			set.info.Notes = append(set.info.Notes, line)
+		}
+		return s.number(set, train, &photos{dir: dir}, o)
+	}
 	val, perClass, err := s.scan(dir, valPart)
 	if err != nil {
 		return err
@@ -197,6 +203,11 @@ func (s *spec) openPhotos(set *source, o data.Options) error {
 			set.info.Notes = append(set.info.Notes, line)
 		}
 	}
+	return s.number(set, train, val, o)
+}
+
+// number makes the parts of a set of the files that were found.
+func (s *spec) number(set *source, train, val *photos, o data.Options) error {
 	shape := data.Shape{C: 3, H: side(o), W: side(o)}
 	set.train, set.test = train.images(set.info.Classes, shape, o), val.images(set.info.Classes, shape, o)
 	if slices.ContainsFunc(slices.Concat(train.files, val.files), func(f file) bool { return isJPEG(f.name) }) {

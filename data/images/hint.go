@@ -86,7 +86,8 @@ func hintParts(folders []string) string {
 			return fmt.Sprintf("it has %s but no %s: rename it, or link it: ln -s %s %s", show.Name(name), valPart, name, valPart)
 		}
 	}
-	return fmt.Sprintf("it has %s but no %s: move some images of each class into %s/CLASS", trainPart, valPart, valPart)
+	return fmt.Sprintf("it has %s but no %s: move some images of each class into %s/CLASS, or split a tenth off with data.test=0.1",
+		trainPart, valPart, valPart)
 }
 
 // hintShards finds shards that are compressed, or go by other names.

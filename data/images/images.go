@@ -27,6 +27,9 @@ func (m Images) Image(i int) []byte {
 // ByClass reports whether the images come class by class, as those in files do.
 func (m Images) ByClass() bool { return m.photos != nil }
 
+// Label is as [data.Labelled] says.
+func (m Images) Label(position int) int { return int(m.Labels[position]) }
+
 // Title is as [data.Titled] says: the path of an image in a file, "" of one in memory.
 func (m Images) Title(position int) string {
 	if m.photos == nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/internal/fault"
 )
 
 // source is an open set of images, whole.
@@ -43,6 +44,14 @@ func (s *spec) Open(o data.Options, dirs []string) (data.Source, error) {
 // open reads the whole set.
 func (s *spec) open(o data.Options, dirs []string) (*source, error) {
 	dir, root, err := s.mustLocate(dirs)
+	if err != nil && o.Test > 0 && s.trains != nil && fault.Is(err) {
+		for _, root = range s.roots(dirs) {
+			if s.trains(root) {
+				dir, err = root, nil
+				break
+			}
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -370,3 +370,44 @@ func FuzzTar(f *testing.F) {
 		}
 	})
 }
+
+// Of a folder without val, and of shards without val*.tar, test images are split off on request, class by class. Without it,
+// and of one that has both, the request is refused or explained.
+func TestTestImagesAreSplitOff(t *testing.T) {
+	isolate(t)
+	files := map[string][]byte{}
+	for name, content := range photoFiles(t, 10) {
+		if strings.HasPrefix(name, "train/") {
+			files[name] = content
+		}
+	}
+	dir := writeFolder(t, files)
+	o := photoOptions("folder")
+	if _, err := data.Open(o, 1, []string{dir}); err == nil || !strings.Contains(err.Error(), "data.test=0.1") {
+		t.Errorf("without val: %v", err)
+	}
+	o.Test = 0.2
+	s, err := data.Open(o, 1, []string{dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := len(files)
+	if test, train := s.Part(data.Test).Len(), s.Part(data.Train).Len(); test != data.Portion(0.2).Count(whole) || test+train != whole {
+		t.Errorf("%d images to test on and %d to train on, of %d", test, train, whole)
+	}
+	seen := map[string]bool{}
+	for _, part := range []data.Part{data.Train, data.Test} {
+		samples := s.Part(part)
+		for i := range samples.Len() {
+			title := samples.(data.Titled).Title(i)
+			if seen[title] {
+				t.Errorf("%s is in both parts", title)
+			}
+			seen[title] = true
+		}
+	}
+	both := writeFolder(t, photoFiles(t, 10))
+	if _, err := data.Open(o, 1, []string{both}); err == nil || !strings.Contains(err.Error(), "data.test is 0.2: must be 0") {
+		t.Errorf("with val: %v", err)
+	}
+}

@@ -25,6 +25,7 @@ type spec struct {
 
 	// Of image folders and shards only, whose classes and sizes are known when they are open:
 	holds  func(dir string) bool // whether the set may be in dir
+	trains func(dir string) bool // whether dir has its training part
 	scan   func(dir, part string) (p *photos, perClass map[string]int, err error)
 	layout string // what dir must hold
 }
@@ -91,13 +92,13 @@ var specs = []*spec{
 	},
 	{
 		name: "folder", doc: "photographs of your own in folders, one a class", shape: data.Shape{C: 3}, mean: imageNetMean, std: imageNetStd,
-		holds: holdsFolders, scan: func(dir, part string) (*photos, map[string]int, error) { return scanFolder(filepath.Join(dir, part)) },
+		holds: holdsFolders, trains: func(dir string) bool { return holdsFolder(dir, trainPart) }, scan: func(dir, part string) (*photos, map[string]int, error) { return scanFolder(filepath.Join(dir, part)) },
 		layout: "train/CLASS/* and val/CLASS/*, images in JPEG, PNG or WebP",
 		get:    "put your images into train/CLASS/ and val/CLASS/ of a folder; ImageNet's are at https://image-net.org",
 	},
 	{
 		name: "tar", doc: "photographs of your own in tar files", shape: data.Shape{C: 3}, mean: imageNetMean, std: imageNetStd,
-		holds: holdsShards, scan: scanShards,
+		holds: holdsShards, trains: func(dir string) bool { return holdsShard(dir, trainPart) }, scan: scanShards,
 		layout: "shards train*.tar and val*.tar, uncompressed, with entries CLASS/NAME, images in JPEG, PNG or WebP",
 		get:    "pack a folder's parts: cd DIR/train && tar -cf ../train-000.tar *; cd ../val && tar -cf ../val-000.tar *",
 	},

@@ -48,9 +48,12 @@ func isRegular(dir, name string) bool {
 
 // holdsShards reports whether dir has a shard of each part.
 func holdsShards(dir string) bool {
-	train, _ := findShards(dir, trainPart)
-	val, _ := findShards(dir, valPart)
-	return len(train) > 0 && len(val) > 0
+	return holdsShard(dir, trainPart) && holdsShard(dir, valPart)
+}
+
+func holdsShard(dir, part string) bool {
+	names, _ := findShards(dir, part)
+	return len(names) > 0
 }
 
 // scanShards lists the images of all shards of a part. Only headers are read; nothing is unpacked, here or later.

@@ -1,0 +1,69 @@
+package data
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/seed"
+)
+
+// SplitByClass takes n samples out, class by class, and returns the rest and them, both in the order of s. Which ones follows
+// from root and the name of the stream. Each class gives its share of n, rounded so that the sum is n, but never its last
+// sample: with many tiny classes fewer than n are taken. Samples that are not [Labelled] are a fault, which goes on after
+// the set's name.
+func SplitByClass(s Samples, n int, root uint64, stream string) (rest, taken Samples, err error) {
+	labelled, ok := s.(Labelled)
+	if !ok {
+		return nil, nil, fault.New("does not tell the classes of its samples before it reads them")
+	}
+	var counts []int
+	for i := range s.Len() {
+		for label := labelled.Label(i); label >= len(counts); {
+			counts = append(counts, 0)
+		}
+		counts[labelled.Label(i)]++
+	}
+	left := shares(counts, n)
+	var stay, gone []int
+	for _, i := range seed.Rand(root, stream).Perm(s.Len()) {
+		if label := labelled.Label(i); left[label] > 0 {
+			left[label]--
+			gone = append(gone, i)
+			continue
+		}
+		stay = append(stay, i)
+	}
+	slices.Sort(stay)
+	slices.Sort(gone)
+	return s.Subset(stay), s.Subset(gone), nil
+}
+
+// shares divides n among classes of so many samples: by the largest remainders, of equal ones first to the first class.
+func shares(counts []int, n int) []int {
+	all := 0
+	for _, c := range counts {
+		all += c
+	}
+	out, order := make([]int, len(counts)), make([]int, len(counts))
+	remainder := func(class int) int { return n * counts[class] % all }
+	for class, c := range counts {
+		out[class], order[class] = min(n*c/all, max(0, c-1)), class
+	}
+	left := n
+	for _, o := range out {
+		left -= o
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(remainder(b), remainder(a)) })
+	for given := true; left > 0 && given; {
+		given = false
+		for _, class := range order {
+			if left > 0 && out[class] < counts[class]-1 {
+				out[class]++
+				left--
+				given = true
+			}
+		}
+	}
+	return out
+}
