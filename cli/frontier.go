@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -9,6 +10,9 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"github.com/locus-learn/locus/bench"
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/plan"
 	"github.com/locus-learn/locus/record"
 	"github.com/locus-learn/locus/torch"
@@ -25,7 +29,8 @@ type frontier struct {
 }
 
 func newFrontier() *cobra.Command {
-	f := planFlags{modules: counts{"3", []int{3}}}
+	f := planFlags{modules: counts{"all", nil}}
+	steps := 0
 	cmd := &cobra.Command{
 		Use:   "frontier MODEL",
 		Short: "Set time against memory: back-propagation, checkpoints, local learning",
@@ -35,14 +40,16 @@ Ways that no other beats in both are marked, with a word on when to use them; so
 back-propagation with checkpoints beats.
 
 Times are sums of what the pieces took one by one, without the optimizers, and what comes and goes at 500 MB/s. They are
-rough, and only their ratios mean something: 'locus bench' measures whole steps. What is learned in a step is not
-compared: local losses learn other things than bp, which is therefore beaten by bp alone.`,
+rough, and only their ratios mean something. With --measure N, whole steps are taken, N of each way, of which the
+shortest counts, and the meter's peak. What is learned in a step is not compared: a method is beaten by its own kind and
+by bp, and bp by bp alone.`,
 		Example: `  locus frontier vit_s --batch 8 --set head.name=tokens --set optim.name=adamw
-  locus frontier resnet50 --batch 16 --set head.name=infopro --plot frontier.svg`,
+  locus frontier resnet50 --batch 16 --set head.name=infopro --plot frontier.svg
+  locus frontier vit_s --batch 8 --modules 3,6,12 --measure 2 --set head.name=tokens`,
 		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.model = args[0]
-			r, err := f.frontier()
+			r, err := f.frontier(cmd.Context(), steps)
 			if err != nil {
 				return err
 			}
@@ -60,6 +67,8 @@ compared: local losses learn other things than bp, which is therefore beaten by 
 	}
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.methods, "methods", []string{"layerwise", "sgr"}, "`methods` with local losses to set beside back-propagation")
+	flags.Var(&f.modules, "modules", "numbers `K` of modules, such as 3,6,12; all: those that are worth a look")
+	flags.IntVar(&steps, "measure", 0, "take `N` whole steps of each way in place of a prediction, but for those with one module in memory; 0: predict")
 	flags.IntVar(&f.batch, "batch", 8, "`N` images in a batch (data.batch)")
 	flags.IntVar(&f.image, "image", 0, "side `S` of the images in pixels (model.image); 0: what the model was published for")
 	flags.StringVar(&f.precision, "precision", "fp32", "`type` of activations: fp32 or bf16")
@@ -71,7 +80,10 @@ compared: local losses learn other things than bp, which is therefore beaten by 
 	return cmd
 }
 
-func (f *planFlags) frontier() (*frontier, error) {
+func (f *planFlags) frontier(ctx context.Context, steps int) (*frontier, error) {
+	if steps < 0 {
+		return nil, fault.New("--measure is %d: must be at least 1, or 0 to predict", steps)
+	}
 	for _, name := range f.methods { // so that a mistake does not wait for the measuring of other methods
 		if _, err := f.config(name, 1); err != nil {
 			return nil, err
@@ -83,7 +95,17 @@ func (f *planFlags) frontier() (*frontier, error) {
 	}
 	defer torch.Pin()()
 	r := &frontier{Model: c.Model.Name, Head: c.Head.Name, Image: c.Model.Image, Batch: c.Data.Batch, Precision: c.Precision}
-	r.Points, err = plan.Frontier(c.Spec(square(c.Model.Image, c.Model.Classes)), c.Data.Batch, f.methods)
+	o := plan.FrontierOptions{Methods: f.methods, Modules: f.modules.numbers, Streams: steps == 0}
+	if steps > 0 {
+		o.Measure = func(spec model.Spec) (peak int64, seconds float64, err error) {
+			rows, err := bench.Run(ctx, spec, bench.Options{Methods: []string{spec.Method.Name}, Batch: c.Data.Batch, LR: c.Optim.LR, Steps: steps})
+			if err != nil {
+				return 0, 0, err
+			}
+			return rows[0].PeakBytes, rows[0].StepSecondsMin, nil
+		}
+	}
+	r.Points, err = plan.Frontier(c.Spec(square(c.Model.Image, c.Model.Classes)), c.Data.Batch, o)
 	return r, err
 }
 
@@ -92,6 +114,8 @@ func when(p plan.Point) string {
 	switch {
 	case p.Streaming != nil:
 		return "weights and optimizer state do not fit, and a disk is at hand"
+	case p.Method == "sgr":
+		return "neighbouring modules shall agree, and bp's activations do not fit"
 	case p.Method == "bp" && p.Checkpoint == "none":
 		return "memory is no question"
 	case p.Method == "bp":
@@ -125,9 +149,17 @@ func (r *frontier) print(w io.Writer) error {
 	if err := printTable(w, table.Row{"way", "peak, MiB", "time ÷ bp", "MiB moved a step", ""}, rows, 2); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%s, %s heads, batch %d of %d×%d, %s: predicted from single pieces, %.2f s a step of bp. %d ways of local learning lose to back-propagation in both. What is learned in a step is not compared.\n",
-		r.Model, r.Head, r.Batch, r.Image, r.Image, r.Precision, r.Points[0].Seconds, lost)
+	_, err := fmt.Fprintf(w, "%s, %s heads, batch %d of %d×%d, %s: %s, %.2f s a step of bp. %d ways of local learning lose to back-propagation in both. What is learned in a step is not compared.\n",
+		r.Model, r.Head, r.Batch, r.Image, r.Image, r.Precision, r.how(), r.Points[0].Seconds, lost)
 	return err
+}
+
+// how says where the figures come from.
+func (r *frontier) how() string {
+	if r.Points[0].Measured {
+		return "measured on whole steps"
+	}
+	return "predicted from single pieces"
 }
 
 // best lists the points that nothing beats, by their memory.
@@ -144,13 +176,13 @@ func (r *frontier) best() (points []plan.Point) {
 // draw plots time against memory, one curve a way, and one through the points that nothing beats.
 func (r *frontier) draw(path string) error {
 	chart := record.Curves{
-		Title: fmt.Sprintf("%s, batch %d of %d×%d: down and left is better", r.Model, r.Batch, r.Image, r.Image),
-		X:     "peak of all tensors (MiB)", Y: "step ÷ that of bp, predicted",
+		Title: fmt.Sprintf("%s, batch %d of %d×%d, %s: down and left is better", r.Model, r.Batch, r.Image, r.Image, r.how()),
+		X:     "peak of all tensors (MiB)", Y: "step ÷ that of bp",
 	}
 	for _, p := range r.Points {
 		way := p.Method
 		if p.Checkpoint != "none" && p.Method != "bp" {
-			way += ", checkpoints"
+			way += ", checkpoints " + p.Checkpoint
 		}
 		if p.Streaming != nil {
 			way += ", one in memory"

@@ -29,8 +29,37 @@ func TestFrontierCommand(t *testing.T) {
 	if r := locus(t.Context(), append(args, "--json")...); r.code != 0 || json.Unmarshal([]byte(r.out), &f) != nil || len(f.Points) < 5 {
 		t.Errorf("exit code %d, %d points", r.code, len(f.Points))
 	}
-	if r := locus(t.Context(), "frontier", "resnet32", "--methods", "bp,nothing"); r.code != 2 {
-		t.Errorf("an unknown method: exit code %d", r.code)
+	for _, mistake := range [][]string{{"--methods", "bp,nothing"}, {"--measure", "-1"}, {"--modules", "0"}} {
+		if r := locus(t.Context(), append([]string{"frontier", "resnet32"}, mistake...)...); r.code != 2 {
+			t.Errorf("%v: exit code %d", mistake, r.code)
+		}
+	}
+}
+
+// Measured, the peaks are the meter's: those of a prediction within 5 %. Ways are those that were asked for.
+func TestMeasuredFrontier(t *testing.T) {
+	args := []string{"frontier", "resnet32", "--image", "32", "--batch", "16", "--threads", "1", "--set", "model.depth=14", "--methods", "layerwise", "--modules", "2", "--json"}
+	points := func(more ...string) map[string]plan.Point {
+		var f struct{ Points []plan.Point }
+		r := locus(t.Context(), append(args, more...)...)
+		if r.code != 0 || json.Unmarshal([]byte(r.out), &f) != nil {
+			t.Fatalf("exit code %d: %s", r.code, r.err)
+		}
+		all := map[string]plan.Point{}
+		for _, p := range f.Points {
+			all[p.Name()] = p
+		}
+		return all
+	}
+	predicted, measured := points(), points("--measure", "1")
+	for _, name := range []string{"bp", "bp, checkpoints blocks", "bp, checkpoints sqrt", "layerwise K=2", "layerwise K=2, checkpoints sqrt"} {
+		p, m := predicted[name], measured[name]
+		if ratio := float64(p.PeakBytes) / float64(m.PeakBytes); !m.Measured || p.Measured || m.Seconds <= 0 || ratio < 0.95 || ratio > 1.05 {
+			t.Errorf("%s: predicted %+v, measured %+v", name, p, m)
+		}
+	}
+	if len(measured) != 6 {
+		t.Errorf("%d ways were measured, want 6", len(measured))
 	}
 }
 

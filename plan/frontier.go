@@ -14,9 +14,10 @@ type Point struct {
 	Modules    int        `json:"modules"`
 	Cuts       []string   `json:"cuts"`
 	PeakBytes  int64      `json:"peak_bytes"`
-	Seconds    float64    `json:"seconds"` // sums of single pieces, without the optimizers; what comes and goes at 500 MB/s
+	Seconds    float64    `json:"seconds"` // predicted: sums of single pieces, without the optimizers; what comes and goes at 500 MB/s
 	Streaming  *Streaming `json:"streaming,omitempty"`
-	Best       bool       `json:"best"`                // nothing beats it in time and memory; bp, whose gradient is another one, only by bp
+	Measured   bool       `json:"measured"`            // peak and seconds are those of whole steps
+	Best       bool       `json:"best"`                // no way of the same method or of bp takes less of both
 	BeatenBy   string     `json:"beaten_by,omitempty"` // a way of back-propagation that takes less of both
 }
 
@@ -38,20 +39,30 @@ func (p Point) Name() string {
 // Visit is how many batches a module trains on in a row where a frontier has only some modules in memory.
 const Visit = 8
 
-// Frontier predicts steps of global back-propagation, with checkpoints and without, and of methods with local losses at
-// every number of modules that is worth a look, with checkpoints inside modules and without. Of the first of these methods,
-// it also predicts steps with one module in memory. Points are in that order; those that nothing beats are marked.
-func Frontier(spec model.Spec, batch int, methods []string) (points []Point, err error) {
+// FrontierOptions say which ways a frontier has.
+type FrontierOptions struct {
+	Methods []string // with local losses, beside bp
+	Modules []int    // their numbers; nil: all that are worth a look
+	Streams bool     // of the first of these methods, also one module in memory
+
+	// Measure, unless nil, returns peak and seconds of whole steps of a spec, in place of what is predicted.
+	Measure func(spec model.Spec) (peak int64, seconds float64, err error)
+}
+
+// checkpoints are the values of method.checkpoint that a frontier has.
+var checkpoints = []string{"none", "blocks", "sqrt"}
+
+// Frontier tells what steps take of global back-propagation and of methods with local losses at numbers of modules, each with
+// checkpoints and without. Points are in that order; those that nothing beats are marked. A method is beaten by its own kind
+// and by bp: local losses learn other things than each other, and less than bp.
+func Frontier(spec model.Spec, batch int, o FrontierOptions) (points []Point, err error) {
 	spec.Method.Resident, spec.Method.Pipeline = 0, 0
-	methods = slices.DeleteFunc(slices.Clone(methods), func(name string) bool { return name == "bp" })
+	methods := slices.DeleteFunc(slices.Clone(o.Methods), func(name string) bool { return name == "bp" })
+	blocks := Lines{}
 	for i, name := range append([]string{"bp"}, methods...) {
-		checkpoints := []string{"none", "blocks"}
-		if name == "bp" {
-			checkpoints = append(checkpoints, "sqrt")
-		}
 		for _, checkpoint := range checkpoints {
 			spec.Method.Name, spec.Method.Checkpoint = name, checkpoint
-			more, err := ways(spec, batch, i == 1)
+			more, err := o.ways(spec, batch, blocks, o.Streams && i == 1)
 			if err != nil {
 				return nil, err
 			}
@@ -62,40 +73,70 @@ func Frontier(spec model.Spec, batch int, methods []string) (points []Point, err
 	return points, nil
 }
 
-// ways predicts a method at every number of modules, and with one of them in memory where that is asked for.
-func ways(spec model.Spec, batch int, streams bool) (points []Point, err error) {
+// ways tells what a method takes at the numbers of modules, and with one of them in memory where that is asked for.
+func (o FrontierOptions) ways(spec model.Spec, batch int, blocks Lines, streams bool) (points []Point, err error) {
 	spec.Method.Cuts = []string{"auto"}
-	p, err := New(spec, Options{Most: batch, Timings: 1})
+	p, err := New(spec, Options{Most: batch, Timings: 1, Blocks: blocks})
 	if err != nil {
 		return nil, err
 	}
 	defer p.Free()
-	counts := p.Counts()
-	if p.Divides() {
-		counts = slices.DeleteFunc(counts, func(k int) bool { return k == 1 })
-		if spec.Method.Checkpoint == "blocks" { // a module of one block has no checkpoint inside
-			counts = slices.DeleteFunc(counts, func(k int) bool { return k == p.Blocks() })
-		}
-	}
-	for _, k := range counts {
+	for _, k := range o.counts(p) {
 		r, err := p.Plan(k, batch, Memory)
 		if err != nil {
 			return nil, err
 		}
-		points = append(points, pointOf(spec, r))
+		if p.checkpoints != nil && !p.inside(r) {
+			continue
+		}
+		ways := []Prediction{r}
 		if streams && p.Divides() {
-			points = append(points, pointOf(spec, p.Streamed(r, 1, Visit)))
+			ways = append(ways, p.Streamed(r, 1, Visit))
+		}
+		for _, r := range ways {
+			point, err := o.point(spec, r)
+			if err != nil {
+				return nil, err
+			}
+			points = append(points, point)
 		}
 	}
 	return points, nil
 }
 
-func pointOf(spec model.Spec, r Prediction) Point {
-	seconds := Way{Prediction: r, Accumulate: 1}.seconds()
-	return Point{
-		Method: spec.Method.Name, Checkpoint: spec.Method.Checkpoint, Modules: len(r.Modules), Cuts: r.Cuts, PeakBytes: r.PeakBytes,
-		Seconds: seconds, Streaming: r.Streaming,
+// counts lists the numbers of modules that a method is looked at with. One module is bp's.
+func (o FrontierOptions) counts(p *Planner) []int {
+	if !p.Divides() {
+		return []int{1}
 	}
+	all := p.Counts()
+	if o.Modules != nil {
+		all = slices.Clone(o.Modules)
+	}
+	return slices.DeleteFunc(all, func(k int) bool { return k < 2 || k > p.Blocks() })
+}
+
+// inside reports whether checkpoints lie inside any of the modules.
+func (p *Planner) inside(r Prediction) bool {
+	return slices.ContainsFunc(r.Modules, func(m Module) bool { return len(p.checkpoints.Lengths(len(m.Blocks))) > 1 })
+}
+
+// point is a way as it was predicted, or measured.
+func (o FrontierOptions) point(spec model.Spec, r Prediction) (p Point, err error) {
+	p = Point{
+		Method: spec.Method.Name, Checkpoint: spec.Method.Checkpoint, Modules: len(r.Modules), Cuts: r.Cuts, PeakBytes: r.PeakBytes,
+		Seconds: Way{Prediction: r, Accumulate: 1}.seconds(), Streaming: r.Streaming,
+	}
+	if o.Measure == nil {
+		return p, nil
+	}
+	spec.Method.Modules, spec.Method.Cuts = p.Modules, p.Cuts
+	if s := r.Streaming; s != nil {
+		spec.Method.Resident, spec.Method.Visit = s.Resident, s.Visit
+	}
+	p.Measured = true
+	p.PeakBytes, p.Seconds, err = o.Measure(spec)
+	return p, err
 }
 
 // rank finds the points that nothing beats, and those that back-propagation beats.
@@ -104,10 +145,10 @@ func rank(points []Point) {
 		p := &points[i]
 		p.Best = true
 		for _, q := range points {
-			less := q.Seconds < p.Seconds || q.PeakBytes < p.PeakBytes
-			if p.Method == "bp" && q.Method != "bp" {
+			if q.Method != "bp" && q.Method != p.Method {
 				continue
 			}
+			less := q.Seconds < p.Seconds || q.PeakBytes < p.PeakBytes
 			if less && q.Seconds <= p.Seconds && q.PeakBytes <= p.PeakBytes {
 				p.Best = false
 			}

@@ -11,6 +11,10 @@ type part struct {
 	ids       string
 }
 
+// Lines are what planners have measured of a network's blocks. Planners that differ in the method alone may share them: see
+// [Options].
+type Lines map[part]line
+
 // line is a cost at two batch sizes.
 type line struct {
 	n1, n2 int
@@ -64,14 +68,18 @@ func (p *Planner) objectiveLine(t *objective, k kind) line {
 }
 
 func (p *Planner) line(of part, sample int64, measure func(n int) cost) line {
-	l, ok := p.lines[of]
+	lines := p.lines
+	if of.objective == nil {
+		lines = p.o.Blocks
+	}
+	l, ok := lines[of]
 	if !ok {
 		l.n1, l.n2 = p.batches(sample)
 		l.c1, l.c2 = measure(l.n1), measure(l.n2)
 		for i := 1; i < p.o.Timings; i++ {
 			l.c2.seconds = min(l.c2.seconds, measure(l.n2).seconds)
 		}
-		p.lines[of] = l
+		lines[of] = l
 		if p.o.Measured != nil {
 			if err := p.o.Measured(len(p.lines)); err != nil {
 				panic(stop{err})

@@ -26,6 +26,8 @@ type Options struct {
 	// Measured, where it is not nil, is told after each part how many have been measured. An error of its own ends what the
 	// planner is asked, which returns it.
 	Measured func(parts int) error
+
+	Blocks Lines // of the same network, from planners with the same options, and for them; nil: none
 }
 
 // Planner measures parts when it first needs them. It belongs to one goroutine.
@@ -37,7 +39,7 @@ type Planner struct {
 	term        bool                // SGR's
 	checkpoints *local.Checkpointed // inside modules; nil: none
 	blocks      []*block
-	lines       map[part]line
+	lines       Lines // of objectives
 	objectives  map[objectiveKey]*objective
 	batch       int // of the steps
 	steps       map[stepKey]estimate
@@ -119,9 +121,12 @@ func New(spec model.Spec, o Options) (planner *Planner, err error) {
 	defer torch.Catch(&err)
 	defer catchStop(&err)
 	o.Timings = max(1, o.Timings)
+	if o.Blocks == nil {
+		o.Blocks = Lines{}
+	}
 	spec.Seed, spec.Inference = 1, true
 	resident := spec.Method.Resident
-	p := &Planner{o: o, lines: map[part]line{}, objectives: map[objectiveKey]*objective{}}
+	p := &Planner{o: o, lines: Lines{}, objectives: map[objectiveKey]*objective{}}
 	if p.method, spec.Method, err = method.Lookup(spec.Method); err != nil {
 		return nil, err
 	}

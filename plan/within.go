@@ -51,8 +51,9 @@ func Within(spec model.Spec, batch int, budget int64) (way Way, ok bool, err err
 	}()
 	checkpoints := []string{"none", "sqrt", "blocks"}
 	spec.Method.Cuts, spec.Method.Resident = []string{"auto"}, 0
+	o := Options{Most: batch, Timings: 1, Blocks: Lines{}}
 	for _, spec.Method.Checkpoint = range checkpoints {
-		p, err := New(spec, Options{Most: batch, Timings: 1})
+		p, err := New(spec, o)
 		if err != nil {
 			return way, false, err
 		}
