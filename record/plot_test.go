@@ -115,6 +115,33 @@ func TestPlotCompare(t *testing.T) {
 	}
 }
 
+// Wilson's interval, by hand: of 50 of 100, 0.5 ± 1.96·√(0.25/100 + 1.96²/40000) / (1 + 1.96²/100).
+func TestIntervalOfAnAccuracy(t *testing.T) {
+	for _, tt := range []struct {
+		accuracy  float64
+		n         int
+		low, high float64
+	}{{50, 100, 40.383, 59.617}, {88.05, 10000, 87.400, 88.671}, {0, 10, 0, 27.754}, {100, 10, 72.246, 100}} {
+		low, high := interval(tt.accuracy, tt.n)
+		if math.Abs(low-tt.low) > 2e-3 || math.Abs(high-tt.high) > 2e-3 {
+			t.Errorf("%g %% of %d: %.3f to %.3f, want %.3f to %.3f", tt.accuracy, tt.n, low, high, tt.low, tt.high)
+		}
+	}
+}
+
+// The picture says what its bars are where the number of test images is known, and has none elsewhere.
+func TestComparedAccuraciesHaveIntervals(t *testing.T) {
+	for n, want := range map[int]bool{0: false, 1000: true} {
+		path := filepath.Join(t.TempDir(), "compare.svg")
+		if err := PlotCompare(path, []Series{{Name: "sgr", TestImages: n, Epochs: epochs(3, 1)}}); err != nil {
+			t.Fatal(err)
+		}
+		if got := labels(t, path); strings.Contains(got, "95 % interval") != want {
+			t.Errorf("%d test images: an interval is named: %t, want %t, in\n%s", n, !want, want, got)
+		}
+	}
+}
+
 // An axis of accuracies shows twenty points at least, so that noise does not look like a difference, and none that cannot be.
 func TestAccuracyAxis(t *testing.T) {
 	for _, tt := range []struct{ low, high, from, to float64 }{

@@ -12,9 +12,10 @@ import (
 
 // Series is one of the runs that PlotCompare puts side by side.
 type Series struct {
-	Name   string // in the legend
-	Epochs []Epoch
-	Steps  []Step // may be empty: the loss is then drawn from the epochs
+	Name       string // in the legend
+	TestImages int    // that accuracies are of, for the interval that they leave open; 0 where that is not known
+	Epochs     []Epoch
+	Steps      []Step // may be empty: the loss is then drawn from the epochs
 
 	Diagnoses []Diagnosis // for PlotFigures alone
 }

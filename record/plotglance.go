@@ -15,7 +15,8 @@ import (
 // leastSpan is how many per cent an axis of accuracies shows at least: on less, noise looks like a difference.
 const leastSpan = 20
 
-// glance draws a point a run, its last test accuracy over its peak memory, and returns nil where no run has both.
+// glance draws a point a run, its last test accuracy over its peak memory, and returns nil where no run has both. Bars tell how
+// far the accuracy on all images that there could be may be from that on the test set. They know nothing of other seeds.
 func glance(runs []Series) *panel {
 	p := newChart("Accuracy against memory: up and left is better", "peak of live tensors (MiB)", "test accuracy (%)")
 	p.X.Tick.Marker = plot.TickerFunc(roundTicks)
@@ -27,6 +28,11 @@ func glance(runs []Series) *panel {
 			continue
 		}
 		t := tag{x: float64(peak) / (1 << 20), y: accuracy[len(accuracy)-1].Y, style: distinct(i)}
+		t.low, t.high = t.y, t.y
+		if run.TestImages > 0 {
+			t.low, t.high = interval(t.y, run.TestImages)
+			p.Y.Label.Text = "test accuracy (%), bars: 95 % interval of one test set"
+		}
 		t.text = fmt.Sprintf("%s: %s %%, %s MiB", show.Name(run.Name), percent(t.y, 1), mebibytes(peak))
 		points = append(points, t)
 	}
@@ -65,11 +71,21 @@ func (p *panel) fitFromZero() {
 	p.fit(low, math.Inf(1))
 }
 
-// tag is a point with a text beside it.
+// interval is Wilson's 95 % interval (1927) of an accuracy in per cent that was measured on n images.
+func interval(accuracy float64, n int) (low, high float64) {
+	const z = 1.96
+	p, m := accuracy/100, float64(n)
+	middle := (p + z*z/(2*m)) / (1 + z*z/m)
+	half := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
+	return 100 * (middle - half), 100 * (middle + half)
+}
+
+// tag is a point with a text beside it, and a bar through it.
 type tag struct {
-	x, y  float64
-	text  string
-	style draw.LineStyle
+	x, y      float64
+	low, high float64
+	text      string
+	style     draw.LineStyle
 }
 
 // tags draws points whose texts keep clear of each other and of all points.
@@ -80,7 +96,7 @@ func (t tags) DataRange() (xmin, xmax, ymin, ymax float64) {
 	xmin, ymin, xmax, ymax = math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)
 	for _, tag := range t {
 		xmin, xmax = min(xmin, tag.x), max(xmax, tag.x)
-		ymin, ymax = min(ymin, tag.y), max(ymax, tag.y)
+		ymin, ymax = min(ymin, tag.low), max(ymax, tag.high)
 	}
 	return
 }
@@ -117,7 +133,21 @@ func (t tags) Plot(c draw.Canvas, p *plot.Plot) {
 		c.FillText(style, middle, t[i].text)
 	}
 	for i, tag := range t {
+		if tag.high > tag.low {
+			tag.bar(c, at[i].X, toY)
+		}
 		c.DrawGlyph(draw.GlyphStyle{Color: tag.style.Color, Radius: radius, Shape: draw.CircleGlyph{}}, at[i])
+	}
+}
+
+// bar draws the interval of a point.
+func (t tag) bar(c draw.Canvas, x vg.Length, toY func(float64) vg.Length) {
+	const half = vg.Length(4) // of the strokes at its ends
+	style := draw.LineStyle{Color: t.style.Color, Width: vg.Points(1)}
+	low, high := toY(t.low), toY(t.high)
+	c.StrokeLine2(style, x, low, x, high)
+	for _, y := range []vg.Length{low, high} {
+		c.StrokeLine2(style, x-half, y, x+half, y)
 	}
 }
 

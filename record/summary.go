@@ -20,13 +20,14 @@ type Summary struct {
 	Cuts           []string  `json:"cuts,omitzero"` // names of the blocks that end all modules but the last
 	Steps          int       `json:"steps"`
 	Epochs         int       `json:"epochs"`
-	TestAcc        float64   `json:"test_acc"`           // last module
-	TestTop5       float64   `json:"test_top5"`          // last module
-	ModuleAcc      []float64 `json:"module_acc"`         // each head, or each module's features
-	Scores         Scores    `json:"scores,omitzero"`    // what else heads were measured by
-	EMAAcc         []float64 `json:"ema_acc,omitzero"`   // the same of the averaged weights
-	KNN            bool      `json:"knn,omitzero"`       // training used no labels: the accuracies above are those of a vote of nearest neighbours
-	ProbeAcc       []float64 `json:"probe_acc,omitzero"` // linear probe behind each module, where training used no labels
+	TestAcc        float64   `json:"test_acc"`             // last module
+	TestTop5       float64   `json:"test_top5"`            // last module
+	TestImages     int       `json:"test_images,omitzero"` // that accuracies are of; 0 in runs of earlier programs
+	ModuleAcc      []float64 `json:"module_acc"`           // each head, or each module's features
+	Scores         Scores    `json:"scores,omitzero"`      // what else heads were measured by
+	EMAAcc         []float64 `json:"ema_acc,omitzero"`     // the same of the averaged weights
+	KNN            bool      `json:"knn,omitzero"`         // training used no labels: the accuracies above are those of a vote of nearest neighbours
+	ProbeAcc       []float64 `json:"probe_acc,omitzero"`   // linear probe behind each module, where training used no labels
 	ProbeTop5      []float64 `json:"probe_top5,omitzero"`
 	PeakBytes      int64     `json:"peak_bytes"`
 	RestingBytes   int64     `json:"resting_bytes"`

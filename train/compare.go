@@ -164,7 +164,7 @@ func (c *lineup) train(ctx context.Context, recipe Config, name string, o Option
 	if err != nil {
 		return err
 	}
-	c.series = append(c.series, record.Series{Name: name, Epochs: log.Epochs, Steps: log.Steps, Diagnoses: log.Diagnoses})
+	c.series = append(c.series, record.Series{Name: name, TestImages: s.TestImages, Epochs: log.Epochs, Steps: log.Steps, Diagnoses: log.Diagnoses})
 	return nil
 }
 
@@ -180,7 +180,7 @@ func (c *lineup) keep(name string) {
 		return
 	}
 	c.summaries = append(c.summaries, s)
-	c.series = append(c.series, record.Series{Name: name, Epochs: log.Epochs, Steps: log.Steps, Diagnoses: log.Diagnoses})
+	c.series = append(c.series, record.Series{Name: name, TestImages: s.TestImages, Epochs: log.Epochs, Steps: log.Steps, Diagnoses: log.Diagnoses})
 }
 
 // write draws the pictures and writes the table.

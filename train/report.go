@@ -241,7 +241,7 @@ func (r *Run) finish(stopped string) (record.Summary, error) {
 	s := record.Summary{
 		Name: c.Name, Method: c.Method.Name, Model: c.Model.Name, Dataset: r.info.Name, Subset: r.info.Subset, Seed: c.Seed,
 		Modules: len(r.model.Learner.Modules()), Cuts: r.model.Cuts(), Steps: r.at.Step, Epochs: r.at.Epoch,
-		TestAcc: math.NaN(), TestTop5: math.NaN(),
+		TestAcc: math.NaN(), TestTop5: math.NaN(), TestImages: r.set.Part(data.Test).Len(),
 		PeakBytes: r.peak, RestingBytes: r.model.RestingBytes(),
 		Seconds: r.at.Seconds, SecondsPerStep: median(r.times),
 		Threads: torch.Threads(), Precision: c.Precision, Stopped: stopped,
