@@ -79,7 +79,7 @@ func TestEndurance(t *testing.T) {
 				b.data = photos
 			}
 			args := b.train(fmt.Sprint("run", i), "--steps", strconv.Itoa(steps))
-			for _, s := range append([]string{"schedule.epochs=" + strconv.Itoa(steps), "data.batch=2"}, m.sets...) {
+			for _, s := range append([]string{"schedule.epochs=" + strconv.Itoa(steps), "data.batch=2", "optim.lr=0.001"}, m.sets...) {
 				args = append(args, "--set", s)
 			}
 			var seen []holdings

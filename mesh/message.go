@@ -113,7 +113,7 @@ func (m message) encode() ([]byte, error) {
 }
 
 func (r rest) empty() bool {
-	return r.Scores == nil && r.Failure == nil && r.Module == 0 && !r.State && r.Index == 0 && r.Spoilt == ""
+	return len(r.Scores) == 0 && r.Failure == nil && r.Module == 0 && !r.State && r.Index == 0 && r.Spoilt == ""
 }
 
 // decode reads what encode has written.
