@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks that commands which do not compute start without libtorch, and that one which does loads it, by what the dynamic
-# linker says that it loads.
+# linker says that it loads. Checks, too, what is said where it cannot be loaded.
 #
 #   scripts/light.sh [PROGRAM]
 set -euo pipefail
@@ -64,6 +64,15 @@ code=0
 "$alone/locus" doctor >/dev/null 2>"$said" || code=$?
 [ "$code" = 1 ] && [ "$(wc -l <"$said")" = 1 ] && grep -q 'cannot load the engine: liblocus.so' "$said" || {
     echo "light: without its engine locus doctor ends with $code and says:" >&2
+    cat "$said" >&2
+    exit 1
+}
+
+# Where it may map too few addresses it says so. OpenBLAS would ask for its buffers for ever.
+code=0
+(ulimit -v 2200000 && timeout -s KILL 100 "$locus" doctor) >/dev/null 2>"$said" || code=$?
+[ "$code" = 2 ] && [ "$(wc -l <"$said")" = 1 ] && grep -q 'ulimit -v' "$said" || {
+    echo "light: with few addresses locus doctor ends with $code and says:" >&2
     cat "$said" >&2
     exit 1
 }

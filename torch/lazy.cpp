@@ -6,6 +6,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <torch/version.h>
 #include <unistd.h>
 
@@ -37,6 +38,27 @@ pthread_mutex_t* turn() {
 [[noreturn]] void fail(const std::string& what) {
   std::fprintf(stderr, "locus: cannot load the engine: %s: 'make build' makes it anew\n", what.c_str());
   _exit(1);
+}
+
+// What libtorch and its libraries map, as measured with Debian's libtorch 1.13, and OpenBLAS for each core.
+constexpr double kMiB = 1 << 20, kMapped = 770, kMappedCore = 128;
+
+// Where a process may map too few addresses, OpenBLAS asks for its buffers again and again, and never ends.
+void checkAddresses() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY) return;
+  double pages = 0;
+  if (FILE* f = std::fopen("/proc/self/statm", "r")) {
+    if (std::fscanf(f, "%lf", &pages) != 1) pages = 0;
+    std::fclose(f);
+  }
+  const double have = limit.rlim_cur / kMiB, need = pages * sysconf(_SC_PAGESIZE) / kMiB + kMapped + kMappedCore * sysconf(_SC_NPROCESSORS_ONLN);
+  if (have >= need) return;
+  std::fprintf(stderr,
+               "locus: the limit on addresses (ulimit -v) is %.0f MiB: libtorch needs %.0f MiB of them, most without memory behind: "
+               "raise it; a control group limits memory itself, as in systemd-run --scope -p MemoryMax=2G\n",
+               have, need);
+  _exit(2);
 }
 
 // The engine lies beside the program, or where the system keeps libraries.
@@ -71,6 +93,7 @@ void lt_need(void) {
   if (ready.load(std::memory_order_acquire)) return;
   pthread_mutex_lock(turn());
   if (!engine) {
+    checkAddresses();
     favour();
     engine = open();
     locusStart();
