@@ -96,6 +96,7 @@ func (f *benchFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.against, "against", "", "`FILE` that an earlier --json has written: compare with it")
 	flags.StringVar(&f.plot, "plot", "", "`FILE` to draw the rows into, as SVG")
 	addSet(cmd, &f.sets)
+	completeValues(cmd, "precision", "fp32", "tf32", "bf16")
 	must(cmd.RegisterFlagCompletionFunc("model", completeModels))
 	must(cmd.RegisterFlagCompletionFunc("methods", completeMethods))
 }

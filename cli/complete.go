@@ -43,6 +43,23 @@ func completeKeys(_ *cobra.Command, _ []string, typed string) ([]cobra.Completio
 	return found, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 }
 
+// completeValues has a flag complete to one of a few values.
+func completeValues(cmd *cobra.Command, flag string, values ...string) {
+	must(cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)))
+}
+
+// completeCommands completes the name of a command.
+func completeCommands(root *cobra.Command) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) (found []cobra.Completion, _ cobra.ShellCompDirective) {
+		for _, c := range root.Commands() {
+			if len(args) == 0 && c.IsAvailableCommand() {
+				found = append(found, cobra.CompletionWithDesc(c.Name(), c.Short))
+			}
+		}
+		return found, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
 // completeMethods completes the last name of a list a,b,c.
 func completeMethods(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	before := typed[:strings.LastIndex(typed, ",")+1]

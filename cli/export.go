@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -62,6 +64,7 @@ metadata, and in FILE.md, a model card.`,
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "replace the file if it exists")
 	cmd.Flags().StringVar(&dtype, "dtype", "fp32", "`type` that parameters are stored in: fp32, bf16 or fp16")
+	completeValues(cmd, "dtype", slices.Sorted(maps.Keys(storedTypes))...)
 	cmd.Flags().IntVar(&exit, "exit", 0, "end with the local head of module `K`; 0: the network's classifier")
 	return cmd
 }

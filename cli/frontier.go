@@ -76,6 +76,7 @@ by bp, and bp by bp alone.`,
 	flags.BoolVar(&f.asJSON, "json", false, "print JSON")
 	flags.StringVar(&f.plot, "plot", "", "`FILE` to draw time against memory into, as SVG")
 	addSet(cmd, &f.sets)
+	completeValues(cmd, "precision", "fp32", "bf16")
 	must(cmd.RegisterFlagCompletionFunc("methods", completeMethods))
 	return cmd
 }

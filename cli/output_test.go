@@ -219,6 +219,11 @@ func TestHelpVersionAndCompletion(t *testing.T) {
 		{"__complete list recipes fashion", "fashion-bp"},
 		{"__complete verify s", "sgr"},
 		{"__complete eval x --on v", "validation"},
+		{"__complete help tr", "train"},
+		{"__complete bench --precision b", "fp32 tf32 bf16"},
+		{"__complete plan --precision b", "fp32 bf16"},
+		{"__complete frontier vit_s --precision b", "fp32 bf16"},
+		{"__complete export x --dtype b", "fp32 bf16 fp16"},
 	} {
 		out := succeed(t, strings.Fields(c.line)...)
 		for _, want := range strings.Fields(c.want) {

@@ -98,6 +98,7 @@ times are sums of what the pieces took one by one, without the optimizers, and s
 	flags.StringVar(&f.plot, "plot", "", "`FILE` to draw memory and time against the number of modules into, as SVG")
 	flags.Float64Var(&f.link, "link", 0, "`Gbit/s` between processes: also print what goes over each cut, and how long it takes")
 	addSet(cmd, &f.sets)
+	completeValues(cmd, "precision", "fp32", "bf16")
 	must(cmd.RegisterFlagCompletionFunc("model", completeModels))
 	must(cmd.RegisterFlagCompletionFunc("method", completeMethods))
 	return cmd
