@@ -142,6 +142,7 @@ check_without_apt() {
         "then run again with LIBTORCH=/path/to/libtorch; for the quickstart put Fashion-MNIST's four .gz files where LOCUS_DATA points"
 }
 
+[ "$(uname -s)" = Linux ] || fail "this is $(uname -s), and Locus runs on Linux alone: use a Linux machine, or a container (docs/set-up.md)"
 case "${1:-}" in
 "") ;;
 --cuda | --cpu)

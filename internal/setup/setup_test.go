@@ -95,6 +95,48 @@ func TestDistributionWithoutLibtorch(t *testing.T) {
 	}
 }
 
+// The system is looked at before anything else.
+func TestOtherSystems(t *testing.T) {
+	for _, system := range []string{"Darwin", "MINGW64_NT-10.0"} {
+		bin := t.TempDir()
+		program(t, bin, "uname", "echo "+system)
+		for _, args := range [][]string{nil, {"--cpu", "new"}} {
+			got, err := run(t, bin, nil, args...)
+			if want := "this is " + system + ", and Locus runs on Linux alone"; err == nil || !strings.Contains(got, want) || strings.Count(got, "\n") != 1 {
+				t.Errorf("%s %v: %v, %q; want %q in one line", system, args, err, got, want)
+			}
+		}
+	}
+}
+
+// Builds that cannot be say why in the compiler's first line.
+func TestBuildsThatCannotBe(t *testing.T) {
+	for _, c := range []struct{ env, want string }{
+		{"GOOS=linux CGO_ENABLED=0", "Locus_needs_cgo_and_a_Cxx_compiler__install_gxx_and_set_CGO_ENABLED_to_1"},
+		{"GOOS=darwin CGO_ENABLED=0", "Locus_runs_on_Linux_alone__not_on_macOS_or_Windows"},
+		{"GOOS=windows CGO_ENABLED=0", "Locus_runs_on_Linux_alone__not_on_macOS_or_Windows"},
+	} {
+		cmd := exec.Command("go", "list", "-f", `{{join .GoFiles "\n"}}`, "./torch")
+		cmd.Dir = "../.."
+		cmd.Env = append(os.Environ(), strings.Fields(c.env)...)
+		files, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		named := false
+		for _, file := range strings.Fields(string(files)) {
+			text, err := os.ReadFile(filepath.Join("../../torch", file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			named = named || strings.Contains(string(text), "type _ "+c.want)
+		}
+		if !named {
+			t.Errorf("%s: no file of package torch has the type %s", c.env, c.want)
+		}
+	}
+}
+
 func TestOldCompilerAndWrongArguments(t *testing.T) {
 	bin := t.TempDir()
 	program(t, bin, "g++", "echo 9.4.0")
