@@ -57,7 +57,7 @@ or a peak of memory larger by a byte, is a regression, and the exit code 1.`,
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s, batch %d of %d×%d: %d steps of %s, after %d to warm up\n", c.Model.Name, c.Data.Batch,
 				c.Model.Image, c.Model.Image, f.o.Steps, strings.Join(f.o.Methods, ", "), f.o.Warmup)
 			f.o.Progress = turns(cmd.ErrOrStderr())
-			results, stopped := bench.Run(cmd.Context(), c.Spec(square(c.Model.Image, benchClasses)), f.o)
+			results, stopped := bench.Run(cmd.Context(), specOf(c, c.Model.Image, benchClasses), f.o)
 			if len(results) > 0 { // also those of a bench that was interrupted
 				if err := f.print(cmd, results); err != nil {
 					return err

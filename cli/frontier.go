@@ -106,7 +106,7 @@ func (f *planFlags) frontier(ctx context.Context, steps int) (*frontier, error) 
 			return rows[0].PeakBytes, rows[0].StepSecondsMin, nil
 		}
 	}
-	r.Points, err = plan.Frontier(c.Spec(square(c.Model.Image, c.Model.Classes)), c.Data.Batch, o)
+	r.Points, err = plan.Frontier(specOf(c, c.Model.Image, c.Model.Classes), c.Data.Batch, o)
 	return r, err
 }
 

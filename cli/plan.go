@@ -159,7 +159,7 @@ func (f *planFlags) run(cmd *cobra.Command) (plans, error) {
 		most = 0
 	}
 	side := c.Model.Image
-	spec := c.Spec(square(side, c.Model.Classes))
+	spec := specOf(c, side, c.Model.Classes)
 	o, done := measuring(cmd, plan.For(spec, most))
 	defer done()
 	p, err := plan.New(spec, o)
@@ -219,6 +219,15 @@ func measuring(cmd *cobra.Command, o plan.Options) (with plan.Options, done func
 
 // betweenLines is how long a command that is no training measures before it says so again where there is no terminal.
 const betweenLines = 10 * time.Second
+
+// specOf is the model of a recipe for square images of a set that nobody reads. Which class counts how much takes no memory.
+func specOf(c train.Config, side, classes int) model.Spec {
+	in := square(side, classes)
+	if len(c.Loss.Weights) > 0 {
+		c.Loss.Weights, in.Counts = []string{"balanced"}, make([]int, classes)
+	}
+	return c.Spec(in)
+}
 
 // square is what a model must know of coloured images of a side.
 func square(side, classes int) model.Input {

@@ -64,7 +64,7 @@ func (f *planFlags) sweep(cmd *cobra.Command) (plans, error) {
 		}
 	}()
 	for _, c := range configs { // so that a mistake does not wait for the measuring of other methods
-		spec := c.Spec(square(c.Model.Image, c.Model.Classes))
+		spec := specOf(c, c.Model.Image, c.Model.Classes)
 		o, done := measuring(cmd, plan.For(spec, c.Data.Batch))
 		defer done()
 		p, err := plan.New(spec, o)

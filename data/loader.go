@@ -79,12 +79,15 @@ func NewLoader(n int, o BatchOptions, newFiller func() Filler) *Loader {
 		panic(fmt.Sprintf("data: loader of batch %d, epoch %d, start %d, %d views", o.Batch, o.Epoch, o.Start, o.Views))
 	}
 	l := &Loader{
-		o:       o,
-		order:   Order(o.Seed, o.Epoch, n, o.Shuffle),
-		batches: Count(n, o.Batch, o.KeepLast),
-		next:    o.Start,
-		done:    make(chan struct{}),
+		o:     o,
+		order: o.Order,
+		next:  o.Start,
+		done:  make(chan struct{}),
 	}
+	if o.Order == nil {
+		l.order = Order(o.Seed, o.Epoch, n, o.Shuffle)
+	}
+	l.batches = Count(len(l.order), o.Batch, o.KeepLast)
 	l.lanes = make([]*lane, max(0, min(max(1, o.Workers), l.batches-o.Start)))
 	for w := range l.lanes {
 		l.lanes[w] = &lane{full: make(chan *filled, buffers), free: make(chan *filled, buffers)}

@@ -59,6 +59,9 @@ func Divide(whole Source, o Options, root uint64) (Source, error) {
 			s.parts[part] = t.Tolerate(part, o.Broken)
 		}
 	}
+	if s.info.Counts = countsOf(s.parts[Train], len(s.info.Classes)); o.Balanced && s.info.Counts == nil {
+		return nil, fault.New("data.balanced is true: must be false, since %s does not tell the classes of its samples before it reads them", name)
+	}
 	if n := s.parts[Train].Len(); o.Batch > n {
 		return nil, fault.New("data.batch is %d: must be at most %d, the number of training images", o.Batch, n)
 	}

@@ -16,6 +16,7 @@ type Options struct {
 	Broken     Portion   `recipe:"broken" default:"0.01" allowed:"a fraction from 0 to below 1, or a whole number of images" doc:"stop when more images of folder or tar than this cannot be read: a fraction below 1, which allows at least one, or a count"`
 	Augment    string    `recipe:"augment" default:"none" oneof:"none crop-flip resized-crop barlow" doc:"how training images are cropped: crop-flip pads by 4, crops at random and mirrors half of the images; resized-crop scales a random part; barlow adds the colours of Barlow Twins"`
 	Shuffle    bool      `recipe:"shuffle" default:"true" doc:"draw a new order of the training images each epoch"`
+	Balanced   bool      `recipe:"balanced" default:"false" doc:"draw each epoch's images so that all classes are equally frequent: those of rare classes come again, and of frequent ones each epoch takes others"`
 	Limit      int       `recipe:"limit" default:"0" min:"0" max:"1000000000" doc:"use at most this many training images, after validation was split off; 0 for all"`
 	TestLimit  int       `recipe:"test_limit" default:"0" min:"0" max:"1000000000" doc:"use at most this many test images; 0 for all"`
 	Validation Portion   `recipe:"validation" default:"0" allowed:"a fraction from 0 to below 1, or a whole number of images" doc:"split this off the training set by seed: a fraction below 1 or a count of images; 0 for none"`
@@ -74,6 +75,9 @@ func (o Options) Validate() error {
 	}
 	if err := o.Broken.check(); err != nil {
 		return fault.New("broken is %g: %w", o.Broken, err)
+	}
+	if o.Balanced && !o.Shuffle {
+		return fault.New("balanced is true: must be false with shuffle false, since its order is drawn")
 	}
 	if e.Check != nil {
 		return e.Check(o)

@@ -17,6 +17,7 @@ type Info struct {
 	Subset    bool      // the files have less than the official set; Options.Limit does not count
 	Own       bool      // the user's own files: their folders name the classes
 	Classes   []string  // names, label 0 first
+	Counts    []int     // training samples of each class; nil where they are not known before they are read
 	Shape     Shape     // of one sample
 	Mean, Std []float64 // of byte samples: one value a channel, of values in [0, 1]; nil otherwise
 	Notes     []string  // lines for the user, such as that the set is a subset
@@ -106,6 +107,7 @@ type BatchOptions struct {
 	Augment  bool // change the samples as the set's options ask for training; without it they are as evaluation has them
 	Views    int  // 2 for a second view of each sample in Batch.Second; 0 and 1 for none
 	Shuffle  bool
+	Order    []int  // positions to visit, in place of what Shuffle and Seed make of all of them; nil for those
 	Seed     uint64 // the root that order and augmentation derive from, with Epoch and the sample's position in it
 	Epoch    int
 	Start    int  // index of the first batch to deliver: where a resumed epoch goes on

@@ -17,14 +17,7 @@ func SplitByClass(s Samples, n int, root uint64, stream string) (rest, taken Sam
 	if !ok {
 		return nil, nil, fault.New("does not tell the classes of its samples before it reads them")
 	}
-	var counts []int
-	for i := range s.Len() {
-		for label := labelled.Label(i); label >= len(counts); {
-			counts = append(counts, 0)
-		}
-		counts[labelled.Label(i)]++
-	}
-	left := shares(counts, n)
+	left := shares(countsOf(s, 0), n)
 	var stay, gone []int
 	for _, i := range seed.Rand(root, stream).Perm(s.Len()) {
 		if label := labelled.Label(i); left[label] > 0 {
@@ -66,4 +59,48 @@ func shares(counts []int, n int) []int {
 		}
 	}
 	return out
+}
+
+// countsOf counts the samples of each class, of at least so many classes; nil if they are not [Labelled].
+func countsOf(s Samples, classes int) []int {
+	labelled, ok := s.(Labelled)
+	if !ok {
+		return nil
+	}
+	counts := make([]int, classes)
+	for i := range s.Len() {
+		label := labelled.Label(i)
+		for label >= len(counts) {
+			counts = append(counts, 0)
+		}
+		counts[label]++
+	}
+	return counts
+}
+
+// BalancedOrder returns as many positions as there are samples, in a random order that root and epoch determine. Each class
+// that has samples gets its equal share, up to one; which gets one more changes from epoch to epoch. Samples of a class take
+// turns: none comes again before all have come. The samples must be [Labelled].
+func BalancedOrder(root uint64, epoch int, s Samples) []int {
+	labelled := s.(Labelled)
+	random := seed.Rand(root, "data/balanced", uint64(epoch))
+	var classes [][]int
+	at := map[int]int{} // class → its place among those that have samples
+	for _, i := range random.Perm(s.Len()) {
+		label := labelled.Label(i)
+		k, known := at[label]
+		if !known {
+			k = len(classes)
+			at[label] = k
+			classes = append(classes, nil)
+		}
+		classes[k] = append(classes[k], i)
+	}
+	order := make([]int, s.Len())
+	for i := range order {
+		of := classes[i%len(classes)]
+		order[i] = of[i/len(classes)%len(of)]
+	}
+	random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	return order
 }

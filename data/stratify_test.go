@@ -1,6 +1,7 @@
 package data
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -119,5 +120,51 @@ func TestTestSamplesAreSplitOff(t *testing.T) {
 		if _, err := Divide(mute, o, 1); !fault.Is(err) || !strings.Contains(err.Error(), key) {
 			t.Errorf("%s: %v", key, err)
 		}
+	}
+}
+
+// Every class comes equally often, none of its samples twice more than another, and epochs differ.
+func TestBalancedOrder(t *testing.T) {
+	labels := []int64{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 4}
+	whole, err := Memory{Shape: Shape{C: 1}, Train: Table{Floats: make([]float32, len(labels)), Labels: labels}}.Source()
+	if err != nil {
+		t.Fatal(err)
+	}
+	samples := whole.Part(Train)
+	seen := map[string]bool{}
+	for epoch := range 5 {
+		order := BalancedOrder(3, epoch, samples)
+		if !slices.Equal(order, BalancedOrder(3, epoch, samples)) {
+			t.Error("the order does not follow from seed and epoch")
+		}
+		seen[fmt.Sprint(order)] = true
+		perClass, perSample := map[int64]int{}, make([]int, len(labels))
+		for _, i := range order {
+			perClass[labels[i]]++
+			perSample[i]++
+		}
+		for class, n := range perClass {
+			if n < 4 || n > 5 { // 14 among 3 classes
+				t.Errorf("epoch %d: class %d comes %d times", epoch, class, n)
+			}
+		}
+		if of := perSample[:10]; slices.Max(of) > 1 || perSample[13] < 4 {
+			t.Errorf("epoch %d: samples come %v times", epoch, perSample)
+		}
+	}
+	if len(seen) != 5 {
+		t.Errorf("5 epochs have %d orders", len(seen))
+	}
+	s, err := Divide(whole, Options{Batch: 2, Balanced: true}, 1)
+	if err != nil || !slices.Equal(s.Info().Counts, []int{10, 3, 0, 0, 1}) {
+		t.Errorf("classes have %v samples, %v", s.Info().Counts, err)
+	}
+	_, got, _ := deliver(t, samples, BatchOptions{Batch: 5, Order: []int{13, 10, 0, 13, 13, 1}, KeepLast: true})
+	if !slices.Equal(got, []int64{4, 1, 0, 4, 4, 0}) {
+		t.Errorf("the samples that were asked for have classes %v", got)
+	}
+	mute := opened{whole.Info(), map[Part]Samples{Train: dumb{samples}, Validation: whole.Part(Validation), Test: whole.Part(Test)}}
+	if _, err := Divide(mute, Options{Batch: 2, Balanced: true}, 1); !fault.Is(err) || !strings.Contains(err.Error(), "data.balanced") {
+		t.Errorf("got %v", err)
 	}
 }

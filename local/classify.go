@@ -8,6 +8,7 @@ import (
 // Classify is the cross-entropy of the local head, the mean over the batch.
 type Classify struct {
 	Smoothing float64 // of the labels: what each of them gives away to all classes in equal parts (Szegedy et al. 2016)
+	Scores    Scores  // how classes and samples count; the zero value: all alike
 }
 
 // Loss implements [Objective].
@@ -18,13 +19,22 @@ func (c Classify) Loss(p *nn.Pass, m *Module, xk torch.Tensor, in Signal) torch.
 		return p.CrossEntropyTangent(logits, p.Recorded(), in.Y, c.Smoothing)
 	}
 	p.Point(logits)
-	return p.CrossEntropy(logits, in.Y, c.Smoothing)
+	if c.Scores.plain() {
+		return p.CrossEntropy(logits, in.Y, c.Smoothing)
+	}
+	return c.Scores.of(p.Scope, logits, in.Y, c.Smoothing)
 }
 
-// Tangents says that the loss has a derivative for [nn.Pass.Along].
-func (Classify) Tangents() bool { return true }
+// Choose implements [Chooser].
+func (c Classify) Choose(s Scores) Objective {
+	c.Scores = s
+	return c
+}
 
-// SoftTargets says that labels may be soft.
+// Tangents says whether the loss has a derivative for [nn.Pass.Along].
+func (c Classify) Tangents() bool { return c.Scores.plain() }
+
+// SoftTargets says whether labels may be soft.
 func (Classify) SoftTargets() bool { return true }
 
 // float returns x in float32 or better. It consumes x.

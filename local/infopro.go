@@ -38,6 +38,17 @@ func (o InfoPro) Loss(p *nn.Pass, m *Module, xk torch.Tensor, in Signal) torch.T
 // SoftTargets says whether labels may be soft: as the modules' own task has it.
 func (o InfoPro) SoftTargets() bool { return TakesSoftTargets(o.Task) }
 
+// Choose implements [Chooser]: for what learns from labels by classes.
+func (o InfoPro) Choose(s Scores) Objective {
+	if task, ok := o.Task.(Chooser); ok {
+		o.Task = task.Choose(s)
+	}
+	if last, ok := o.Last.(Chooser); ok {
+		o.Last = last.Choose(s)
+	}
+	return o
+}
+
 // weights returns λ₁ and λ₂ of module k of K.
 func (o InfoPro) weights(k, K int) (l1, l2 float64) {
 	first, last := InfoProWeights(K)

@@ -27,6 +27,7 @@ type Spec struct {
 	Head   zoo.HeadOptions `recipe:"head"`
 	Optim  optim.Options   `recipe:"optim"` // of every module
 	Tune   TuneOptions     `recipe:"tune"`
+	Loss   LossOptions     `recipe:"loss"`
 
 	Input      Input            `recipe:"-"`
 	DType      torch.DType      `recipe:"-"` // of the activations
@@ -43,6 +44,7 @@ type Spec struct {
 type Input struct {
 	Shape     nn.Shape  // of one sample
 	Classes   int       // number of labels
+	Counts    []int     // training samples of each class; nil where nobody knows
 	Mean, Std []float64 // how images in [0, 1] were normalised, one value a channel; empty where they were not
 }
 
@@ -147,6 +149,11 @@ func (s Spec) Parts() (p Parts, err error) {
 	}
 	p.Rule, p.Schedule = m.Compose(options)
 	p.Rule.Seed = s.Seed
+	if !s.Inference {
+		if err = s.Loss.apply(&p.Rule, m, s.Input); err != nil {
+			return p, err
+		}
+	}
 	if p.Schedule, err = s.Tune.schedule(m, p.Schedule); err != nil {
 		return p, err
 	}

@@ -33,6 +33,7 @@ type Config struct {
 	Head       zoo.HeadOptions       `recipe:"head"`
 	Optim      optim.Options         `recipe:"optim"`
 	Tune       model.TuneOptions     `recipe:"tune"`
+	Loss       model.LossOptions     `recipe:"loss"`
 	Schedule   optim.ScheduleOptions `recipe:"schedule"`
 	Eval       EvalOptions           `recipe:"eval"`
 	Probe      ProbeOptions          `recipe:"probe"`
@@ -115,7 +116,7 @@ func (c Config) dtype() torch.DType {
 // Spec is the model half of a recipe, for inputs of a data set.
 func (c Config) Spec(in model.Input) model.Spec {
 	return model.Spec{
-		Net: c.Model, Method: c.Method, Head: c.Head, Optim: c.Optim, Tune: c.Tune,
+		Net: c.Model, Method: c.Method, Head: c.Head, Optim: c.Optim, Tune: c.Tune, Loss: c.Loss,
 		Input: in, DType: c.dtype(), Device: c.Device, Seed: c.Seed, Threads: c.Threads,
 		Arithmetic: torch.Arithmetic{TF32: c.Precision == "tf32", Deterministic: c.Repeats},
 	}

@@ -198,13 +198,19 @@ func (r *Run) loader() data.Batches {
 	if r.mesh != nil {
 		part, parts = r.mesh.Part()
 	}
-	return r.set.Part(data.Train).Batches(trainingBatches(r.model, r.at.Epoch, r.at.Batch, part, parts))
+	samples := r.set.Part(data.Train)
+	return samples.Batches(trainingBatches(r.model, samples, r.at.Epoch, r.at.Batch, part, parts))
 }
 
 // trainingBatches are those of an epoch from one on, or a part of each.
-func trainingBatches(m *Model, epoch, start, part, parts int) data.BatchOptions {
+func trainingBatches(m *Model, samples data.Samples, epoch, start, part, parts int) data.BatchOptions {
 	o := m.Config.Data
+	var order []int
+	if o.Balanced {
+		order = data.BalancedOrder(m.Config.Seed, epoch, samples)
+	}
 	return data.BatchOptions{
+		Order: order,
 		Batch: o.Batch, Workers: o.Workers, Augment: true, Views: m.Views(), Shuffle: o.Shuffle,
 		Seed: m.Config.Seed, Epoch: epoch, Start: start, Part: part, Parts: parts,
 	}

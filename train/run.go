@@ -155,7 +155,7 @@ func New(m *model.Model, source data.Source, c Config, o Options) (*Run, error) 
 	c.Method.Name, c.Method.Modules = "own", len(m.Modules())
 	c.Model.Name, c.Data.Set = m.Net.Name, source.Info().Name
 	if s := m.Spec; s != nil {
-		c.Model, c.Method, c.Head, c.Optim, c.Tune, c.Seed = s.Net, s.Method, s.Head, s.Optim, s.Tune, s.Seed
+		c.Model, c.Method, c.Head, c.Optim, c.Tune, c.Loss, c.Seed = s.Net, s.Method, s.Head, s.Optim, s.Tune, s.Loss, s.Seed
 	}
 	folder, err := openFolder(o)
 	if err != nil {
@@ -217,7 +217,7 @@ func inputOf(info data.Info) model.Input {
 	if info.Shape.H > 1 || info.Shape.W > 1 {
 		shape.H, shape.W = info.Shape.H, info.Shape.W
 	}
-	return model.Input{Shape: shape, Classes: len(info.Classes), Mean: info.Mean, Std: info.Std}
+	return model.Input{Shape: shape, Classes: len(info.Classes), Counts: info.Counts, Mean: info.Mean, Std: info.Std}
 }
 
 func dirs(first string) []string {
