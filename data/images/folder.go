@@ -58,7 +58,7 @@ func scanFolder(dir string) (p *photos, perClass map[string]int, err error) {
 		}
 	}
 	for _, f := range p.files {
-		perClass[classOf(f.name)]++
+		perClass[f.classOf()]++
 	}
 	return p, perClass, nil
 }
@@ -151,12 +151,6 @@ func (p *photos) wants(name string) bool {
 	return false
 }
 
-// classOf returns the class in a name CLASS/….
-func classOf(name string) string {
-	class, _, _ := strings.Cut(name, "/")
-	return class
-}
-
 // isDir follows links: large sets are often put together from them.
 func isDir(dir string, e fs.DirEntry) bool {
 	if e.Type()&fs.ModeSymlink == 0 {
@@ -174,7 +168,7 @@ func (s *spec) openPhotos(set *source, o data.Options) error {
 	if err != nil {
 		return err
 	}
-	set.info.Classes = slices.Sorted(maps.Keys(perClass))
+	set.info.Classes = train.sortClasses(slices.Collect(maps.Keys(perClass)))
 	if err := s.checkClasses(dir, set.info.Classes, perClass); err != nil {
 		return err
 	}
@@ -192,7 +186,7 @@ func (s *spec) openPhotos(set *source, o data.Options) error {
 		return fault.New("%s: has no images in %s: must hold %s", show.Name(dir), valPart, s.layout)
 	}
 	for _, class := range slices.Sorted(maps.Keys(perClass)) {
-		if _, ok := slices.BinarySearch(set.info.Classes, class); !ok {
+		if !slices.Contains(set.info.Classes, class) {
 			return fault.New("%s: class %s of %s is not one of the %d classes of %s", show.Name(dir), show.Name(class), valPart,
 				len(set.info.Classes), trainPart)
 		}
@@ -241,12 +235,17 @@ func isJPEG(name string) bool {
 
 // images numbers the classes of p and puts its files in order.
 func (p *photos) images(classes []string, shape data.Shape, o data.Options) Images {
-	slices.SortFunc(p.files, func(a, b file) int { return strings.Compare(a.name, b.name) })
+	if !p.pairs { // whose keys may repeat from shard to shard
+		slices.SortFunc(p.files, func(a, b file) int { return strings.Compare(a.name, b.name) })
+	}
+	labels := map[string]uint16{}
+	for label, class := range classes {
+		labels[class] = uint16(label)
+	}
 	p.set, p.resize = o.Set, shorter(o)
 	m := Images{Shape: shape, photos: p, Labels: make([]uint16, len(p.files))}
 	for i, f := range p.files {
-		label, _ := slices.BinarySearch(classes, classOf(f.name))
-		m.Labels[i] = uint16(label)
+		m.Labels[i] = labels[f.classOf()]
 	}
 	return m
 }

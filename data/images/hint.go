@@ -29,6 +29,9 @@ func (s *spec) hint(dir string) string {
 		}
 		return ""
 	}
+	if s.name == "csv" {
+		return hintTables(dir)
+	}
 	if s.name == "tar" {
 		if hint := hintShards(dir, entries); hint != "" {
 			return hint

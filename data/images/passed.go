@@ -62,6 +62,7 @@ func (p *passed) line() string {
 // Why files are passed over, of one and of several.
 const (
 	noClass    = "outside of class folders|outside of class folders"
+	noLabel    = "image without a label|images without a label"
 	noImage    = "not named as an image|not named as images"
 	hidden     = "hidden|hidden"
 	loop       = "link to a folder above|links to a folder above"

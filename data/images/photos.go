@@ -23,17 +23,28 @@ type photos struct {
 	resize int          // the shorter side before evaluation's centred crop
 	passed passed       // files of the part that are none of files
 	broken *brokenCount // nil where nobody counts
+	pairs  bool         // shards of images with labels beside them
 }
 
 // file is where one image is.
 type file struct {
 	name   string // CLASS/…/NAME, with slashes
+	class  string // where the name does not say it
 	shard  int    // of photos.shards; standalone for a file of its own
 	offset int64  // in the shard
 	size   int64
 }
 
 const standalone = -1
+
+// classOf returns the image's class.
+func (f file) classOf() string {
+	if f.class != "" {
+		return f.class
+	}
+	class, _, _ := strings.Cut(f.name, "/")
+	return class
+}
 
 // maxFile bounds the bytes of an image file: more than any photograph has.
 const maxFile = 64 << 20

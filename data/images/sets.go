@@ -99,8 +99,14 @@ var specs = []*spec{
 	{
 		name: "tar", doc: "photographs of your own in tar files", shape: data.Shape{C: 3}, mean: imageNetMean, std: imageNetStd,
 		holds: holdsShards, trains: func(dir string) bool { return holdsShard(dir, trainPart) }, scan: scanShards,
-		layout: "shards train*.tar and val*.tar, uncompressed, with entries CLASS/NAME, images in JPEG, PNG or WebP",
+		layout: "shards train*.tar and val*.tar, uncompressed, with entries CLASS/NAME, or NAME.jpg and NAME.cls, images in JPEG, PNG or WebP",
 		get:    "pack a folder's parts: cd DIR/train && tar -cf ../train-000.tar *; cd ../val && tar -cf ../val-000.tar *",
+	},
+	{
+		name: "csv", doc: "photographs of your own that tables name", shape: data.Shape{C: 3}, mean: imageNetMean, std: imageNetStd,
+		holds: holdsTables, trains: func(dir string) bool { return holdsTable(dir, trainPart) }, scan: scanTable,
+		layout: "train.csv and val.csv, which begin with path,label and then have an image in JPEG, PNG or WebP and its class a line",
+		get:    "write train.csv and val.csv, with lines such as images/1.jpg,cat behind the first one, path,label",
 	},
 }
 

@@ -73,7 +73,7 @@ func scanShards(dir, part string) (p *photos, perClass map[string]int, err error
 	}
 	perClass = map[string]int{}
 	for _, f := range p.files {
-		perClass[classOf(f.name)]++
+		perClass[f.classOf()]++
 	}
 	return p, perClass, nil
 }
@@ -100,7 +100,7 @@ func (p *photos) scanShard(i int, known map[string][]shardIndex) error {
 		p.passed.add(p.shards[i], emptyShard)
 		return nil
 	}
-	files, err := indexTar(io.NewSectionReader(r, 0, info.Size()), p.wants)
+	files, err := p.index(io.NewSectionReader(r, 0, info.Size()))
 	if err != nil {
 		start := make([]byte, sniff.Enough)
 		n, _ := r.ReadAt(start, 0)
@@ -148,28 +148,59 @@ func readPart(path string, f file) ([]byte, error) {
 	return io.ReadAll(io.NewSectionReader(r, f.offset, min(f.size, maxFile)))
 }
 
-// indexTar lists the files in an uncompressed tar file that wants takes by their names CLASS/…. Entries that leave the archive, links,
-// devices and sparse files are refused, whether they are images or not.
-func indexTar(r io.ReadSeeker, wants func(name string) bool) (files []file, err error) {
+// index lists the images of a shard, which have classes in their names or labels beside them, as in the shards before it.
+func (p *photos) index(r io.ReadSeeker) (files []file, err error) {
+	all, labels, err := indexTar(r)
+	if err != nil {
+		return nil, err
+	}
+	pairs := len(labels) > 0
+	if pairs {
+		files = p.paired(all, labels)
+	} else {
+		files = slices.DeleteFunc(all, func(f file) bool { return !p.wants(f.name) })
+	}
+	switch {
+	case len(files) == 0:
+		return nil, nil
+	case len(p.files) > 0 && p.pairs != pairs:
+		return nil, fault.New("has %s, unlike the shards before it: all must have CLASS/NAME, or all NAME with a label beside it in NAME%s",
+			show.Name(files[0].name), labelSuffix)
+	}
+	p.pairs = pairs
+	return files, nil
+}
+
+// indexTar lists the files in an uncompressed tar file, but for those that are the labels of others, which it reads: labels are
+// classes by sampleKey. Entries that leave the archive, links, devices and sparse files are refused, whether they are images
+// or not.
+func indexTar(r io.ReadSeeker) (files []file, labels map[string]string, err error) {
 	archive := tar.NewReader(r)
+	labels = map[string]string{}
 	for {
 		h, err := archive.Next()
 		if errors.Is(err, io.EOF) {
-			return files, nil
+			return files, labels, nil
 		}
 		if err != nil {
-			return nil, fault.New("is truncated or no uncompressed tar file: %w", err)
+			return nil, nil, fault.New("is truncated or no uncompressed tar file: %w", err)
 		}
 		name, keep, err := checkEntry(h)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if !keep || !wants(name) {
+		if !keep {
+			continue
+		}
+		if strings.HasSuffix(name, labelSuffix) {
+			if labels[sampleKey(name)], err = readLabel(name, archive, h.Size); err != nil {
+				return nil, nil, err
+			}
 			continue
 		}
 		offset, err := r.Seek(0, io.SeekCurrent) // the reader takes whole blocks, so it is where the contents start
 		if err != nil {
-			return nil, fault.New("cannot be read: %w", cause(err))
+			return nil, nil, fault.New("cannot be read: %w", cause(err))
 		}
 		files = append(files, file{name: name, offset: offset, size: h.Size})
 	}
