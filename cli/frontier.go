@@ -1,11 +1,8 @@
 package cli
 
 import (
-	"cmp"
-	"context"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
@@ -49,7 +46,7 @@ by bp, and bp by bp alone.`,
 		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.model = args[0]
-			r, err := f.frontier(cmd.Context(), steps)
+			r, err := f.frontier(cmd, steps)
 			if err != nil {
 				return err
 			}
@@ -81,7 +78,7 @@ by bp, and bp by bp alone.`,
 	return cmd
 }
 
-func (f *planFlags) frontier(ctx context.Context, steps int) (*frontier, error) {
+func (f *planFlags) frontier(cmd *cobra.Command, steps int) (*frontier, error) {
 	if steps < 0 {
 		return nil, fault.New("--measure is %d: must be at least 1, or 0 to predict", steps)
 	}
@@ -97,9 +94,12 @@ func (f *planFlags) frontier(ctx context.Context, steps int) (*frontier, error) 
 	defer torch.Pin()()
 	r := &frontier{Model: c.Model.Name, Head: c.Head.Name, Image: c.Model.Image, Batch: c.Data.Batch, Precision: c.Precision}
 	o := plan.FrontierOptions{Methods: f.methods, Modules: f.modules.numbers, Streams: steps == 0}
+	var done func()
+	o.Plan, done = measuring(cmd, plan.Options{})
+	defer done()
 	if steps > 0 {
 		o.Measure = func(spec model.Spec) (peak int64, seconds float64, err error) {
-			rows, err := bench.Run(ctx, spec, bench.Options{Methods: []string{spec.Method.Name}, Batch: c.Data.Batch, LR: c.Optim.LR, Steps: steps})
+			rows, err := bench.Run(cmd.Context(), spec, bench.Options{Methods: []string{spec.Method.Name}, Batch: c.Data.Batch, LR: c.Optim.LR, Steps: steps})
 			if err != nil {
 				return 0, 0, err
 			}
@@ -163,18 +163,7 @@ func (r *frontier) how() string {
 	return "predicted from single pieces"
 }
 
-// best lists the points that nothing beats, by their memory.
-func (r *frontier) best() (points []plan.Point) {
-	for _, p := range r.Points {
-		if p.Best {
-			points = append(points, p)
-		}
-	}
-	slices.SortFunc(points, func(a, b plan.Point) int { return cmp.Compare(a.PeakBytes, b.PeakBytes) })
-	return points
-}
-
-// draw plots time against memory, one curve a way, and one through the points that nothing beats.
+// draw plots time against memory, one curve a way, with rings around the points that nothing beats.
 func (r *frontier) draw(path string) error {
 	chart := record.Curves{
 		Title: fmt.Sprintf("%s, batch %d of %d×%d, %s: down and left is better", r.Model, r.Batch, r.Image, r.Image, r.how()),
@@ -188,10 +177,11 @@ func (r *frontier) draw(path string) error {
 		if p.Streaming != nil {
 			way += ", one in memory"
 		}
-		chart.Add(way, float64(p.PeakBytes)/(1<<20), p.Seconds/r.Points[0].Seconds)
-	}
-	for _, p := range r.best() {
-		chart.Add("nothing beats", float64(p.PeakBytes)/(1<<20), p.Seconds/r.Points[0].Seconds)
+		x, y := float64(p.PeakBytes)/(1<<20), p.Seconds/r.Points[0].Seconds
+		chart.Add(way, x, y)
+		if p.Best {
+			chart.Mark("nothing beats it", x, y)
+		}
 	}
 	return record.PlotCurves(path, chart)
 }

@@ -49,6 +49,7 @@ type planned struct {
 	Total     float64           `json:"saving_total"`
 	Budget    int64             `json:"budget,omitempty"`
 	Fits      []plan.Prediction `json:"fits,omitempty"` // the largest batch for each number of modules
+	Way       *plan.Way         `json:"way,omitempty"`  // the fastest within the budget, of those with the batch
 
 	link float64 // Gbit/s between the processes of modules; 0 where nobody asks
 }
@@ -62,8 +63,9 @@ func newPlan() *cobra.Command {
 measured one by one on small batches; nothing is trained.
 
 The cuts are those with the least peak memory, or the most even time for a pipeline (--set method.cuts=auto:time), or the
-given ones (--set method.cuts=layer1.2,layer2.3). With --budget, the number of modules and the batch are found that fit:
-with --batch the fewest modules, with --modules the largest batch, with neither the largest batch for each number.
+given ones (--set method.cuts=layer1.2,layer2.3). With --budget, what fits is found: with --batch the fastest way, by cuts,
+checkpoints, modules in memory and, if need be, smaller batches whose gradients accumulate, and what it costs in time; with
+--modules the largest batch; with neither the largest batch for each number; with both, whether that number fits.
 
 With several numbers of modules or several methods, the table has a row for each, memory and time beside those of bp:
 times are sums of what the pieces took one by one, without the optimizers, and so rough.`,
@@ -155,13 +157,15 @@ func (f *planFlags) run(cmd *cobra.Command) (plans, error) {
 	}
 	defer torch.Pin()()
 	most := c.Data.Batch
-	if f.budget > 0 {
+	modules, batch := cmd.Flags().Changed("modules"), cmd.Flags().Changed("batch")
+	if f.budget > 0 && !batch {
 		most = 0
 	}
 	side := c.Model.Image
 	spec := specOf(c, side, c.Model.Classes)
 	o, done := measuring(cmd, plan.For(spec, most))
 	defer done()
+	o.Blocks = plan.Lines{}
 	p, err := plan.New(spec, o)
 	if err != nil {
 		return nil, err
@@ -173,7 +177,11 @@ func (f *planFlags) run(cmd *cobra.Command) (plans, error) {
 	case f.budget > 0 && !auto && p.Divides():
 		return nil, fault.New("--budget is %s with method.cuts %s: must go without cuts, or with auto", f.budget.String(), strings.Join(c.Method.Cuts, ","))
 	case f.budget > 0:
-		err = r.fit(p, f, cmd.Flags().Changed("modules"), cmd.Flags().Changed("batch"), plan.Goal(goal))
+		if batch && !modules && p.Divides() {
+			err = r.within(spec, o, f)
+		} else {
+			err = r.fit(p, f, modules, batch, plan.Goal(goal))
+		}
 	case auto:
 		r.Plan, err = p.Plan(c.Method.Modules, c.Data.Batch, plan.Goal(goal))
 	default:
@@ -238,6 +246,20 @@ func square(side, classes int) model.Input {
 func savings(p, bp plan.Prediction) (activations, total float64) {
 	saved := func(a, b int64) float64 { return 1 - float64(a)/float64(b) }
 	return saved(p.ActivationBytes, bp.ActivationBytes), saved(p.PeakBytes, bp.PeakBytes)
+}
+
+// within finds the fastest way to train with the batch in the budget.
+func (r *planned) within(spec model.Spec, o plan.Options, f *planFlags) error {
+	way, ok, err := plan.Within(spec, f.batch, r.Budget, o)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fault.New("--budget is %s: must be at least %d bytes, with %s: %s; a smaller model.width or --image takes less",
+			f.budget.String(), way.PeakBytes, way, way.Why())
+	}
+	r.Plan, r.Way = way.Prediction, &way
+	return nil
 }
 
 // fit finds what the budget allows.
@@ -314,6 +336,11 @@ func (r *planned) print(w io.Writer) error {
 	}
 	if err := r.printStreaming(w); err != nil {
 		return err
+	}
+	if r.Way != nil {
+		if _, err := fmt.Fprintf(w, "within the budget: %s; about %.2f times the time of the fastest way\n", r.Way, r.Way.Price); err != nil {
+			return err
+		}
 	}
 	if err := r.printLinks(w); err != nil {
 		return err

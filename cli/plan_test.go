@@ -30,8 +30,11 @@ func TestPlanInJSON(t *testing.T) {
 	if fits := show("--budget", "2MiB"); len(fits.Fits) < 2 || fits.Plan.PeakBytes > 2<<20 {
 		t.Errorf("%+v", fits.Fits)
 	}
-	if fewest := show("--budget", "2MiB", "--batch", "8"); fewest.Plan.Batch != 8 || fewest.Plan.PeakBytes > 2<<20 {
-		t.Errorf("%+v", fewest.Plan)
+	if fastest := show("--budget", "2MiB", "--batch", "8"); fastest.Plan.Batch != 8 || fastest.Plan.PeakBytes > 2<<20 || fastest.Way == nil || fastest.Way.Price < 1 {
+		t.Errorf("%+v", fastest)
+	}
+	if given := show("--budget", "2MiB", "--batch", "8", "--modules", "3"); len(given.Plan.Modules) != 3 || given.Plan.PeakBytes > 2<<20 || given.Way != nil {
+		t.Errorf("%+v", given)
 	}
 }
 
@@ -77,6 +80,7 @@ func TestPlanMistakesGetOneLine(t *testing.T) {
 		{"plan --budget much", "--budget much 16GiB"},
 		{"plan --budget -1GiB", "--budget 16GiB"},
 		{"plan --budget 1kB --image 8 --threads 1 --set model.depth=8", "--budget too little"},
+		{"plan --budget 1kB --image 8 --batch 4 --threads 1 --set model.depth=8", "--budget method.resident=1 weights and optimizer state"},
 		{"plan --budget 1GiB --set method.cuts=stem", "--budget method.cuts stem"},
 		{"plan --modules 0", "--modules 0 from 1 on 1-16 all"},
 		{"plan --modules 5-2", "--modules 5-2 1-16"},

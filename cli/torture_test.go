@@ -47,7 +47,7 @@ var matrix = []setting{
 	}},
 	{name: "kept checkpoints", sets: []string{"checkpoint.keep=3", "data.validation=8"}},
 	{name: "ETF heads", sets: []string{"model.name=plain7", "model.depth=4", "method.name=etf", "optim.ema=0.9"}},
-	{name: "sgr, one module in memory", sets: []string{"method.resident=1", "method.visit=3"}},
+	{name: "sgr, one module in memory", sets: []string{"method.resident=1", "method.visit=3", "method.signals=spill"}},
 	{name: "two modules in memory, averaged", sets: []string{"method.name=layerwise", "method.modules=4", "method.resident=2",
 		"method.visit=2", "optim.name=adamw", "optim.lr=0.001", "optim.ema=0.9"}},
 }

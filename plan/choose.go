@@ -131,7 +131,7 @@ func (p *Planner) Predict(ends []int, batch int) (r Prediction, err error) {
 	}
 	r.PeakBytes = r.RestingBytes + r.ActivationBytes
 	if how := p.spec.Method; how.Resident > 0 {
-		r.stream(p, how.Resident, how.Visit)
+		r.stream(p, &Streaming{Resident: how.Resident, Visit: how.Visit, Spilled: how.Signals == "spill"})
 	}
 	return r, nil
 }

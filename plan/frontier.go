@@ -17,7 +17,7 @@ type Point struct {
 	Seconds    float64    `json:"seconds"` // predicted: sums of single pieces, without the optimizers; what comes and goes at 500 MB/s
 	Streaming  *Streaming `json:"streaming,omitempty"`
 	Measured   bool       `json:"measured"`            // peak and seconds are those of whole steps
-	Best       bool       `json:"best"`                // no way of the same method or of bp takes less of both
+	Best       bool       `json:"best"`                // no way of the same method or of bp takes less of both, with as much at hand
 	BeatenBy   string     `json:"beaten_by,omitempty"` // a way of back-propagation that takes less of both
 }
 
@@ -45,6 +45,8 @@ type FrontierOptions struct {
 	Modules []int    // their numbers; nil: all that are worth a look
 	Streams bool     // of the first of these methods, also one module in memory
 
+	Plan Options // of the planners; Most is set
+
 	// Measure, unless nil, returns peak and seconds of whole steps of a spec, in place of what is predicted.
 	Measure func(spec model.Spec) (peak int64, seconds float64, err error)
 }
@@ -54,15 +56,15 @@ var checkpoints = []string{"none", "blocks", "sqrt"}
 
 // Frontier tells what steps take of global back-propagation and of methods with local losses at numbers of modules, each with
 // checkpoints and without. Points are in that order; those that nothing beats are marked. A method is beaten by its own kind
-// and by bp: local losses learn other things than each other, and less than bp.
+// and by bp: local losses learn other things than each other, and less than bp. What needs a disk beats nothing that does not.
 func Frontier(spec model.Spec, batch int, o FrontierOptions) (points []Point, err error) {
 	spec.Method.Resident, spec.Method.Pipeline = 0, 0
 	methods := slices.DeleteFunc(slices.Clone(o.Methods), func(name string) bool { return name == "bp" })
-	blocks := Lines{}
+	o.Plan.Most, o.Plan.Blocks = batch, Lines{}
 	for i, name := range append([]string{"bp"}, methods...) {
 		for _, checkpoint := range checkpoints {
 			spec.Method.Name, spec.Method.Checkpoint = name, checkpoint
-			more, err := o.ways(spec, batch, blocks, o.Streams && i == 1)
+			more, err := o.ways(spec, batch, o.Streams && i == 1)
 			if err != nil {
 				return nil, err
 			}
@@ -74,9 +76,9 @@ func Frontier(spec model.Spec, batch int, o FrontierOptions) (points []Point, er
 }
 
 // ways tells what a method takes at the numbers of modules, and with one of them in memory where that is asked for.
-func (o FrontierOptions) ways(spec model.Spec, batch int, blocks Lines, streams bool) (points []Point, err error) {
+func (o FrontierOptions) ways(spec model.Spec, batch int, streams bool) (points []Point, err error) {
 	spec.Method.Cuts = []string{"auto"}
-	p, err := New(spec, Options{Most: batch, Timings: 1, Blocks: blocks})
+	p, err := New(spec, o.Plan)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +93,7 @@ func (o FrontierOptions) ways(spec model.Spec, batch int, blocks Lines, streams 
 		}
 		ways := []Prediction{r}
 		if streams && p.Divides() {
-			ways = append(ways, p.Streamed(r, 1, Visit))
+			ways = append(ways, p.Streamed(r, 1, Visit, false))
 		}
 		for _, r := range ways {
 			point, err := o.point(spec, r)
@@ -145,7 +147,7 @@ func rank(points []Point) {
 		p := &points[i]
 		p.Best = true
 		for _, q := range points {
-			if q.Method != "bp" && q.Method != p.Method {
+			if q.Method != "bp" && q.Method != p.Method || q.Streaming != nil && p.Streaming == nil {
 				continue
 			}
 			less := q.Seconds < p.Seconds || q.PeakBytes < p.PeakBytes

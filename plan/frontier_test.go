@@ -50,7 +50,7 @@ func TestFrontier(t *testing.T) {
 		kinds[kind]++
 		beaten, byBP := false, false
 		for _, q := range points {
-			beaten = beaten || beats(q, p) && (q.Method == "bp" || q.Method == p.Method)
+			beaten = beaten || beats(q, p) && (q.Method == "bp" || q.Method == p.Method) && (q.Streaming == nil || p.Streaming != nil)
 			byBP = byBP || q.Method == "bp" && beats(q, p)
 		}
 		if p.Best {

@@ -81,7 +81,7 @@ func (p *Planner) line(of part, sample int64, measure func(n int) cost) line {
 		}
 		lines[of] = l
 		if p.o.Measured != nil {
-			if err := p.o.Measured(len(p.lines)); err != nil {
+			if err := p.o.Measured(len(p.lines) + len(p.o.Blocks)); err != nil {
 				panic(stop{err})
 			}
 		}

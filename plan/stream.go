@@ -6,6 +6,7 @@ import "github.com/locus-learn/locus/torch"
 type Streaming struct {
 	Resident     int   `json:"resident"`      // modules in memory
 	Visit        int   `json:"visit"`         // batches that a module trains on in a row
+	Spilled      bool  `json:"spilled"`       // signals wait in files, too
 	ReadBytes    int64 `json:"read_bytes"`    // a step, of the store
 	WrittenBytes int64 `json:"written_bytes"` // a step, to the store
 	DiskBytes    int64 `json:"disk_bytes"`    // at the highest; checkpoints come on top
@@ -13,20 +14,20 @@ type Streaming struct {
 	BufferBytes  int64 `json:"buffer_bytes"`  // of the host's memory, beside all tensors, where signals wait in files
 }
 
-// Streamed is a prediction of the same cuts with so many modules in memory and batches a visit.
-func (p *Planner) Streamed(r Prediction, resident, visit int) Prediction {
-	r.stream(p, resident, visit)
+// Streamed is a prediction of the same cuts with so many modules in memory and batches a visit, whose signals wait in files or
+// in memory.
+func (p *Planner) Streamed(r Prediction, resident, visit int, spilled bool) Prediction {
+	r.stream(p, &Streaming{Resident: resident, Visit: visit, Spilled: spilled})
 	return r
 }
 
 // stream completes a prediction for so many modules in memory, of which all but the last two stay, and batches a visit.
-func (r *Prediction) stream(p *Planner, resident, visit int) {
-	k := len(r.Modules)
+func (r *Prediction) stream(p *Planner, s *Streaming) {
+	k, resident, visit := len(r.Modules), s.Resident, s.Visit
 	stay := max(0, resident-2)
 	if resident >= k {
 		stay = k
 	}
-	s := &Streaming{Resident: resident, Visit: visit}
 	rest := func(i int) int64 { return r.Modules[i].ParameterBytes + r.Modules[i].OptimizerBytes }
 	var staying, largest int64
 	for i := range k {
@@ -41,8 +42,7 @@ func (r *Prediction) stream(p *Planner, resident, visit int) {
 	if s.DiskBytes > 0 {
 		s.DiskBytes += largest // a module is saved beside its last file
 	}
-	spilled := p.spec.Method.Signals == "spill"
-	if spilled {
+	if s.Spilled {
 		s.spillSignals(p, r)
 	}
 	r.PeakBytes = 0
@@ -66,7 +66,7 @@ func (r *Prediction) stream(p *Planner, resident, visit int) {
 			}
 		}
 		waiting := int64(visit-1) * max(p.signalBytes(r, i), p.signalBytes(r, i+1))
-		if spilled {
+		if s.Spilled {
 			waiting = 0
 		}
 		s.WaitingBytes = max(s.WaitingBytes, waiting)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -10,9 +11,9 @@ import (
 // Way is how to train within a budget of memory.
 type Way struct {
 	Prediction
-	Checkpoint string  // method.checkpoint
-	Accumulate int     // batches of Prediction.Batch whose mean gradient makes one update
-	Price      float64 // time of an update over that of the fastest way without a budget, predicted
+	Checkpoint string  `json:"checkpoint"` // method.checkpoint
+	Accumulate int     `json:"accumulate"` // batches of Prediction.Batch whose mean gradient makes one update
+	Price      float64 `json:"price"`      // time of an update over that of the fastest way without a budget, predicted
 }
 
 // String says the way in the recipe's words.
@@ -20,12 +21,29 @@ func (w Way) String() string {
 	text := fmt.Sprintf("batches of %d, method.modules=%d method.checkpoint=%s", w.Batch, len(w.Modules), w.Checkpoint)
 	if s := w.Streaming; s != nil {
 		text += fmt.Sprintf(" method.resident=%d method.visit=%d", s.Resident, s.Visit)
+		if s.Spilled {
+			text += " method.signals=spill"
+		}
 	}
 	if w.Accumulate > 1 {
 		text += fmt.Sprintf(" optim.accumulate=%d", w.Accumulate)
 	}
 	return text
 }
+
+// Why says what takes the most of a way's memory.
+func (w Way) Why() string {
+	most := slices.MaxFunc(w.Modules, func(a, b Module) int { return cmp.Compare(a.ActivationBytes, b.ActivationBytes) })
+	rest := w.RestingBytes
+	what := fmt.Sprintf("%d modules", len(w.Modules))
+	if w.Streaming != nil {
+		what, rest = "a module at a time", most.ParameterBytes+most.OptimizerBytes
+	}
+	return fmt.Sprintf("weights and optimizer state of %s take %s, and the step of the largest one, from %s on, %s",
+		what, mebibytes(rest), most.Blocks[0], mebibytes(most.ActivationBytes))
+}
+
+func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
 // diskBytes is what a disk moves a second, roughly: to weigh what comes and goes against computing.
 const diskBytes = 500e6
@@ -40,9 +58,10 @@ func (w Way) seconds() float64 {
 }
 
 // Within returns the fastest way, by the prediction, to train a spec's method in batches of a size within so many bytes of
-// tensors: cuts, checkpoints inside modules, modules in memory, and batches a visit. Only where nothing fits is the batch
+// tensors: cuts, checkpoints inside modules, modules in memory, batches a visit, and where signals wait. Only where nothing fits is the batch
 // divided, and gradients of its parts accumulated. ok is false where nothing does: the way is then the one that takes least.
-func Within(spec model.Spec, batch int, budget int64) (way Way, ok bool, err error) {
+// Of the options it sets Most.
+func Within(spec model.Spec, batch int, budget int64, o Options) (way Way, ok bool, err error) {
 	var planners []*Planner
 	defer func() {
 		for _, p := range planners {
@@ -51,7 +70,9 @@ func Within(spec model.Spec, batch int, budget int64) (way Way, ok bool, err err
 	}()
 	checkpoints := []string{"none", "sqrt", "blocks"}
 	spec.Method.Cuts, spec.Method.Resident = []string{"auto"}, 0
-	o := Options{Most: batch, Timings: 1, Blocks: Lines{}}
+	if o.Most = batch; o.Blocks == nil {
+		o.Blocks = Lines{}
+	}
 	for _, spec.Method.Checkpoint = range checkpoints {
 		p, err := New(spec, o)
 		if err != nil {
@@ -91,21 +112,27 @@ func Within(spec model.Spec, batch int, budget int64) (way Way, ok bool, err err
 func (p *Planner) ways(batch, parts int) (ways []Way, err error) {
 	counts := p.Counts()
 	if p.Divides() {
-		counts = slices.DeleteFunc(counts, func(k int) bool { // a module of one block has no checkpoint inside
-			return k == 1 || k == p.Blocks() && p.checkpoints != nil
-		})
+		counts = slices.DeleteFunc(counts, func(k int) bool { return k == 1 })
 	}
 	for _, k := range counts {
 		r, err := p.Plan(k, batch, Memory)
 		if err != nil {
 			return nil, err
 		}
+		if p.checkpoints != nil && !p.inside(r) {
+			continue
+		}
 		ways = append(ways, Way{Prediction: r, Accumulate: parts})
-		for _, resident := range []int{2, 1} {
-			for visit := Visit; visit > 0 && k > resident; visit /= 2 {
-				ways = append(ways, Way{Prediction: p.Streamed(r, resident, visit), Accumulate: parts})
+		for resident := 1; resident < k; resident++ {
+			for visit := mostVisit; visit > 0; visit /= 2 {
+				for _, spilled := range []bool{false, true} {
+					ways = append(ways, Way{Prediction: p.Streamed(r, resident, visit, spilled), Accumulate: parts})
+				}
 			}
 		}
 	}
 	return ways, nil
 }
+
+// mostVisit is the longest visit that a budget is tried with. A longer one would hardly move less.
+const mostVisit = 16

@@ -3,6 +3,7 @@ package record
 import (
 	"math"
 
+	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -15,6 +16,7 @@ type Curves struct {
 	Title, X, Y string
 	Levels      []Level
 	curves      []curve
+	marks       []curve
 }
 
 // Level is a horizontal line.
@@ -29,14 +31,19 @@ type curve struct {
 }
 
 // Add puts a point behind the last one of the curve of that name, the first of a new one if there is none yet.
-func (c *Curves) Add(name string, x, y float64) {
-	for i := range c.curves {
-		if c.curves[i].name == name {
-			c.curves[i].points = append(c.curves[i].points, plotter.XY{X: x, Y: y})
-			return
+func (c *Curves) Add(name string, x, y float64) { c.curves = added(c.curves, name, x, y) }
+
+// Mark draws a ring around a point. Rings have names in the legend, as curves do.
+func (c *Curves) Mark(name string, x, y float64) { c.marks = added(c.marks, name, x, y) }
+
+func added(all []curve, name string, x, y float64) []curve {
+	for i := range all {
+		if all[i].name == name {
+			all[i].points = append(all[i].points, plotter.XY{X: x, Y: y})
+			return all
 		}
 	}
-	c.curves = append(c.curves, curve{name, plotter.XYs{{X: x, Y: y}}})
+	return append(all, curve{name, plotter.XYs{{X: x, Y: y}}})
 }
 
 // PlotCurves draws charts that have the same curves in one SVG at path, side by side. A chart without curves is a fault.
@@ -56,15 +63,16 @@ func PlotCurves(path string, charts ...Curves) error {
 			continue
 		}
 		for _, e := range entries {
-			legend.Add(e.name, &plotter.Line{LineStyle: e.style})
+			legend.Add(e.name, e.thumbnail)
 		}
 	}
 	return saveGrid(path, panels, len(panels), legend)
 }
 
+// entry of a legend.
 type entry struct {
-	name  string
-	style draw.LineStyle
+	name      string
+	thumbnail plot.Thumbnailer
 }
 
 func (c Curves) panel() (*panel, []entry, error) {
@@ -72,7 +80,7 @@ func (c Curves) panel() (*panel, []entry, error) {
 	var entries []entry
 	end := 0.0
 	for i, curve := range c.curves {
-		entries = append(entries, entry{curve.name, distinct(i)})
+		entries = append(entries, entry{curve.name, &plotter.Line{LineStyle: distinct(i)}})
 		if err := p.curve(curve.points, distinct(i)); err != nil {
 			return nil, nil, err
 		}
@@ -86,7 +94,14 @@ func (c Curves) panel() (*panel, []entry, error) {
 		}
 		line.LineStyle = style
 		p.Add(line)
-		entries = append(entries, entry{l.Name, style})
+		entries = append(entries, entry{l.Name, line})
+	}
+	for i, m := range c.marks {
+		rings := &plotter.Scatter{XYs: m.points, GlyphStyle: draw.GlyphStyle{
+			Color: palette[len(palette)-1-i%len(palette)], Radius: vg.Points(5), Shape: draw.RingGlyph{},
+		}}
+		p.Add(rings)
+		entries = append(entries, entry{m.name, rings})
 	}
 	if p.Y.Min < 0 {
 		p.fit(math.Inf(-1), math.Inf(1))

@@ -18,11 +18,12 @@ func TestPlotCurves(t *testing.T) {
 		memory.Add("layerwise", k, 7/k)
 		time.Add("sgr", k, 1)
 	}
+	memory.Mark("least", 4, 7.0/4)
 	if err := PlotCurves(path, memory, time); err != nil {
 		t.Fatal(err)
 	}
 	text := labels(t, path)
-	for _, want := range []string{"Memory", "Time", "modules", "GiB", "seconds", "sgr", "layerwise", "whole"} {
+	for _, want := range []string{"Memory", "Time", "modules", "GiB", "seconds", "sgr", "layerwise", "whole", "least"} {
 		if !strings.Contains(text, want+"\n") {
 			t.Errorf("the picture has no %q:\n%s", want, text)
 		}

@@ -20,17 +20,20 @@ func (c Config) within(in model.Input, memory int64, notice func(string)) (Confi
 	if memory <= process {
 		return c, fault.New("--memory is %s: must be more than %s, which a process takes besides tensors", size(memory), size(process))
 	}
-	way, ok, err := plan.Within(c.Spec(in), c.Data.Batch, memory-process)
+	way, ok, err := plan.Within(c.Spec(in), c.Data.Batch, memory-process, plan.Options{})
 	if err != nil {
 		return c, err
 	}
 	if !ok {
-		return c, fault.New("--memory is %s: must be at least %s, which the largest of %d modules takes with %s; a smaller model.width or model.image takes less",
-			size(memory), size(way.PeakBytes+process), len(way.Modules), way)
+		return c, fault.New("--memory is %s: must be at least %s, with %s: %s, beside %s of the process; a smaller model.width or model.image takes less",
+			size(memory), size(way.PeakBytes+process), way, way.Why(), size(process))
 	}
 	c.Method.Modules, c.Method.Cuts, c.Method.Checkpoint = len(way.Modules), way.Cuts, way.Checkpoint
 	if way.Streaming != nil {
 		c.Method.Resident, c.Method.Visit = way.Streaming.Resident, way.Streaming.Visit
+		if way.Streaming.Spilled {
+			c.Method.Signals = "spill"
+		}
 	}
 	c.Data.Batch, c.Optim.Accumulate = way.Batch, c.Optim.Accumulate*way.Accumulate
 	text := fmt.Sprintf("within %s: %s; %s of tensors; about %.2f times the time of the fastest way",

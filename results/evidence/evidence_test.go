@@ -100,6 +100,7 @@ func TestPictures(t *testing.T) {
 from: f.csv
 x: seed
 curves: method
+marks: net
 charts: [{title: Loss, x: seed, y: loss, of: loss, levels: [{name: limit, y: 3}]}]
 -->
 `)

@@ -10,13 +10,15 @@ import (
 )
 
 // Picture says how rows of a file become curves: a line for each value of the column Curves, over the column X, in a chart
-// for each of Charts. The file is an SVG, named from the folder of the Markdown file that asks for it.
+// for each of Charts. A row with a value in the column Marks gets a ring of that name. The file is an SVG, named from the
+// folder of the Markdown file that asks for it.
 type Picture struct {
 	Picture string
 	From    string
 	choice  `yaml:",inline"`
 	X       string
 	Curves  string
+	Marks   string
 	Charts  []Chart
 }
 
@@ -77,6 +79,9 @@ func (p Picture) chart(c Chart, rows []row) (record.Curves, error) {
 			return chart, fmt.Errorf("%s: %w", c.Of, err)
 		}
 		chart.Add(r[p.Curves], x, y)
+		if mark := r[p.Marks]; mark != "" {
+			chart.Mark(mark, x, y)
+		}
 	}
 	return chart, nil
 }
