@@ -20,6 +20,7 @@ var tuning = []struct{ flag, key, doc string }{
 	{"head-init", "tune.head_init", "how new heads begin: fresh, means or probe, a `WAY` (tune.head_init; default fresh)"},
 	{"head-rate", "tune.head_rate", "factor `F` of the rate of heads (tune.head_rate; default 1)"},
 	{"head-warmup", "tune.head_warmup", "`share` of the training in which heads alone learn (tune.head_warmup; default 0)"},
+	{"patience", "eval.patience", "end after `N` evaluations without a better validation accuracy (eval.patience; default 0 = never)"},
 	{"epochs", "schedule.epochs", "`number` of epochs (schedule.epochs; default 10)"},
 }
 

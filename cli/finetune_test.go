@@ -17,7 +17,7 @@ func TestFinetuneFromARun(t *testing.T) {
 	succeed(t, b.train("base", "--steps", "0", "--set", "method.name=bp")...)
 	for _, from := range []string{"base", "base/last.safetensors"} {
 		r := locus(t.Context(), append([]string{"finetune", photos, "--from", b.path(from), "--out", b.path("tuned"), "--force",
-			"--freeze", "stem,layer1", "--layer-decay", "0.75", "--method", "sgr", "--head-warmup", "0.25"}, few...)...)
+			"--freeze", "stem,layer1", "--layer-decay", "0.75", "--method", "sgr", "--head-warmup", "0.25", "--head-init", "means", "--patience", "4"}, few...)...)
 		if r.code != 0 {
 			t.Fatal(r.err)
 		}
@@ -28,7 +28,7 @@ func TestFinetuneFromARun(t *testing.T) {
 		}
 	}
 	config := string(read(t, b.path("tuned/config.yaml")))
-	for _, want := range []string{"name: resnet32", "depth: 8", "width: 4", "freeze: [stem, layer1]", "layer_decay: 0.75", "head_warmup: 0.25", "size: 32", "name: sgr", "epochs: 2"} {
+	for _, want := range []string{"name: resnet32", "depth: 8", "width: 4", "freeze: [stem, layer1]", "layer_decay: 0.75", "head_warmup: 0.25", "head_init: means", "patience: 4", "size: 32", "name: sgr", "epochs: 2"} {
 		if !strings.Contains(config, want) {
 			t.Errorf("want %q in the run's recipe\n%s", want, config)
 		}
@@ -60,6 +60,8 @@ func TestFinetuneRefuses(t *testing.T) {
 		"no decay":                 {[]string{"--from", from, "--layer-decay", "0"}, []string{"tune.layer_decay", "0"}},
 		"a method without sense":   {[]string{"--from", from, "--freeze", "stem", "--method", "fa"}, []string{"tune.freeze", "fa"}},
 		"a diagnosis":              {[]string{"--from", from, "--freeze", "stem", "--set", "diagnose.every=1"}, []string{"diagnose.every", "tune.freeze"}},
+		"patience without images":  {[]string{"--from", from, "--patience", "2", "--set", "data.validation=0"}, []string{"eval.patience", "data.validation"}},
+		"an unknown beginning":     {[]string{"--from", from, "--head-init", "best"}, []string{"tune.head_init", "fresh"}},
 		"two beginnings":           {[]string{"--from", from, "--resume", "--out", b.path("base")}, []string{"--resume", "--from"}},
 		"another freeze on resume": {[]string{"--resume", "--out", b.path("tuned"), "--freeze", "layer1"}, []string{"tune.freeze", "must keep it"}},
 	} {
@@ -101,4 +103,13 @@ func TestFinetuneOnAsManyOtherClasses(t *testing.T) {
 			t.Errorf("%s: code %d, want %q in\n%s", name, r.code, want, r.err)
 		}
 	}
+}
+
+// A beginning for heads needs weights, labels, and heads that end in a linear layer.
+func TestHeadInitRefuses(t *testing.T) {
+	b := newWorkbench(t)
+	succeed(t, b.train("base", "--steps", "0", "--set", "method.name=bp")...)
+	refuse(t, []string{"tune.head_init", "--init"}, b.train("a", "--set", "tune.head_init=means")...)
+	refuse(t, []string{"tune.head_init", "barlow", "labels"}, b.train("a", "--init", b.path("base/last.safetensors"), "--set", "tune.head_init=probe",
+		"--set", "method.name=barlow", "--set", "data.augment=barlow", "--set", "head.widths=8,8")...)
 }

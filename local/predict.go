@@ -10,6 +10,30 @@ import (
 // Features returns what each module makes of images [N, C, H, W], in evaluation mode, averaged over positions: [N, C_k], in
 // float32 or better, one list a batch. It consumes the batches; the caller owns the features.
 func (c *Chain) Features(batches []torch.Tensor) (features [][]torch.Tensor, err error) {
+	return c.read(batches, false, func(_ *Module, p *nn.Pass, y torch.Tensor) torch.Tensor { return average(p, y) })
+}
+
+// HeadFeatures returns what the last linear layer of each head gets, whose module's number is among the given ones, for images
+// [N, …]: [N, D], in float32 or better, one list a batch; no tensor for other heads. Bodies are in evaluation mode. What a head
+// has in front of that layer runs as in training, for its running statistics are to be found; but where a batch is a single
+// sample. It consumes the batches; the caller owns the features.
+func (c *Chain) HeadFeatures(batches []torch.Tensor, modules []int) (features [][]torch.Tensor, err error) {
+	return c.read(batches, true, func(m *Module, p *nn.Pass, y torch.Tensor) torch.Tensor {
+		front, _, ok := nn.SplitLinear(m.Head)
+		if !ok || !slices.Contains(modules, m.Index) {
+			return torch.Tensor{}
+		}
+		q := nn.Evaluate(p.Scope, c.DType)
+		if y.Shape()[0] > 1 {
+			q = nn.Train(p.Scope, c.DType, c.Rule.draws(m, 0))
+		}
+		return front.Forward(q, p.Alias(y))
+	})
+}
+
+// read takes batches, which it consumes, through all modules in evaluation mode, and returns what of makes of the features of
+// each, which it does not consume.
+func (c *Chain) read(batches []torch.Tensor, changes bool, of reader) (features [][]torch.Tensor, err error) {
 	features = make([][]torch.Tensor, len(batches))
 	defer func() {
 		free(batches)
@@ -20,9 +44,9 @@ func (c *Chain) Features(batches []torch.Tensor) (features [][]torch.Tensor, err
 		}
 	}()
 	for k, m := range c.modules {
-		err := c.Residents.Use(k, false, func() error {
+		err := c.Residents.Use(k, changes, func() error {
 			for i, x := range batches {
-				y, f, err := c.features(m, x)
+				y, f, err := c.features(m, x, of)
 				if err != nil {
 					return err
 				}
@@ -38,14 +62,19 @@ func (c *Chain) Features(batches []torch.Tensor) (features [][]torch.Tensor, err
 	return features, nil
 }
 
+// reader makes something of a module's features, or nothing.
+type reader func(m *Module, p *nn.Pass, y torch.Tensor) torch.Tensor
+
 // features takes a batch, which it consumes, through a module. The caller owns both results.
-func (c *Chain) features(m *Module, x torch.Tensor) (y, f torch.Tensor, err error) {
+func (c *Chain) features(m *Module, x torch.Tensor, of reader) (y, f torch.Tensor, err error) {
 	defer torch.Catch(&err)
 	s := x.Device().Scope(torch.NoGrad)
 	defer s.Close()
 	p := nn.Evaluate(s, c.DType)
 	y = m.Body.Forward(p, s.Adopt(x))
-	f = float(p, average(p, y)).Keep()
+	if f = of(m, p, y); f.Defined() {
+		f = float(p, f).Keep()
+	}
 	return y.Keep(), f, nil
 }
 

@@ -20,6 +20,7 @@ type Adoption struct {
 	Taken   int      // tensors of the network that are the file's
 	Resized []string // that are the file's in another size, with both
 	Fresh   []string // layers that start anew, with why
+	Heads   []int    // modules, from 1, whose heads start anew, the last one's by its last layer
 	Left    []string // tensors of the file that have no place in the network, and need none
 }
 
@@ -100,6 +101,7 @@ func (m *Model) InitBy(path string, others func(meta map[string]string) bool, ea
 	for _, head := range heads {
 		a.Fresh = append(a.Fresh, head+" (a local head)")
 	}
+	a.Heads = m.newHeads(heads, other || !w.fitsAll(last))
 	a.Taken, a.Left = len(taken), append(a.Left, names.dropped...)
 	return a, each(func(module *local.Module) error {
 		if err := w.Fill(slices.DeleteFunc(slices.Clone(module.Params), func(p *nn.Param) bool { return !taken[p] })); err != nil {
@@ -115,6 +117,18 @@ func (m *Model) InitBy(path string, others func(meta map[string]string) bool, ea
 		}
 		return nil
 	})
+}
+
+// newHeads lists the modules whose heads start anew: those with local heads of the given names, and the last one if its
+// classifier does.
+func (m *Model) newHeads(heads []string, classifier bool) (all []int) {
+	for _, module := range m.Modules() {
+		own := slices.Contains(heads, fmt.Sprint(localHeads, ".", module.Index))
+		if own || module.Last && !m.LastHead && classifier {
+			all = append(all, module.Index)
+		}
+	}
+	return all
 }
 
 // made reports whether a buffer needs no file: counters that older PyTorch did not save, and indices that follow from a

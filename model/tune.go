@@ -21,6 +21,7 @@ type TuneOptions struct {
 	LayerDecay float64  `recipe:"layer_decay" default:"1" above:"0" max:"1" doc:"rate of a block over that of the block behind it; 1 = the same for all, 0.75 is usual for transformers"`
 	HeadRate   float64  `recipe:"head_rate" default:"1" above:"0" max:"1000000" doc:"factor of the rate of local heads and of the classifier"`
 	HeadInit   string   `recipe:"head_init" default:"fresh" oneof:"fresh means probe" doc:"how heads begin that the weights lack: fresh = drawn; means = at the classes' mean features, found in one pass; probe = as the linear probe on them"`
+	HeadImages int      `recipe:"head_images" default:"10000" min:"0" max:"1000000000" doc:"training images, at most, that means and probe look at; 0 for all"`
 	HeadWarmup float64  `recipe:"head_warmup" default:"0" min:"0" max:"0.999" doc:"share of the training at its beginning in which heads alone learn, and bodies stand still"`
 }
 

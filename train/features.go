@@ -23,6 +23,11 @@ func (f features) free() {
 
 // features runs a model on images normalised by mean and std, as they are evaluated. The caller frees them.
 func (m *Model) features(ctx context.Context, images data.Samples, mean, std []float64) (f features, err error) {
+	return m.featuresBy(ctx, images, mean, std, m.Chain.Features)
+}
+
+// featuresBy is features that are found by a function of the chain, which may give none of some modules.
+func (m *Model) featuresBy(ctx context.Context, images data.Samples, mean, std []float64, find func([]torch.Tensor) ([][]torch.Tensor, error)) (f features, err error) {
 	defer torch.Pin()()
 	loader := images.Batches(data.BatchOptions{Batch: m.Config.Data.Batch, Workers: m.Config.Data.Workers, KeepLast: true})
 	defer loader.Close()
@@ -40,12 +45,15 @@ func (m *Model) features(ctx context.Context, images data.Samples, mean, std []f
 			b.Y.Free()
 			images = append(images, b.X)
 		}
-		all, err := m.Chain.Features(images)
+		all, err := find(images)
 		if err != nil {
 			return f, err
 		}
 		for _, each := range all {
 			for k, t := range each {
+				if !t.Defined() {
+					continue
+				}
 				rows[k] = append(rows[k], t.Data()...)
 				t.Free()
 			}
@@ -57,6 +65,10 @@ func (m *Model) features(ctx context.Context, images data.Samples, mean, std []f
 	}
 	s := m.Device().Scope(torch.NoGrad)
 	for k, bytes := range rows {
+		if bytes == nil {
+			f.modules = append(f.modules, torch.Tensor{})
+			continue
+		}
 		width := int64(len(bytes)) / n / int64(torch.Float32.Size())
 		f.modules = append(f.modules, s.FromBytes(torch.Float32, bytes, n, width).Keep())
 		rows[k] = nil

@@ -25,6 +25,11 @@ func (r *Run) Train(ctx context.Context) (record.Summary, error) {
 	}
 	r.watch = watch(r.notice, r.stall)
 	defer r.watch.close()
+	if err := r.startHeads(ctx); errors.Is(err, context.Canceled) {
+		return record.Summary{}, ErrInterrupted // nothing is saved: the run begins anew with --resume
+	} else if err != nil {
+		return record.Summary{}, err
+	}
 	if err := r.begin(); err != nil {
 		return record.Summary{}, err
 	}

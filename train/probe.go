@@ -54,14 +54,38 @@ func (r *Run) linearProbe(ctx context.Context) error {
 // linear trains a linear layer on module k's features, as a network of one module with nothing in front of its head, and
 // returns its accuracy on others.
 func (o ProbeOptions) linear(ctx context.Context, train, test features, k, classes int, root uint64) (a Accuracy, err error) {
+	layer, chain, err := o.fit(ctx, train, k, classes, root, nil)
+	if err != nil {
+		return a, err
+	}
+	defer layer.Free()
+	all := data.Order(0, 0, len(test.labels), false)
+	scores, err := chain.Evaluate(test.rows(k, all))
+	if err != nil {
+		return a, err
+	}
+	s := scores[0]
+	return Accuracy{Top1: 100 * float64(s.Top1) / float64(s.N), Top5: 100 * float64(s.Top5) / float64(s.N), Loss: math.NaN()}, nil
+}
+
+// fit trains a linear layer on module k's features. It begins as start, unless nil, leaves it. The caller frees the module.
+func (o ProbeOptions) fit(ctx context.Context, train features, k, classes int, root uint64, start func(*nn.Linear)) (layer *local.Module, chain *local.Chain, err error) {
 	width := int(train.modules[k].Shape()[1])
 	init := nn.Init{Seed: seed.Derive(root, "train/probe", uint64(k)), Device: train.modules[k].Device()}
 	sgd := optim.Options{Name: "sgd", Momentum: 0.9, WeightDecay: 1e-6, Decay: "all"}
-	layer := local.NewModule(1, true, nil, nn.NewLinear(init.In("fc"), width, classes), nil,
-		func(params []*nn.Param) optim.Optimizer { return optim.New(sgd, params) })
-	defer layer.Free()
+	linear := nn.NewLinear(init.In("fc"), width, classes)
+	if start != nil {
+		start(linear)
+	}
+	layer = local.NewModule(1, true, nil, linear, nil, func(params []*nn.Param) optim.Optimizer { return optim.New(sgd, params) })
+	made := layer
+	defer func() {
+		if err != nil {
+			made.Free()
+		}
+	}()
 	rule := local.Rule{Objective: local.Classify{}, Term: local.None{}, Credit: local.Autograd{}}
-	chain := local.NewChain([]*local.Module{layer}, rule, local.Together{}, torch.Float32)
+	chain = local.NewChain([]*local.Module{layer}, rule, local.Together{}, torch.Float32)
 
 	n := len(train.labels)
 	perEpoch := data.Count(n, o.Batch, true)
@@ -70,7 +94,7 @@ func (o ProbeOptions) linear(ctx context.Context, train, test features, k, class
 	var order []int
 	for step := range total {
 		if err := ctx.Err(); err != nil {
-			return a, err
+			return nil, nil, err
 		}
 		epoch, at := step/perEpoch, step%perEpoch*o.Batch
 		if at == 0 {
@@ -78,16 +102,10 @@ func (o ProbeOptions) linear(ctx context.Context, train, test features, k, class
 		}
 		x, y := train.rows(k, order[at:min(at+o.Batch, n)])
 		if _, err := chain.Step(x, y, local.Tick{Step: step, LR: schedule.Rate(o.LR, step, total, perEpoch)}); err != nil {
-			return a, err
+			return nil, nil, err
 		}
 	}
-	all := data.Order(0, 0, len(test.labels), false)
-	scores, err := chain.Evaluate(test.rows(k, all))
-	if err != nil {
-		return a, err
-	}
-	s := scores[0]
-	return Accuracy{Top1: 100 * float64(s.Top1) / float64(s.N), Top5: 100 * float64(s.Top5) / float64(s.N), Loss: math.NaN()}, nil
+	return layer, chain, nil
 }
 
 // rows returns module k's features of some images, and their labels; the caller owns both.

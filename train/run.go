@@ -63,6 +63,7 @@ type Run struct {
 	live   record.Sink // who wants every step
 	at     progress
 	saves  saves
+	fresh  []int // modules whose heads the weights lacked: see startHeads
 	spill  spill // where modules wait that are not in memory
 	notice func(string)
 	watch  *watchdog     // while it trains
@@ -293,6 +294,9 @@ func (r *Run) fromScratch(o *Options) error {
 		o.Init = begun.Init
 		r.at.Total = begun.Total
 	}
+	if err := r.begun(o.Init); err != nil {
+		return err
+	}
 	if o.Init == "" {
 		return r.place(func(*local.Module) error { return nil })
 	}
@@ -305,6 +309,7 @@ func (r *Run) fromScratch(o *Options) error {
 	if err != nil {
 		return err
 	}
+	r.fresh = adoption.Heads
 	if o.Adopted != nil {
 		o.Adopted(adoption)
 		return nil

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/locus-learn/locus/train"
@@ -49,5 +50,48 @@ func (b workbench) remove(t *testing.T, out string) {
 	t.Helper()
 	if err := os.RemoveAll(filepath.Join(b.dir, out)); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Heads that a checkpoint lacks begin better than drawn ones, bodies keep their bits, and a run that was killed before its first
+// step begins with the same heads again.
+func TestHeadsBeginOnPretrainedBodies(t *testing.T) {
+	b := newWorkbench(t)
+	b.must(t, "base", nil, "method.name=bp")
+	start := func(out string, sets ...string) map[string][]byte {
+		t.Helper()
+		c, err := train.Load(filepath.Join(b.dir, "small.yaml"), append(sets, "method.name=layerwise", "threads=1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := train.FromRecipe(c, train.Options{Data: b.dir, Out: filepath.Join(b.dir, out), Steps: 0, Init: filepath.Join(b.dir, "base/last.safetensors")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Train(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+		return b.weights(t, out)
+	}
+	for _, head := range []string{"linear", "conv"} {
+		fresh := start("fresh-"+head, "head.name="+head)
+		streamed := map[string]string{"means": "method.resident=1", "probe": "method.pipeline=0"}
+		for _, how := range []string{"means", "probe"} {
+			got := start(how+head, "head.name="+head, "tune.head_init="+how)
+			again := start(how+head+"again", "head.name="+head, "tune.head_init="+how, streamed[how])
+			for name, bytes := range got {
+				isHead := strings.HasPrefix(name, "heads.")
+				isLast := isHead && strings.Contains(name, ".fc.")
+				if same := slices.Equal(bytes, fresh[name]); isLast && same || !isHead && !same {
+					t.Errorf("%s %s: %s is as drawn: %v", head, how, name, same)
+				}
+				if !slices.Equal(bytes, again[name]) {
+					t.Errorf("%s %s: %s differs when it is done again", head, how, name)
+				}
+			}
+		}
 	}
 }
