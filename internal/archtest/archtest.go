@@ -54,6 +54,7 @@ var edges = map[string][]string{
 	"fault":             {},
 	"results/evidence":  {"record"},
 	"safetensors":       {},
+	"scripts/finetune":  {"train", "model", "local", "data", "data/images", "record", "nn", "torch"},
 	"scripts/scaling":   {"nn", "zoo", "torch"},
 	"scripts/serveload": {},
 }
