@@ -2,7 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -171,6 +173,46 @@ func children(t *testing.T, parent int) (pids []int) {
 	return pids
 }
 
+// Processes that share every batch learn what one does, with the statistics of whole batches; alone, or with modules only, the
+// same recipe is that of one process to the last bit.
+func TestWholeBatchStatistics(t *testing.T) {
+	b := newWorkbench(t)
+	succeed(t, b.train("alone", "--steps", "5", "--set", "mesh.sync_norm=true")...)
+	want := tensors(t, b.path("alone/last.safetensors"))
+	succeed(t, b.train("plain", "--steps", "5")...)
+	alike(t, "alone", want, tensors(t, b.path("plain/last.safetensors")))
+	for layout, off := range map[string]float64{"mesh.modules=2": 0, "mesh.data=2": 1e-5} {
+		out := strings.NewReplacer(".", "", "=", "").Replace(layout)
+		if r := several(t, 2, nil, b.train(out, "--steps", "5", "--set", "mesh.sync_norm=true", "--set", layout)...); r.code != 0 {
+			t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
+		}
+		got := tensors(t, b.path(out+"/last.safetensors"))
+		if off == 0 {
+			alike(t, layout, got, want)
+			continue
+		}
+		for name, bytes := range want {
+			if e := distance(got[name], bytes); e > off {
+				t.Errorf("%s: %s is %g off", layout, name, e)
+			}
+		}
+	}
+}
+
+// distance returns ‖a − b‖/‖b‖ of tensors of float32. Others, which only count, must be the same.
+func distance(a, b string) float64 {
+	if a == b {
+		return 0
+	}
+	var d, n float64
+	for i := 0; i+4 <= len(b) && len(a) == len(b); i += 4 {
+		x := float64(math.Float32frombits(binary.LittleEndian.Uint32([]byte(a[i:]))))
+		y := float64(math.Float32frombits(binary.LittleEndian.Uint32([]byte(b[i:]))))
+		d, n = d+(x-y)*(x-y), n+y*y
+	}
+	return math.Sqrt(d / n)
+}
+
 // A rank that is killed, or stops, ends the run on all others with a line that names it, and the run goes on to the same bits.
 func TestLostProcessEndsTheRun(t *testing.T) {
 	b := newWorkbench(t)
@@ -228,7 +270,8 @@ func TestDivergenceEndsAllProcesses(t *testing.T) {
 	tensors(t, b.path("diverged/last.safetensors"))
 }
 
-// Two processes that a launcher has placed meet over the network; a port in use and an unknown interface are told in a line.
+// Two processes that a launcher has placed meet over the network. What is wrong with one of them is told by each that can know
+// it, in one line, and all end with code 2.
 func TestLaunchedProcesses(t *testing.T) {
 	if !mesh.Able() {
 		t.Skip("built without Gloo")
@@ -240,9 +283,9 @@ func TestLaunchedProcesses(t *testing.T) {
 	}
 	defer taken.Close()
 	_, port, _ := net.SplitHostPort(taken.Addr().String())
-	start := func(rank int, port string, more ...string) (*exec.Cmd, *bytes.Buffer) {
-		cmd := program(t, b.train("launched", append(more, "--force", "--steps", "3", "--set", "mesh.modules=2")...)...)
-		cmd.Env = append(cmd.Env, "RANK="+strconv.Itoa(rank), "WORLD_SIZE=2", "MASTER_ADDR=127.0.0.1", "MASTER_PORT="+port)
+	start := func(rank, world int, port string, more ...string) (*exec.Cmd, *bytes.Buffer) {
+		cmd := program(t, append(b.train("launched", "--force", "--steps", "3"), more...)...)
+		cmd.Env = append(cmd.Env, "RANK="+strconv.Itoa(rank), "WORLD_SIZE="+strconv.Itoa(world), "MASTER_ADDR=127.0.0.1", "MASTER_PORT="+port)
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &out
 		if err := cmd.Start(); err != nil {
@@ -250,21 +293,48 @@ func TestLaunchedProcesses(t *testing.T) {
 		}
 		return cmd, &out
 	}
+	refuses := func(cmd *exec.Cmd, out *bytes.Buffer, words ...string) {
+		t.Helper()
+		cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != 2 || strings.Count(out.String(), "locus: ") != 1 {
+			t.Errorf("exit code %d, want 2 and one line, got\n%s", code, out)
+		}
+		for _, word := range words {
+			if !strings.Contains(out.String(), word) {
+				t.Errorf("want %q, got\n%s", word, out)
+			}
+		}
+	}
 	for _, tt := range []struct{ want, set string }{
 		{"rank 0 cannot listen at 127.0.0.1:" + port, "seed=1"}, {`mesh.interface is "eth99"`, "mesh.interface=eth99"},
 	} {
-		cmd, out := start(0, port, "--set", tt.set)
-		cmd.Wait()
-		if code := cmd.ProcessState.ExitCode(); code != 2 || strings.Count(out.String(), tt.want) != 1 {
-			t.Errorf("exit code %d, want 2 and %q, got\n%s", code, tt.want, out)
-		}
+		cmd, out := start(0, 2, port, "--set", tt.set)
+		refuses(cmd, out, tt.want)
 	}
 	taken.Close()
-	leader, said := start(0, port)
-	other, answered := start(1, port)
+	for i := range 5 {
+		write(t, b.path(fmt.Sprintf("other/data_batch_%d.bin", i+1)), cifar(uint64(i), 4))
+	}
+	write(t, b.path("other/test_batch.bin"), cifar(9, 16))
+	for _, tt := range []struct {
+		world int
+		more  []string // of rank 1
+		words []string // of both
+	}{
+		{3, nil, []string{"as one of 2", "as one of 3", "rank 0 on ", "rank 1 on "}},
+		{2, []string{"--set", "seed=9", "--set", "optim.lr=0.01"}, []string{"rank 0 on ", "rank 1 on ", "seed", "optim.lr"}},
+		{2, []string{"--data", b.path("other")}, []string{"rank 0 on ", "rank 1 on ", "training samples"}},
+	} {
+		leader, said := start(0, 2, port)
+		follower, answered := start(1, tt.world, port, tt.more...)
+		refuses(leader, said, tt.words...)
+		refuses(follower, answered, tt.words...)
+	}
+	leader, said := start(0, 2, port, "--set", "mesh.modules=2")
+	follower, answered := start(1, 2, port, "--set", "mesh.modules=2")
 	leader.Wait()
-	other.Wait()
-	if a, b := leader.ProcessState.ExitCode(), other.ProcessState.ExitCode(); a != 0 || b != 0 || strings.Contains(said.String(), "encryption") {
+	follower.Wait()
+	if a, b := leader.ProcessState.ExitCode(), follower.ProcessState.ExitCode(); a != 0 || b != 0 || strings.Contains(said.String(), "encryption") {
 		t.Errorf("exit codes %d and %d\n%s%s", a, b, said, answered)
 	}
 }

@@ -2,6 +2,7 @@ package local
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/locus-learn/locus/torch"
 )
@@ -76,6 +77,7 @@ type direction struct {
 	p, q    torch.Tensor
 	squares torch.Tensor // ‖v_i‖²
 	norm    torch.Tensor // ‖v‖ over the whole batch
+	all     torch.Tensor // ‖x‖ over the whole batch where that is in parts
 }
 
 // direction has a closed form. With n = δ/‖δ‖, m = r/‖r‖, c = ⟨n, m⟩ and weight w:
@@ -117,10 +119,35 @@ func (v direction) of(owner *torch.Scope, x, delta, r, factor torch.Tensor) torc
 	return owner.AddRows(x, delta, r, p, q)
 }
 
-// reach is the largest ‖v_i‖/‖x_i‖. An input that is all zero, as dead units leave it, counts as 1.
-func (v direction) reach(x torch.Tensor) torch.Tensor {
-	lengths := v.orOne(v.Sqrt(v.RowDots(x, x).AA))
-	return v.Max(v.Div(v.Sqrt(v.squares), lengths))
+// overParts finds ‖v‖ and ‖x‖ over a batch that is in parts, and returns its loss: all parts must take the same step along v.
+// The sums wait for v, on a device, too. A batch in one part has nothing to find.
+func (v *direction) overParts(w *Work, loss float64) float64 {
+	e := w.Module.within
+	if e == nil {
+		return loss
+	}
+	norm, x := v.norm.Item(), v.length(w.In.X).Item()
+	sums := e.sums(loss, norm*norm, x*x)
+	v.norm, v.all = v.Double(math.Sqrt(sums[1])), v.Double(math.Sqrt(sums[2]))
+	return sums[0] / float64(e.ranks.Size())
+}
+
+// length is ‖x‖ over the whole batch.
+func (v direction) length(x torch.Tensor) torch.Tensor {
+	if v.all.Defined() {
+		return v.all
+	}
+	return v.Sum(v.Norms([]torch.Tensor{x}))
+}
+
+// reach is the largest ‖v_i‖/‖x_i‖ of the whole batch. An input that is all zero, as dead units leave it, counts as 1.
+func (v direction) reach(w *Work) torch.Tensor {
+	lengths := v.orOne(v.Sqrt(v.RowDots(w.In.X, w.In.X).AA))
+	reach := v.Max(v.Div(v.Sqrt(v.squares), lengths))
+	if e := w.Module.within; e != nil {
+		return v.Double(e.most(reach.Item()))
+	}
+	return reach
 }
 
 // orOne returns 1 where a is zero, and a elsewhere.

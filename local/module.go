@@ -41,6 +41,7 @@ type Module struct {
 	away   bool       // see Part
 	ranks  dist.Group // see Share; nil for a module that nobody shares
 	shared *shared    // a sum of gradients under way
+	within *exchange  // over those ranks, in the middle of a step
 
 	settling sync.Mutex     // keeps a worker and its caller from taking one step twice
 	late     *found         // at the last step, if it has not arrived
@@ -136,6 +137,8 @@ func (m *Module) Away() bool { return m.away }
 // Free releases parameters and optimizer.
 func (m *Module) Free() {
 	m.abandon()
+	m.within.free()
+	m.within = nil
 	nn.Free(m.Params)
 	if m.Optim != nil {
 		m.Optim.Free()

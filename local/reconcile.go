@@ -211,9 +211,10 @@ func (t *Reconcile) directional(w *Work, into []torch.Tensor) (Gradients, Agreem
 	if into == nil {
 		into = g.Theta
 	}
+	loss := v.overParts(w, w.loss(g))
 	switch {
 	case v.zero():
-	case w.loss(g) < centralBelow:
+	case loss < centralBelow:
 		t.central(w, g, v, gates, into)
 	default:
 		t.oneSided(w, g, v, gates, into)
@@ -232,7 +233,7 @@ func (w *Work) loss(g Gradients) float64 {
 // oneSided adds the term's gradient to into, by one pass, at x + εv. It closes v.
 func (t *Reconcile) oneSided(w *Work, g Gradients, v direction, gates *nn.Gates, into []torch.Tensor) {
 	dtype := w.In.X.DType()
-	size := v.orOne(v.Sum(v.Norms([]torch.Tensor{w.In.X})))
+	size := v.orOne(v.length(w.In.X))
 	eps := v.over(v.Scale(size, t.relativeStep(dtype)), v.norm)
 	x := v.of(w.Scope, w.In.X, g.In, w.In.Delta, eps)
 	back := w.Scope.Number(v.Div(v.Double(1), eps))
@@ -298,7 +299,7 @@ func (*Reconcile) centralStep(dtype torch.DType) float64 {
 // central does the same by two passes, at x ± εv: twice the price, and exact to second order.
 func (t *Reconcile) central(w *Work, g Gradients, v direction, gates *nn.Gates, into []torch.Tensor) {
 	dtype := w.In.X.DType()
-	eps := v.over(v.Double(t.centralStep(dtype)), v.reach(w.In.X))
+	eps := v.over(v.Double(t.centralStep(dtype)), v.reach(w))
 	for _, side := range []float64{1, -1} {
 		gates.Replay()
 		x := v.of(w.Scope, w.In.X, g.In, w.In.Delta, v.Scale(eps, side))

@@ -100,7 +100,7 @@ func (w *Work) Gradients(x torch.Tensor, dtype torch.DType, gates *nn.Gates, wan
 
 func (w *Work) pass(dtype torch.DType, gates *nn.Gates) *nn.Pass {
 	p := nn.Train(w.Scope, dtype, w.Rule.draws(w.Module, w.At.Step)).Over(w.Rule.Views)
-	p.Still, p.Gates = w.part, gates
+	p.Still, p.Gates, p.Peers = w.part, gates, w.Module.peers()
 	return p
 }
 
@@ -125,6 +125,7 @@ func (r *Rule) Train(m *Module, in Signal, dtype torch.DType, at Tick) (out Sign
 
 // train is [Rule.Train] with stats that may have to arrive, in a phase in which the whole module learns or its head.
 func (r *Rule) train(m *Module, in Signal, dtype torch.DType, at Tick, phase Phase) (out Signal, stats Stats, err error) {
+	defer func() { m.within.cause(&err) }()
 	defer torch.Catch(&err)
 	s := in.X.Device().Scope(torch.Mode(!r.Closed))
 	defer s.Close()
@@ -179,6 +180,7 @@ func (w *Work) reforward(x torch.Tensor) torch.Tensor {
 	s := x.Device().Scope(torch.NoGrad)
 	defer s.Close()
 	p := nn.Repeat(s, w.DType, w.Rule.draws(w.Module, w.At.Step)).Over(w.Rule.Views)
+	p.Peers = w.Module.peers()
 	y := p.Run(w.Module.Body, s.Features(x, w.DType)).Keep()
 	x.Free()
 	return y

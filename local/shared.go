@@ -23,14 +23,19 @@ type shared struct {
 const sharedNumbers = 3
 
 // Share makes the module one of several copies, on the ranks of a group, that learn as one: each trains on an equal part of
-// every batch, and all take the step by the mean of their gradients. Running statistics of batch normalisation, which each
-// finds on its own part, become their mean with every step. So all copies always hold the same bits.
+// every batch, and all take the step by the mean of their gradients. So all copies always hold the same bits.
+//
+// Batch normalisation takes the statistics of a copy's own part, and running statistics become their mean with every step. With
+// whole it takes those of the whole batch: see [torch.Peers]. Then copies wait for each other at every normalisation, and learn
+// what one module learns on all of the batch, to rounding.
 //
 // A step is taken late: when the module is next used, or its [Stats] are waited for. What is found then is the mean over the
 // ranks, and a step with a loss or gradient that is not finite on any rank is taken by none.
-func (m *Module) Share(ranks dist.Group) {
-	if m.ranks = ranks; ranks.Size() < 2 {
-		m.ranks = nil
+func (m *Module) Share(ranks dist.Group, whole bool) {
+	m.within.free()
+	m.ranks, m.within = nil, nil
+	if ranks.Size() > 1 {
+		m.ranks, m.within = ranks, newExchange(ranks, whole)
 	}
 }
 
@@ -42,9 +47,17 @@ func (m *Module) Ranks() int {
 	return m.ranks.Size()
 }
 
-// buffers are the running statistics, of the type of the gradients.
+// peers have the other parts of the batch where normalisation takes the statistics of all; nil elsewhere.
+func (m *Module) peers() *torch.Peers {
+	if m.within == nil {
+		return nil
+	}
+	return m.within.peers
+}
+
+// buffers are the running statistics that differ from rank to rank, of the type of the gradients.
 func (m *Module) buffers() (all []torch.Tensor) {
-	if len(m.theta) == 0 {
+	if len(m.theta) == 0 || m.peers() != nil {
 		return nil
 	}
 	for _, p := range m.Params {

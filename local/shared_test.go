@@ -17,14 +17,14 @@ import (
 
 // copies trains one chain a rank, on equal parts of each batch, and returns their modules and what left rank 0. spoil, unless
 // nil, changes a rank's images.
-func copies(t *testing.T, ranks, steps int, build func() *local.Chain, spoil func(rank, step int, x torch.Tensor)) ([][]*local.Module, []local.Outcome, []error) {
+func copies(t *testing.T, ranks, steps int, whole bool, build func() *local.Chain, spoil func(rank, step int, x torch.Tensor)) ([][]*local.Module, []local.Outcome, []error) {
 	t.Helper()
 	groups := dist.Twins(ranks)
 	chains := make([]*local.Chain, ranks)
 	for r := range chains {
 		chains[r] = build()
 		for _, m := range chains[r].Modules() {
-			m.Share(groups[r])
+			m.Share(groups[r], whole)
 		}
 	}
 	var all sync.WaitGroup
@@ -49,7 +49,7 @@ func copies(t *testing.T, ranks, steps int, build func() *local.Chain, spoil fun
 }
 
 // parts trains on a rank's part of each of feed's batches.
-func parts(l local.Learner, rank, ranks, steps int, spoil func(rank, step int, x torch.Tensor)) (left []local.Outcome, err error) {
+func parts(l *local.Chain, rank, ranks, steps int, spoil func(rank, step int, x torch.Tensor)) (left []local.Outcome, err error) {
 	tell := func(some []local.Outcome) {
 		for _, o := range some {
 			for k := range o.Stats {
@@ -60,7 +60,7 @@ func parts(l local.Learner, rank, ranks, steps int, spoil func(rank, step int, x
 	}
 	for step := 0; step < steps && err == nil; step++ {
 		s := torch.NewScope(torch.NoGrad)
-		x, y := randomBatch(torch.Float32, uint64(step))
+		x, y := randomBatch(l.DType, uint64(step))
 		s.Adopt(x)
 		s.Adopt(y)
 		n := int64(batch / ranks)
@@ -78,64 +78,89 @@ func parts(l local.Learner, rank, ranks, steps int, spoil func(rank, step int, x
 	return left, errors.Join(err, rest)
 }
 
-// Without batch normalisation, copies on parts of the batch learn what one network learns on all of it, for every way in which
-// the reconciliation weighs gradients.
+// Copies on parts of the batch learn what one network learns on all of it, for every way in which the reconciliation weighs
+// gradients and finds them: without batch normalisation, and where it takes the statistics of the whole batch. A difference
+// of gradients shows that in float64. In float32 it is off by more than anything that copies do to it: 1e-7 of a gradient,
+// over a step of 1e-3. So does a double backward with normalisation, where a unit's gate may hang on the last bit.
 func TestCopiesLearnAsOne(t *testing.T) {
 	oneThread(t)
-	plain := func(change func(*method.Options)) method.Options {
-		o := sgr("double")
+	plain := func(gradient string, change func(*method.Options)) method.Options {
+		o := sgr(gradient)
 		if change != nil {
 			change(&o)
 		}
 		return o
 	}
-	for name, o := range map[string]method.Options{
-		"layerwise": {Name: "layerwise", Modules: 3},
-		"bp":        {Name: "bp", Modules: 1},
-		"batch":     plain(nil),
-		"mean":      plain(func(o *method.Options) { o.Reduction, o.Lambda = "mean", 40 }),
-		"sum":       plain(func(o *method.Options) { o.Reduction, o.Lambda = "sum", 0.5 }),
-		"raw":       plain(func(o *method.Options) { o.Normalize, o.Lambda = false, 100 }),
-		"raw sum":   plain(func(o *method.Options) { o.Normalize, o.Reduction, o.Lambda = false, "sum", 10 }),
+	for name, tt := range map[string]struct {
+		net zoo.Options
+		o   method.Options
+	}{
+		"layerwise":          {mlp, method.Options{Name: "layerwise", Modules: 3}},
+		"bp":                 {mlp, method.Options{Name: "bp", Modules: 1}},
+		"batch":              {mlp, plain("double", nil)},
+		"mean":               {mlp, plain("double", func(o *method.Options) { o.Reduction, o.Lambda = "mean", 40 })},
+		"sum":                {mlp, plain("double", func(o *method.Options) { o.Reduction, o.Lambda = "sum", 0.5 })},
+		"raw":                {mlp, plain("double", func(o *method.Options) { o.Normalize, o.Lambda = false, 100 })},
+		"raw sum":            {mlp, plain("double", func(o *method.Options) { o.Normalize, o.Reduction, o.Lambda = false, "sum", 10 })},
+		"directional":        {mlp, plain("directional", nil)},
+		"norms, layerwise":   {resnet, method.Options{Name: "layerwise", Modules: 3}},
+		"norms, bp":          {resnet, method.Options{Name: "bp", Modules: 1}},
+		"norms, checkpoints": {resnet, method.Options{Name: "layerwise", Modules: 2, Checkpoint: "blocks"}},
+		"norms, double":      {resnet, plain("double", nil)},
+		"norms, tangent":     {resnet, plain("tangent", nil)},
+		"shifted":            {mlp, plain("shifted", func(o *method.Options) { o.Lambda = 1e-3 })},
+		"norms, shifted":     {resnet, plain("shifted", func(o *method.Options) { o.Lambda = 1e-3 })},
+		"norms, directional": {resnet, plain("directional", nil)},
 	} {
 		for _, ranks := range []int{2, 4} {
+			if ranks > 2 && tt.net.Name != mlp.Name {
+				continue
+			}
 			t.Run(fmt.Sprint(name, ranks), func(t *testing.T) {
-				build := func() *local.Chain { return chain(t, mlp, o, torch.Float32) }
-				one := build()
-				want, err := feedSteps(one, 50)
-				if err != nil {
-					t.Fatal(err)
+				dtype := torch.Float32
+				if tt.o.Gradient == "directional" || tt.net.Name != mlp.Name && tt.o.Gradient == "double" {
+					dtype = torch.Float64
 				}
-				all, left, errs := copies(t, ranks, 50, build, nil)
-				if err := errors.Join(errs...); err != nil {
-					t.Fatal(err)
-				}
-				for k, m := range one.Modules() {
-					for i, p := range m.Params {
-						if e := relative(all[0][k].Params[i].Value.Float64s(), p.Value.Float64s()); e > 1e-5 {
-							t.Errorf("%s is %g off", p.Name, e)
-						}
-					}
-				}
-				for r := 1; r < ranks; r++ {
-					if !reflect.DeepEqual(stateOf(all[r]...), stateOf(all[0]...)) || !reflect.DeepEqual(momentum(all[r]), momentum(all[0])) {
-						t.Errorf("copy %d is not copy 0", r)
-					}
-				}
-				for i, o := range left {
-					for k, s := range o.Stats {
-						w := want[i].Stats[k]
-						if math.Abs(s.Loss-w.Loss) > 1e-5*math.Abs(w.Loss) || math.Abs(s.SGR-w.SGR) > 1e-4*math.Abs(w.SGR) {
-							t.Fatalf("step %d, module %d: loss %v S %v, want %v and %v", i, k+1, s.Loss, s.SGR, w.Loss, w.SGR)
-						}
-					}
-				}
+				learnAsOne(t, ranks, func() *local.Chain { return chain(t, tt.net, tt.o, dtype) })
 			})
 		}
 	}
 }
 
-func feedSteps(l local.Learner, steps int) ([]local.Outcome, error) {
+// learnAsOne trains copies of a chain, and one, for fifty steps.
+func learnAsOne(t *testing.T, ranks int, build func() *local.Chain) {
+	one := build()
+	want, err := feedSteps(one, 50)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, left, errs := copies(t, ranks, 50, true, build, nil)
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	for k, m := range one.Modules() {
+		for i, p := range m.Params {
+			if e := relative(all[0][k].Params[i].Value.Float64s(), p.Value.Float64s()); e > 1e-5 {
+				t.Errorf("%s is %g off", p.Name, e)
+			}
+		}
+	}
+	for r := 1; r < ranks; r++ {
+		if !reflect.DeepEqual(stateOf(all[r]...), stateOf(all[0]...)) || !reflect.DeepEqual(momentum(all[r]), momentum(all[0])) {
+			t.Errorf("copy %d is not copy 0", r)
+		}
+	}
+	for i, o := range left {
+		for k, s := range o.Stats {
+			w := want[i].Stats[k]
+			if math.Abs(s.Loss-w.Loss) > 1e-5*math.Abs(w.Loss) || math.Abs(s.SGR-w.SGR) > 1e-4*math.Abs(w.SGR) {
+				t.Fatalf("step %d, module %d: loss %v S %v, want %v and %v", i, k+1, s.Loss, s.SGR, w.Loss, w.SGR)
+			}
+		}
+	}
+}
+
+func feedSteps(l *local.Chain, steps int) ([]local.Outcome, error) {
 	return parts(l, 0, 1, steps, nil)
 }
 
@@ -153,8 +178,8 @@ func TestCopiesRepeat(t *testing.T) {
 	oneThread(t)
 	for _, net := range []zoo.Options{resnet, mlp} {
 		build := func() *local.Chain { return chain(t, net, sgr("directional"), torch.Float32) }
-		first, left, errs := copies(t, 2, 6, build, nil)
-		again, other, more := copies(t, 2, 6, build, nil)
+		first, left, errs := copies(t, 2, 6, false, build, nil)
+		again, other, more := copies(t, 2, 6, false, build, nil)
 		if err := errors.Join(append(errs, more...)...); err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +197,7 @@ func TestCopiesRepeat(t *testing.T) {
 func TestCopiesDivergeTogether(t *testing.T) {
 	oneThread(t)
 	build := func() *local.Chain { return chain(t, mlp, sgr("directional"), torch.Float32) }
-	all, left, errs := copies(t, 2, 6, build, func(rank, step int, x torch.Tensor) {
+	all, left, errs := copies(t, 2, 6, false, build, func(rank, step int, x torch.Tensor) {
 		if rank == 1 && step == 3 {
 			torch.ForeachScale([]torch.Tensor{x}, math.Inf(1))
 		}

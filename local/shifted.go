@@ -32,7 +32,8 @@ func (t *Reconcile) shifted(w *Work) (Gradients, Agreement) {
 	defer s.Close()
 	pair := t.compare(s, g.In, w.In.Delta)
 	agreement, v := pair.agreement(w.Scope), pair.direction(t)
-	size := v.orOne(v.Sum(v.Norms([]torch.Tensor{w.In.X})))
+	v.overParts(w, w.loss(g))
+	size := v.orOne(v.length(w.In.X))
 	longer := v.Scale(v.Div(v.norm, size), 1/t.relativeStep(w.In.X.DType())) // than a step: so many times
 	switch {
 	case v.zero():
@@ -60,7 +61,7 @@ func (t *Reconcile) shifted(w *Work) (Gradients, Agreement) {
 // pass is off by where v is as long as a step, and ε is 1. No sample goes farther than in [Reconcile.central].
 func (t *Reconcile) twoSided(w *Work, g Gradients, v direction, longer torch.Tensor, gates *nn.Gates) (sum []torch.Tensor) {
 	dtype := w.In.X.DType()
-	most := v.over(v.Double(t.centralStep(dtype)), v.reach(w.In.X))
+	most := v.over(v.Double(t.centralStep(dtype)), v.reach(w))
 	eps := v.Double(min(1/math.Sqrt(longer.Item()), most.Item()))
 	for _, side := range []float64{1, -1} {
 		gates.Replay()

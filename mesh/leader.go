@@ -77,7 +77,7 @@ func share(w *World, c *local.Chain, own *crew) error {
 		return w.explain(err)
 	}
 	for _, m := range own.modules() {
-		m.Share(w.column)
+		m.Share(w.column, w.Options.SyncNorm)
 	}
 	own.part()
 	return nil

@@ -276,55 +276,107 @@ func TestModuleParallelIsLockStepBitForBit(t *testing.T) {
 }
 
 // Copies of a network of runs of modules learn what one network learns on the whole batch, to rounding, and the same bits in
-// every run; without batch normalisation.
+// every run: without batch normalisation, and where that takes the statistics of the whole batch.
 func TestGridLearnsAsOne(t *testing.T) {
 	oneThread(t)
-	start := func() *model.Model {
-		return build(t, method.Options{Name: "sgr", Modules: 3, Lambda: 5, Reduction: "batch", Normalize: true, Gradient: "double"}, func(s *model.Spec) {
-			s.Net, s.Head.Name = zoo.Options{Name: "mlp", Depth: 3, Width: 24}, "linear"
-		})
+	for name, net := range map[string]zoo.Options{"plain": nets[2], "norms": nets[0]} {
+		for _, shape := range []mesh.Shape{{Data: 2, Modules: 1}, {Data: 2, Modules: 2}, {Data: 4, Modules: 3}} {
+			t.Run(fmt.Sprint(name, shape), func(t *testing.T) {
+				o := options(shape)
+				o.SyncNorm = name == "norms"
+				gridLearnsAsOne(t, shape, o, func() *model.Model {
+					return build(t, method.Options{Name: "sgr", Modules: 3, Lambda: 5, Reduction: "batch", Normalize: true, Gradient: "directional"}, func(s *model.Spec) {
+						if s.Net = net; net.Name == "mlp" {
+							s.Head.Name = "linear"
+						}
+					})
+				})
+			})
+		}
 	}
+}
+
+func gridLearnsAsOne(t *testing.T, shape mesh.Shape, o mesh.Options, start func() *model.Model) {
 	one := start()
 	want, err := train(one.Learner, 0, steps, 1, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, shape := range []mesh.Shape{{Data: 2, Modules: 1}, {Data: 2, Modules: 2}, {Data: 4, Modules: 3}} {
-		var first map[string][]byte
-		for round, worlds := range []func() []*mesh.World{
-			func() []*mesh.World { return mesh.Twins(shape, options(shape)) },
-			func() []*mesh.World { return mesh.Twins(shape, options(shape)) },
-			func() []*mesh.World { return overGloo(t, shape, options(shape)) },
-		} {
-			if round == 2 && shape.Data > 2 {
-				continue
+	var first map[string][]byte
+	for round, worlds := range []func() []*mesh.World{
+		func() []*mesh.World { return mesh.Twins(shape, o) },
+		func() []*mesh.World { return mesh.Twins(shape, o) },
+		func() []*mesh.World { return overGloo(t, shape, o) },
+	} {
+		if round == 2 && shape.Data > 2 {
+			continue
+		}
+		errs := lead(t, worlds(), start, 1, func(m *model.Model, l *mesh.Leader) {
+			got, err := train(l, 0, steps, shape.Data, 1)
+			if err != nil {
+				t.Fatal(err)
 			}
-			errs := lead(t, worlds(), start, 1, func(m *model.Model, l *mesh.Leader) {
-				got, err := train(l, 0, steps, shape.Data, 1)
-				if err != nil {
+			if len(got) != len(want) {
+				t.Fatalf("%d steps told, want %d", len(got), len(want))
+			}
+			for i := range got {
+				for k, s := range got[i].Stats {
+					if w := want[i].Stats[k]; math.Abs(s.Loss-w.Loss) > 1e-5*math.Abs(w.Loss) {
+						t.Errorf("step %d, module %d: loss %v, want %v", i, k+1, s.Loss, w.Loss)
+					}
+				}
+			}
+			now := weights(t, m, l)
+			switch {
+			case first == nil:
+				first = now
+			case !reflect.DeepEqual(now, first):
+				t.Errorf("round %d has other bits", round)
+			}
+		})
+		if err := errors.Join(errs...); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// What copies add up is predicted: a bucket a module and, where batch statistics are those of the whole batch, two sums a
+// channel and pass, forward and backward, and three numbers for each difference of gradients.
+func TestSumsAreAsPredicted(t *testing.T) {
+	oneThread(t)
+	shape := mesh.Shape{Data: 2, Modules: 1}
+	for _, sync := range []bool{false, true} {
+		for _, name := range []string{"layerwise", "sgr"} {
+			start := func() *model.Model {
+				return build(t, method.Options{Name: name, Modules: 3, Lambda: 5, Reduction: "batch", Normalize: true, Gradient: "directional"}, nil)
+			}
+			o := options(shape)
+			o.SyncNorm = sync
+			worlds := mesh.Twins(shape, o)
+			lead(t, worlds, start, 1, func(m *model.Model, l *mesh.Leader) {
+				before := worlds[0].Traffic().Summed
+				if _, err := train(l, 0, steps, shape.Data, 1); err != nil {
 					t.Fatal(err)
 				}
-				if len(got) != len(want) {
-					t.Fatalf("%d steps told, want %d", len(got), len(want))
-				}
-				for i := range got {
-					for k, s := range got[i].Stats {
-						if w := want[i].Stats[k]; math.Abs(s.Loss-w.Loss) > 1e-5*math.Abs(w.Loss) {
-							t.Errorf("%v: step %d, module %d: loss %v, want %v", shape, i, k+1, s.Loss, w.Loss)
+				want := int64(0)
+				for _, module := range m.Modules() {
+					passes, numbers := int64(1), int64(0)
+					if name == "sgr" && module.Index > 1 {
+						passes, numbers = 2, 3
+					}
+					if want += module.BucketBytes() + 8*numbers; !sync {
+						continue
+					}
+					for _, p := range module.Params {
+						if strings.HasSuffix(p.Name, "running_mean") {
+							want += passes * 2 * 2 * 8 * p.Value.Numel()
 						}
 					}
 				}
-				now := weights(t, m, l)
-				switch {
-				case first == nil:
-					first = now
-				case !reflect.DeepEqual(now, first):
-					t.Errorf("%v: round %d has other bits", shape, round)
+				if got := worlds[0].Traffic().Summed - before; got != steps*want {
+					t.Errorf("%s, sync_norm %v: %d bytes in %d steps, want %d each", name, sync, got, steps, want)
 				}
 			})
-			if err := errors.Join(errs...); err != nil {
-				t.Error(err)
-			}
 		}
 	}
 }

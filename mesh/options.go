@@ -17,6 +17,7 @@ type Options struct {
 	Data      int    `recipe:"data" default:"0" min:"0" max:"4096" doc:"R, processes that each train on an equal part of every batch; 0 = as many as mesh.modules leaves"`
 	Modules   int    `recipe:"modules" default:"1" min:"1" max:"4096" doc:"M, processes that each have a run of the modules"`
 	Link      string `recipe:"link" default:"same" oneof:"same bf16" doc:"type of the features between processes: that of the run, or bfloat16, which halves float32's traffic and changes results"`
+	SyncNorm  bool   `recipe:"sync_norm" default:"false" doc:"batch normalisation over all parts of a batch, as one process has it; costs two messages a normalisation"`
 	Timeout   int    `recipe:"timeout" default:"30" min:"1" max:"86400" doc:"seconds after which a process that says nothing is given up, and the run with it"`
 	Interface string `recipe:"interface" doc:"network interface that processes talk over, such as eth0; empty = the one that reaches the first process"`
 	Port      int    `recipe:"port" default:"0" min:"0" max:"65535" doc:"of the first process, where the others meet; 0 = the launcher's, or the one behind it where the launcher uses that itself"`

@@ -46,7 +46,7 @@ func (l *BatchNorm2d) run(p *Pass, x torch.Tensor, o torch.NormOptions) torch.Te
 	if p.Tangent {
 		return l.along(p, x, o)
 	}
-	o.Train, o.Momentum, o.Eps = p.Train, batchNormMomentum, BatchNormEps
+	o.Train, o.Momentum, o.Eps, o.Peers = p.Train, batchNormMomentum, BatchNormEps, p.Peers
 	mean, variance := l.RunningMean.Value, l.RunningVar.Value
 	switch {
 	case p.Train && (p.Still || p.Gates.Replaying()):
@@ -74,7 +74,7 @@ func (l *BatchNorm2d) along(p *Pass, x torch.Tensor, o torch.NormOptions) torch.
 	if o.ReLU {
 		o.Gates = p.Gates.take()
 	}
-	y := p.BatchNormActTangent(x, o.Residual, p.Recorded(), l.Weight.Value, o.Gates, BatchNormEps)
+	y := p.BatchNormActTangent(x, o.Residual, p.Recorded(), l.Weight.Value, o.Gates, BatchNormEps, p.Peers)
 	x.Free()
 	o.Residual.Free()
 	return y

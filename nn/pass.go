@@ -23,6 +23,8 @@ type Mode struct {
 	Still   bool        // leave running statistics alone: they have seen this batch
 	Compute torch.DType // of activations; weights are cast to it, statistics and losses stay in float32 or better
 	Views   int         // of each sample, one behind the other: [Views·N, …]; 0 and 1 mean one. See [Pass.Run]
+
+	Peers *torch.Peers // that have the other parts of the batch: batch statistics are those of all; nil: nobody
 }
 
 // Tape is what is kept of a pass, and how it is differentiated.

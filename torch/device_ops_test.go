@@ -74,7 +74,7 @@ var deviceOps = []deviceOp{
 	}},
 	{"batch norm's tangent", shapes([]int64{6, 16, 5, 5}, []int64{6, 16, 5, 5}, []int64{16}, []int64{16}), func(s *torch.Scope, x []torch.Tensor) torch.Tensor {
 		_, gates := s.BatchNormAct(s.Detach(x[1]), s.Detach(x[2]), s.Detach(x[3]), none, none, torch.NormOptions{Train: true, Eps: 1e-5, ReLU: true, Record: true})
-		return s.BatchNormActTangent(x[0], none, x[1], x[2], gates, 1e-5)
+		return s.BatchNormActTangent(x[0], none, x[1], x[2], gates, 1e-5, nil)
 	}},
 	{"relu", shapes([]int64{6, 40}), func(s *torch.Scope, x []torch.Tensor) torch.Tensor { return s.ReLU(x[0]) }},
 	{"gelu", shapes([]int64{6, 40}), func(s *torch.Scope, x []torch.Tensor) torch.Tensor { return s.GELU(x[0]) }},

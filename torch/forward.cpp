@@ -71,8 +71,8 @@ char* lt_topk_correct(lt_tensor logits, lt_tensor labels, int64_t k, lt_tensor* 
 void lt_set_kernels(const char* text) { return ENGINE(lt_set_kernels)(text); }
 char* lt_kernels(int device) { return ENGINE(lt_kernels)(device); }
 char* lt_kernels_compile(const char* architecture, bool bf16, int64_t* bytes) { return ENGINE(lt_kernels_compile)(architecture, bf16, bytes); }
-char* lt_batch_norm_act(bool grad, lt_tensor x, lt_tensor add, lt_tensor w, lt_tensor b, lt_tensor mean, lt_tensor var, bool train, double momentum, double eps, bool relu, lt_tensor gates, bool record, lt_tensor* y, lt_tensor* recorded) { return ENGINE(lt_batch_norm_act)(grad, x, add, w, b, mean, var, train, momentum, eps, relu, gates, record, y, recorded); }
-char* lt_batch_norm_act_tangent(bool grad, lt_tensor along, lt_tensor add, lt_tensor x, lt_tensor w, lt_tensor gates, double eps, lt_tensor* y) { return ENGINE(lt_batch_norm_act_tangent)(grad, along, add, x, w, gates, eps, y); }
+char* lt_batch_norm_act(bool grad, lt_tensor x, lt_tensor add, lt_tensor w, lt_tensor b, lt_tensor mean, lt_tensor var, bool train, double momentum, double eps, bool relu, lt_tensor gates, bool record, lt_peers peers, lt_tensor* y, lt_tensor* recorded) { return ENGINE(lt_batch_norm_act)(grad, x, add, w, b, mean, var, train, momentum, eps, relu, gates, record, peers, y, recorded); }
+char* lt_batch_norm_act_tangent(bool grad, lt_tensor along, lt_tensor add, lt_tensor x, lt_tensor w, lt_tensor gates, double eps, lt_peers peers, lt_tensor* y) { return ENGINE(lt_batch_norm_act_tangent)(grad, along, add, x, w, gates, eps, peers, y); }
 char* lt_product_remaking(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, int64_t stride, int64_t padding, lt_tensor* out) { return ENGINE(lt_product_remaking)(grad, x, w, b, stride, padding, out); }
 bool lt_remakable(lt_tensor t) { return ENGINE(lt_remakable)(t); }
 char* lt_gelu(bool grad, lt_tensor x, lt_tensor* out) { return ENGINE(lt_gelu)(grad, x, out); }

@@ -121,6 +121,22 @@ norm::Tensors tensors(const Plan& p, const Tensor& x, const Tensor& gates, Gate 
 // One bit an element, and room for the last vector's mask.
 int64_t gate_bytes(int64_t numel) { return (numel + 63) / 64 * 8; }
 
+// Of a part's moments, those of all parts, and the number of rows.
+void merge_parts(const Peers& peers, int64_t channels, double& n, norm::Sums own) {
+  if (!peers.any()) return;
+  std::vector<double> sums(2 * channels);  // of the values and of their squares
+  for (int64_t c = 0; c < channels; c++) {
+    sums[c] = n * own.first[c];
+    sums[channels + c] = own.second[c] + n * own.first[c] * own.first[c];
+  }
+  peers.sum(sums.data(), sums.size());
+  n = peers.rows(n);
+  for (int64_t c = 0; c < channels; c++) {
+    own.first[c] = sums[c] / n;
+    own.second[c] = sums[channels + c] - n * own.first[c] * own.first[c];
+  }
+}
+
 // Mean and 1/√(var + eps): of the batch, which then moves the running statistics, or of those.
 Saved statistics(const Tensor& x, const Options& o, const Tensor& running_mean, const Tensor& running_var) {
   if (x.is_cuda()) return norm::on_card::statistics(x, o, running_mean, running_var);
@@ -143,6 +159,7 @@ Saved statistics(const Tensor& x, const Options& o, const Tensor& running_mean, 
     if (k > 0) norm::merge(p.channels, n, part[0], m, part[k]);
     n += m;
   }
+  merge_parts(o.peers, p.channels, n, part[0]);
   for (int64_t c = 0; c < p.channels; c++) {
     const double mu = part[0].first[c], m2 = part[0].second[c] < 0 ? 0 : part[0].second[c];
     mean[c] = static_cast<float>(mu);
@@ -276,7 +293,8 @@ struct NormBackward final : Remaker {
     return out;
   }
 
-  // The sums that the parameters' gradients and, through the statistics, dx = g·scale + (x − mean)·slope + offset need.
+  // The sums that the parameters' gradients and, through the statistics, dx = g·scale + (x − mean)·slope + offset need. Of a
+  // batch in parts, the former are this part's, and dx follows those of all.
   void reduce(const Plan& p, norm::Tensors& t, Tiles& tiles, variable_list& out) const {
     t.slope = tiles[3], t.offset = tiles[4];
     const bool through = options.train && wanted(kX);
@@ -287,10 +305,13 @@ struct NormBackward final : Remaker {
     out[kWeight] = at::empty_like(saved.mean);
     out[kBias] = at::empty_like(saved.mean);
     for (int64_t c = 0; c < p.channels; c++) {
-      const double v = host<float>(saved.invstd)[c], s = t.scale[c] / p.rows();
-      host<float>(out[kWeight])[c] = static_cast<float>(total.second[c] * v);
+      host<float>(out[kWeight])[c] = static_cast<float>(total.second[c] * host<float>(saved.invstd)[c]);
       host<float>(out[kBias])[c] = static_cast<float>(total.first[c]);
-      if (!through) continue;
+    }
+    if (!through) return;
+    options.peers.sum(total.first, 2 * p.channels);
+    for (int64_t c = 0; c < p.channels; c++) {
+      const double v = host<float>(saved.invstd)[c], s = t.scale[c] / options.peers.rows(p.rows());
       tiles[3][c] = static_cast<float>(-s * v * v * total.second[c]);
       tiles[4][c] = static_cast<float>(-s * total.first[c]);
     }
@@ -323,10 +344,10 @@ struct NormBackward final : Remaker {
 //
 //	ṡ = w·v·(t − Σt/N − d·v²·Σ(t·d)/N),
 //
-// and likewise, the Jacobian being symmetric, what goes back to t. `sums` are Σt and Σ(t·d).
-void project(Tiles& tiles, int slope, int offset, const Plan& p, const norm::Tensors& t, const Saved& s, norm::Sums sums) {
-  for (int64_t c = 0; c < p.channels; c++) {
-    const double v = host<float>(s.invstd)[c], scale = t.scale[c] / p.rows();
+// and likewise, the Jacobian being symmetric, what goes back to t. `sums` are Σt and Σ(t·d), over all parts of the batch as N is.
+void project(Tiles& tiles, int slope, int offset, double rows, const norm::Tensors& t, const Saved& s, norm::Sums sums) {
+  for (int64_t c = 0; c < t.channels; c++) {
+    const double v = host<float>(s.invstd)[c], scale = t.scale[c] / rows;
     tiles[slope][c] = static_cast<float>(-scale * v * v * sums.second[c]);
     tiles[offset][c] = static_cast<float>(-scale * sums.first[c]);
   }
@@ -334,12 +355,12 @@ void project(Tiles& tiles, int slope, int offset, const Plan& p, const norm::Ten
 
 // The derivative along a direction, whose sums are known.
 Tensor derivative(const Tensor& along, const Tensor& add, const Tensor& x, const Tensor& w, const Saved& s,
-                  norm::Sums sums) {
+                  const Peers& peers, norm::Sums sums) {
   const Plan p(x);
   norm::Tensors t = tensors(p, x, s.gates, s.gates.defined() ? Gate::kReplay : Gate::kOpen);
   Tiles tiles(p, 5);
   tile(tiles, t, s, w, {});
-  project(tiles, 3, 4, p, t, s, sums);
+  project(tiles, 3, 4, peers.rows(p.rows()), t, s, sums);
   tiles.tile();
   Tensor y = fresh(x);
   t.along = host(along);
@@ -354,6 +375,7 @@ struct TangentBackward final : Remaker {
   enum Input { kAlong, kAdd, kX, kWeight, kInputs };
 
   bool added;  // a direction of the residual, which it does not keep
+  Peers peers;
   torch::autograd::SavedVariable x, along, w;
   Saved saved;
   std::vector<double> sums;         // Σt, then Σ(t·d)
@@ -376,7 +398,8 @@ struct TangentBackward final : Remaker {
     std::lock_guard<std::mutex> lock(mutex_);
     if (card.totals.defined()) return norm::on_card::tangent(along.unpack(), {}, x.unpack(), w.unpack(), saved, card);
     std::vector<double> total = sums;
-    return derivative(along.unpack(), {}, x.unpack(), w.unpack(), saved, {total.data(), total.data() + total.size() / 2});
+    return derivative(along.unpack(), {}, x.unpack(), w.unpack(), saved, peers,
+                      {total.data(), total.data() + total.size() / 2});
   }
 
   Tensor like() override { return x.unpack(); }
@@ -403,15 +426,24 @@ struct TangentBackward final : Remaker {
     beside.x = t.along;
     beside.mean = tiles[9];  // zeros
     over_along.run(norm::kernels().reduce, beside);
-    const norm::Sums g = over_x.total(), a = over_along.total();
-    project(tiles, 3, 4, p, t, saved, g);
+    // Σg, Σ(g·d) and Σ(g·t): of this part for dw, of all for the rest.
+    const double* own = over_x.total().first;
+    std::vector<double> all(own, own + 2 * p.channels);
+    const double* beside_own = over_along.total().second;
+    all.insert(all.end(), beside_own, beside_own + p.channels);
+    const std::vector<double> part = all;
+    peers.sum(all.data(), all.size());
+    const double n = peers.rows(p.rows());
+    project(tiles, 3, 4, n, t, saved, {all.data(), all.data() + p.channels});
     out[kWeight] = at::empty_like(saved.mean);
     for (int64_t c = 0; c < p.channels; c++) {
-      const double n = p.rows(), v = host<float>(saved.invstd)[c], scale = t.scale[c];
-      const double t0 = sums[c], t1 = sums[p.channels + c], g0 = g.first[c], g1 = g.second[c];
-      const double dw = v * (a.second[c] - t0 * g0 / n - v * v * t1 * g1 / n);
+      const double v = host<float>(saved.invstd)[c], scale = t.scale[c], t0 = sums[c], t1 = sums[p.channels + c];
+      const auto to_weight = [&](const std::vector<double>& g) {
+        return v * (g[2 * p.channels + c] - t0 * g[c] / n - v * v * t1 * g[p.channels + c] / n);
+      };
+      const double g0 = all[c], g1 = all[p.channels + c], dw = to_weight(all);
       const double turn = -scale * v * v * g1 / n, bend = -scale * v * v * t1 / n;
-      host<float>(out[kWeight])[c] = static_cast<float>(dw);
+      host<float>(out[kWeight])[c] = static_cast<float>(to_weight(part));
       tiles[5][c] = static_cast<float>(turn);
       tiles[6][c] = static_cast<float>(bend);
       tiles[7][c] = static_cast<float>(2 * scale * v * v * v * v * t1 * g1 / (n * n) - v * scale * dw / n);
@@ -450,13 +482,14 @@ std::vector<double> direction_sums(const Tensor& along, const Point& at, const S
   Partial part(p);
   part.run(norm::kernels().reduce, t);
   const norm::Sums total = part.total();
+  at.peers.sum(total.first, 2 * p.channels);
   return {total.first, total.first + 2 * p.channels};
 }
 
 Tensor fused_tangent(Tensor along, Tensor add, const Point& at) {
   along = laid(along);
   if (add.defined()) add = laid(add);
-  Saved s = statistics(at.x, {true, false, 0, at.eps}, {}, {});
+  Saved s = statistics(at.x, {true, false, 0, at.eps, at.peers}, {}, {});
   s.gates = at.gates;
   std::vector<double> sums;
   norm::on_card::Sums card;
@@ -467,11 +500,12 @@ Tensor fused_tangent(Tensor along, Tensor add, const Point& at) {
   } else {
     sums = direction_sums(along, at, s);
     std::vector<double> total = sums;
-    y = derivative(along, add, at.x, at.w, s, {total.data(), total.data() + total.size() / 2});
+    y = derivative(along, add, at.x, at.w, s, at.peers, {total.data(), total.data() + total.size() / 2});
   }
   if (torch::autograd::compute_requires_grad(along, add, at.x, at.w)) {
     auto node = make_node<TangentBackward>();
     node->added = add.defined();
+    node->peers = at.peers;
     node->set_next_edges(torch::autograd::collect_next_edges(along, add, at.x, at.w));
     node->x = torch::autograd::SavedVariable(at.x, false);
     node->along = torch::autograd::SavedVariable(along, false);
@@ -486,12 +520,13 @@ Tensor fused_tangent(Tensor along, Tensor add, const Point& at) {
 
 // ---- the operation
 
-bool fits(const Operands& v) {
+bool fits(const Operands& v, const Peers& peers) {
   const auto values = [&](const Tensor& t) {
     return !t.defined() || (t.device() == v.x.device() && t.scalar_type() == at::kFloat && t.is_contiguous() &&
                             t.numel() == v.x.size(1));
   };
-  const bool there = v.x.is_cpu() || (v.x.is_cuda() && v.x.dim() == 4 && norm::on_card::fits(v.x));
+  // The card's kernels know one part only.
+  const bool there = v.x.is_cpu() || (v.x.is_cuda() && !peers.any() && v.x.dim() == 4 && norm::on_card::fits(v.x));
   return own_kernels() && there && v.x.dim() == 4 && v.x.numel() > 0 && v.x.is_contiguous(kNHWC) &&
          (v.x.scalar_type() == at::kFloat || v.x.scalar_type() == at::kBFloat16) && v.w.defined() && v.b.defined() &&
          values(v.w) && values(v.b) && values(v.running_mean) && values(v.running_var) &&
@@ -548,8 +583,10 @@ std::pair<Tensor, Tensor> batch_norm_act(const Operands& v, const Options& o, bo
   TORCH_CHECK(!v.gates.defined() || (packed ? v.gates.numel() == gate_bytes(v.x.numel())
                                             : v.gates.sizes() == v.x.sizes()),
               "batch norm: the gates are those of another shape");
-  if (fits(v)) return fused(v, o, record);
-  const bool node = v.x.dim() == 4 && v.w.defined() && v.b.defined() && (!v.x.is_cpu() || !own_kernels());
+  const bool apart = o.train && o.peers.any();
+  TORCH_CHECK(!apart || v.x.dim() == 4, "batch norm: a batch in parts must have four dimensions");
+  if (fits(v, o.peers)) return fused(v, o, record);
+  const bool node = v.x.dim() == 4 && v.w.defined() && v.b.defined() && (!v.x.is_cpu() || !own_kernels() || apart);
   return node ? norm::composed(v, o, record) : plain(v, o, record);
 }
 
@@ -571,23 +608,23 @@ Tensor norm::unpack(const Tensor& gates, const Tensor& x) {
 }
 
 char* lt_batch_norm_act(bool grad, lt_tensor x, lt_tensor add, lt_tensor w, lt_tensor b, lt_tensor mean, lt_tensor var,
-                        bool train, double momentum, double eps, bool relu, lt_tensor gates, bool record, lt_tensor* y,
-                        lt_tensor* recorded) {
+                        bool train, double momentum, double eps, bool relu, lt_tensor gates, bool record, lt_peers peers,
+                        lt_tensor* y, lt_tensor* recorded) {
   return call(grad, [&] {
     auto out = batch_norm_act({T(x), or_none(add), or_none(w), or_none(b), or_none(mean), or_none(var), or_none(gates)},
-                              {train, relu, momentum, eps}, record);
+                              {train, relu, momentum, eps, {peers}}, record);
     *y = wrap(std::move(out.first));
     if (out.second.defined()) *recorded = wrap(std::move(out.second));
   });
 }
 
 char* lt_batch_norm_act_tangent(bool grad, lt_tensor along, lt_tensor add, lt_tensor x, lt_tensor w, lt_tensor gates,
-                                double eps, lt_tensor* y) {
+                                double eps, lt_peers peers, lt_tensor* y) {
   return call(grad, [&] {
-    const Point at{T(x), T(w), or_none(gates), eps};
+    const Point at{T(x), T(w), or_none(gates), eps, {peers}};
     TORCH_CHECK(T(along).sizes() == at.x.sizes() && T(along).scalar_type() == at.x.scalar_type(),
                 "batch norm: the tangent's shape and type must be the input's");
-    const bool fused = fits({at.x, or_none(add), at.w, at.w, {}, {}, at.gates});
+    const bool fused = fits({at.x, or_none(add), at.w, at.w, {}, {}, at.gates}, at.peers);
     *y = wrap(fused ? fused_tangent(T(along), or_none(add), at) : norm::composed_tangent(T(along), or_none(add), at));
   });
 }

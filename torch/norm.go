@@ -15,6 +15,7 @@ type NormOptions struct {
 	ReLU          bool    // comes last
 	Gates         Tensor  // shuts the ReLU units that it shut when it was recorded, instead of those below zero
 	Record        bool    // return the gates
+	Peers         *Peers  // that have the other parts of the batch, in training; nil where there are none
 }
 
 // BatchNormAct normalises x [N, C, H, W] a channel as [Scope.BatchNorm] does, adds a residual and applies a ReLU. On
@@ -29,7 +30,7 @@ func (s *Scope) BatchNormAct(x, w, b, mean, var_ Tensor, o NormOptions) (y, gate
 	var out, recorded C.lt_tensor
 	check("batch_norm", C.lt_batch_norm_act(C.bool(s.grad), x.c(), o.Residual.c(), w.c(), b.c(), mean.c(), var_.c(),
 		C.bool(o.Train), C.double(o.Momentum), C.double(o.Eps), C.bool(o.ReLU), o.Gates.c(), C.bool(o.Record),
-		&out, &recorded))
+		o.Peers.c(), &out, &recorded))
 	if recorded != nil {
 		gates = s.wrap(recorded)
 	}
@@ -38,9 +39,10 @@ func (s *Scope) BatchNormAct(x, w, b, mean, var_ Tensor, o NormOptions) (y, gate
 
 // BatchNormActTangent returns the derivative of [Scope.BatchNormAct] by the batch's statistics at x, along a direction of
 // x's shape and that of the residual, if there is one. Gates are those that the pass at x recorded, for it had a ReLU; no
-// tensor for one without. It can be differentiated once, with respect to both directions, x and w.
-func (s *Scope) BatchNormActTangent(along, residual, x, w, gates Tensor, eps float64) Tensor {
+// tensor for one without. It can be differentiated once, with respect to both directions, x and w. Peers are those of the
+// pass at x.
+func (s *Scope) BatchNormActTangent(along, residual, x, w, gates Tensor, eps float64, peers *Peers) Tensor {
 	return s.unary("batch_norm's tangent", func(g C.bool, out *C.lt_tensor) *C.char {
-		return C.lt_batch_norm_act_tangent(g, along.c(), residual.c(), x.c(), w.c(), gates.c(), C.double(eps), out)
+		return C.lt_batch_norm_act_tangent(g, along.c(), residual.c(), x.c(), w.c(), gates.c(), C.double(eps), peers.c(), out)
 	})
 }

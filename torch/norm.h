@@ -6,11 +6,14 @@
 #include <array>
 #include <utility>
 
+#include "peers.h"
+
 namespace norm {
 
 struct Options {
   bool train, relu;
   double momentum, eps;
+  Peers peers;
 };
 
 struct Operands {
@@ -21,6 +24,7 @@ struct Operands {
 struct Point {
   at::Tensor x, w, gates;
   double eps;
+  Peers peers;
 };
 
 // The mask that packed gates stand for, in x's shape and in channels-last layout.
@@ -31,7 +35,7 @@ std::pair<at::Tensor, at::Tensor> composed(const Operands& v, Options o, bool re
 at::Tensor composed_tangent(const at::Tensor& along, const at::Tensor& add, const Point& at);
 
 // The gradients of x, w and b in operations that libtorch differentiates again, as far as they are wanted. g is the gradient
-// behind the ReLU, whose gates are constants: its second derivative is zero.
+// behind the ReLU, whose gates are constants: its second derivative is zero. Those of w and b are this part's.
 struct Gradients {
   at::Tensor x, w, b;
 };

@@ -63,7 +63,7 @@ func TestRemakingConvolution(t *testing.T) {
 						along := leaf(7, n, c, side, side)
 						inputs = append(inputs[:2:2], kernel, along) // the tangent does not depend on b
 						before = torch.LiveBytes()
-						h = s.BatchNormActTangent(along, torch.Tensor{}, x, w, gates, normEps)
+						h = s.BatchNormActTangent(along, torch.Tensor{}, x, w, gates, normEps, nil)
 					}
 					y := torch.Product{Stride: k.stride, Padding: k.padding, Remake: remake}.Apply(s, h, kernel, bias)
 					if !held {

@@ -104,12 +104,19 @@ void lt_set_kernels(const char* text);
 char* lt_kernels(int device);  // why not, or nothing; the caller frees
 char* lt_kernels_compile(const char* architecture, bool bf16, int64_t* bytes);  // the same
 
+// peers.go: who has the other parts of a batch; as many as 1 are nobody
+typedef struct {
+  uintptr_t id;
+  int count;
+} lt_peers;
+extern int ltPeersSum(uintptr_t id, double* values, int64_t n);  // over all parts, in place; 0 where it has failed
+
 // norm.go
 char* lt_batch_norm_act(bool grad, lt_tensor x, lt_tensor add, lt_tensor w, lt_tensor b, lt_tensor mean, lt_tensor var,
-                        bool train, double momentum, double eps, bool relu, lt_tensor gates, bool record, lt_tensor* y,
-                        lt_tensor* recorded);
+                        bool train, double momentum, double eps, bool relu, lt_tensor gates, bool record, lt_peers peers,
+                        lt_tensor* y, lt_tensor* recorded);
 char* lt_batch_norm_act_tangent(bool grad, lt_tensor along, lt_tensor add, lt_tensor x, lt_tensor w, lt_tensor gates,
-                                double eps, lt_tensor* y);
+                                double eps, lt_peers peers, lt_tensor* y);
 
 // remake.go
 char* lt_product_remaking(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, int64_t stride, int64_t padding,

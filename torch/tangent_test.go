@@ -14,7 +14,7 @@ type tangentOperands struct {
 }
 
 func (o tangentOperands) tangent(s *torch.Scope) torch.Tensor {
-	return s.BatchNormActTangent(o.along, o.beside, o.x, o.w, o.gates, normEps)
+	return s.BatchNormActTangent(o.along, o.beside, o.x, o.w, o.gates, normEps, nil)
 }
 
 // inputs are what the tangent is differentiated by.

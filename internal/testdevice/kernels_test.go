@@ -23,7 +23,7 @@ func TestKernelsRefuseOtherDevices(t *testing.T) {
 		{"normalisation's gates", func() {
 			here.BatchNormAct(x, one, zero, zero, one, torch.NormOptions{Train: true, Eps: 1e-5, ReLU: true, Gates: gates})
 		}},
-		{"tangent's gates", func() { here.BatchNormActTangent(x, torch.Tensor{}, x, one, gates, 1e-5) }},
+		{"tangent's gates", func() { here.BatchNormActTangent(x, torch.Tensor{}, x, one, gates, 1e-5, nil) }},
 		{"max pool's choice", func() { here.MaxPool2d(x, 2, 2, 0, choice) }},
 		{"max pool's adjoint", func() {
 			here.MaxPool2dAdjoint(here.Full(torch.Float32, 1, n, c, side/2, side/2), choice, x, 2, 2, 0)
