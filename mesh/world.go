@@ -72,6 +72,10 @@ func Join(p Place, o Options, device torch.Device) (*World, error) {
 	}
 	defer store.Close()
 	if err := w.meet(store, own, device); err != nil {
+		if fault.Is(err) {
+			time.Sleep(grace) // the others see the same, as long as somebody answers them
+			return nil, err
+		}
 		return nil, fault.New("rank %d of %d did not meet the others at %s: %w; all ranks must be started, with the same launcher, and reach that address", p.Rank, p.World, address, err)
 	}
 	w.watch = newWatch(w)
@@ -80,19 +84,11 @@ func Join(p Place, o Options, device torch.Device) (*World, error) {
 
 // meet makes the groups and learns the names of the others' machines.
 func (w *World) meet(store dist.Store, address string, device torch.Device) (err error) {
+	if err := w.introduce(store); err != nil {
+		return err
+	}
 	if err := w.agree(store); err != nil {
 		return err
-	}
-	host, _ := os.Hostname()
-	if err := store.Set("host/"+strconv.Itoa(w.Rank), []byte(host)); err != nil {
-		return err
-	}
-	for rank := range w.World {
-		name, err := store.Get("host/" + strconv.Itoa(rank))
-		if err != nil {
-			return fmt.Errorf("rank %d has not come: %w", rank, err)
-		}
-		w.hosts = append(w.hosts, string(name))
 	}
 	w.all, err = dist.Join(dist.Place{Rank: w.Rank, Size: w.World, Store: dist.Under(store, "all"), Address: address, Device: device})
 	if err != nil {
@@ -108,6 +104,41 @@ func (w *World) meet(store dist.Store, address string, device torch.Device) (err
 		}
 	}
 	return w.barrier() // before rank 0 stops listening
+}
+
+// card is what a rank leaves for the others.
+type card struct {
+	Host  string
+	World int // how many processes it was told that there are
+}
+
+// introduce lets all ranks know each other. It returns a fault where they were not told the same number of processes.
+func (w *World) introduce(store dist.Store) error {
+	host, _ := os.Hostname()
+	own := card{host, w.World}
+	text, err := json.Marshal(own)
+	if err != nil {
+		return err
+	}
+	if err := store.Set("card/"+strconv.Itoa(w.Rank), text); err != nil {
+		return err
+	}
+	for rank := range w.World {
+		text, err := store.Get("card/" + strconv.Itoa(rank))
+		if err != nil {
+			return fmt.Errorf("rank %d has not come: %w", rank, err)
+		}
+		var other card
+		if err := json.Unmarshal(text, &other); err != nil {
+			return fmt.Errorf("rank %d runs another locus: %w", rank, err)
+		}
+		w.hosts = append(w.hosts, other.Host)
+		if other.World != w.World {
+			return fault.New("rank %d on %s was started as one of %d processes, and rank %d on %s as one of %d: all must be told the same number ('--nproc N', or the launcher's WORLD_SIZE)",
+				w.Rank, host, w.World, rank, other.Host, other.World)
+		}
+	}
+	return nil
 }
 
 // agree lets all ranks have rank 0's layout: it alone may know the recipe, where a run goes on.

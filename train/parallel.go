@@ -158,7 +158,7 @@ func sameData(w *mesh.World, all [][]byte) error {
 			continue // reads no data
 		}
 		if err := json.Unmarshal(said, &print); err != nil {
-			return err
+			return fault.New("%s runs another locus than %s: all ranks must run the same one", w.Name(rank), w.Name(0))
 		}
 		if rank == 0 {
 			first = print.Fingerprint
