@@ -49,6 +49,9 @@ func TestComparisonOwnsItsFolder(t *testing.T) {
 	}
 	succeed(t, b.train("run", "--steps", "1")...)
 	refuse(t, []string{"single run"}, b.compare("run", "--methods", "bp", b.recipe)...)
+	for _, force := range []string{"--force=false", "--force"} { // a run of its own in the folder of others would hide them
+		refuse(t, []string{"holds other runs, such as run: must be a folder of the run's own", "/mine"}, b.train("", "--steps", "1", force)...)
+	}
 
 	if err := os.Mkdir(b.path("busy"), 0o755); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -23,9 +24,15 @@ import (
 
 // Main runs the command with the arguments behind its name and returns the exit code.
 func Main(args []string) int {
+	if typed := os.Args[0]; filepath.Base(typed) == self {
+		self = shellWord(typed)
+	}
 	favour()
 	return run(attend(), args, os.Stdout, os.Stderr)
 }
+
+// self is what a user types to start this one, such as bin/locus.
+var self = "locus"
 
 var (
 	errReported    = fault.New("reported")     // ends a command whose mistakes have been printed already

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -32,7 +33,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		SilenceUsage:  true,
 		Args:          noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprint(cmd.OutOrStdout(), greeting)
+			_, err := fmt.Fprint(cmd.OutOrStdout(), strings.NewReplacer("  locus ", "  "+self+" ", "'locus ", "'"+self+" ").Replace(greeting))
 			return err
 		},
 	}

@@ -131,7 +131,7 @@ func trainOne(cmd *cobra.Command, c train.Config, o train.Options) error {
 		err = closing
 	}
 	if errors.Is(err, train.ErrInterrupted) {
-		return fmt.Errorf("%w: locus train --resume --out %s%s", err, shellWord(o.Out), again(o.Data))
+		return fmt.Errorf("%w: %s train --resume --out %s%s", err, self, shellWord(o.Out), again(o.Data))
 	}
 	if err != nil {
 		return err
@@ -192,9 +192,9 @@ func printSummary(w io.Writer, s record.Summary, out string, diagnosed bool) err
 func printNext(w io.Writer, out string) error {
 	return printColumns(w, []string{
 		"",
-		"next\tlocus eval " + shellWord(out) + "\taccuracy of every head",
-		"\tlocus compare --methods bp,layerwise,sgr fashion-sgr --steps 200\tthree methods on a ResNet, side by side",
-		"\tlocus watch runs\ta page of all runs, while they train",
-		"\tlocus list recipes\twhat else there is to train",
+		"next\t" + self + " eval " + shellWord(out) + "\taccuracy of every head",
+		"\t" + self + " compare --methods bp,layerwise,sgr fashion-sgr --steps 200\tthree methods on a ResNet, side by side",
+		"\t" + self + " watch runs\ta page of all runs, while they train",
+		"\t" + self + " list recipes\twhat else there is to train",
 	})
 }

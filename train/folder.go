@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/runfolder"
+	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/recipe"
 	"github.com/locus-learn/locus/record"
 	"github.com/locus-learn/locus/torch"
@@ -85,7 +87,22 @@ func openFolder(o Options) (*runfolder.Folder, error) {
 		f.Close()
 		return nil, fault.New("%s holds a run already: give --resume to go on with it, --force to replace it, or another --out", o.Out)
 	}
+	if inner := innerRun(f.Dir); inner != "" && !o.Resume && !holdsRun(f) {
+		f.Close()
+		return nil, fault.New("%s holds other runs, such as %s: must be a folder of the run's own, such as %s", o.Out, show.Name(inner), filepath.Join(o.Out, "mine"))
+	}
 	return f, nil
+}
+
+// innerRun names a folder with a run in it that lies in dir; "" where there is none.
+func innerRun(dir string) string {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if e.IsDir() && begun(filepath.Join(dir, e.Name())) {
+			return e.Name()
+		}
+	}
+	return ""
 }
 
 // prepare makes the run folder and clears away the files of a run that is in it, but for those to be kept.
