@@ -68,7 +68,7 @@ func Run(ctx context.Context, spec model.Spec, o Options) ([]Result, error) {
 	for _, method := range o.Methods { // so that a mistake does not wait for the measuring of other methods
 		of := spec
 		of.Method.Name = method
-		of, err := plan.Settle(of, o.Batch)
+		of, err := plan.Settle(of, o.Batch, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -34,6 +34,9 @@ type planFlags struct {
 	asJSON                bool
 	plot                  string // file
 	link                  float64
+	ranks                 []int
+	latency               time.Duration
+	faster                float64
 }
 
 // planned is what the command prints.
@@ -68,10 +71,14 @@ checkpoints, modules in memory and, if need be, smaller batches whose gradients 
 --modules the largest batch; with neither the largest batch for each number; with both, whether that number fits.
 
 With several numbers of modules or several methods, the table has a row for each, memory and time beside those of bp:
-times are sums of what the pieces took one by one, without the optimizers, and so rough.`,
+times are sums of what the pieces took one by one, without the optimizers, and so rough.
+
+With --ranks, the table says how fast so many devices with links of --link are beside one: by back-propagation, data
+parallel or through pipelines (GPipe, 1F1B), and by the methods, with the best number of modules and copies.`,
 		Example: `  locus plan --model resnet101 --modules 3 --batch 256 --set head.name=infopro
   locus plan --model swin_t --budget 16GiB --set head.name=infopro
   locus plan --model resnet32 --modules 16 --json
+  locus plan --model resnet50 --method layerwise,sgr --ranks 2,4,8,16 --link 100 --latency 10us --faster 1000 --threads 1
   locus plan --model vit_s --modules all --method sgr,layerwise,infopro --batch 256 --plot memory.svg`,
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -97,8 +104,11 @@ times are sums of what the pieces took one by one, without the optimizers, and s
 	flags.Var(assignments{to: &f.sets, key: "method.visit"}, "visit", "`N` batches that a module then trains on in a row (method.visit)")
 	flags.Var(&f.budget, "budget", "`bytes` of tensors that a step may take, such as 16GiB")
 	flags.BoolVar(&f.asJSON, "json", false, "print JSON")
-	flags.StringVar(&f.plot, "plot", "", "`FILE` to draw memory and time against the number of modules into, as SVG")
+	flags.StringVar(&f.plot, "plot", "", "`FILE` to draw memory and time against the number of modules into, or speed against --ranks, as SVG")
 	flags.Float64Var(&f.link, "link", 0, "`Gbit/s` between processes: also print what goes over each cut, and how long it takes")
+	flags.IntSliceVar(&f.ranks, "ranks", nil, "numbers `N,N` of devices: print how fast each scheme is on so many")
+	flags.DurationVar(&f.latency, "latency", 50*time.Microsecond, "`TIME` that a message between devices takes on its way, with --ranks")
+	flags.Float64Var(&f.faster, "faster", 1, "`N` times as fast as this machine is each device, with --ranks")
 	addSet(cmd, &f.sets)
 	completeValues(cmd, "precision", "fp32", "bf16")
 	must(cmd.RegisterFlagCompletionFunc("model", completeModels))
@@ -143,6 +153,14 @@ type plans interface{ print(w io.Writer) error }
 func (f *planFlags) run(cmd *cobra.Command) (plans, error) {
 	if len(f.methods) == 0 {
 		return nil, fault.New("--method is empty: must name at least one, 'locus list methods' shows them")
+	}
+	if len(f.ranks) > 0 {
+		return f.scale(cmd)
+	}
+	for _, flag := range []string{"latency", "faster"} {
+		if cmd.Flags().Changed(flag) {
+			return nil, fault.New("--%s is given without --ranks: must go with numbers of devices, such as --ranks 2,4,8", flag)
+		}
 	}
 	k, one := f.modules.one()
 	if !one || len(f.methods) > 1 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,6 +133,53 @@ func TestPlanPrintsLinks(t *testing.T) {
 		t.Errorf("no table of links in\n%s", out)
 	}
 	refuse(t, []string{"--link", "-1"}, "plan", "--link", "-1")
+}
+
+// The table of schemes has what the model of a cluster makes of the pieces: times are speeds, the links' and the devices' speeds
+// count, and layouts use all devices.
+func TestPlanScales(t *testing.T) {
+	var r scaled
+	args := []string{"plan", "--model", "mlp", "--image", "8", "--batch", "16", "--set", "head.name=linear", "--set", "model.width=32", "--threads", "1",
+		"--method", "layerwise,sgr", "--ranks", "4,2,2", "--latency", "0s"}
+	out := succeed(t, append(args, "--link", "1e9", "--json")...)
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatal(err)
+	}
+	count := map[string]int{}
+	for _, row := range r.Rows {
+		count[row.Scheme]++
+		if math.Abs(row.Speed*row.Seconds-r.Seconds) > 1e-9*r.Seconds || row.Speed <= 0 || row.Speed > 1.01*float64(row.Ranks) && row.Modules == 0 {
+			t.Errorf("%+v of %g s on one device", row, r.Seconds)
+		}
+		if local := row.Scheme == "layerwise" || row.Scheme == "sgr"; local != (row.Modules*row.Copies == row.Ranks) || len(row.Cuts) != max(0, row.Modules-1) {
+			t.Errorf("layout of %+v", row)
+		}
+	}
+	for _, scheme := range []string{"bp, data parallel", "bp, GPipe", "bp, 1F1B", "layerwise", "sgr"} {
+		if count[scheme] != 2 {
+			t.Errorf("%d rows of %s, want 2", count[scheme], scheme)
+		}
+	}
+	svg := filepath.Join(t.TempDir(), "x.svg")
+	out = succeed(t, append(args, "--link", "0.000001", "--plot", svg)...)
+	if picture, err := os.ReadFile(svg); err != nil || !strings.Contains(string(picture), "layerwise") || !strings.Contains(out, "×") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for _, tt := range []struct {
+		want string
+		args []string
+	}{
+		{"without --link", []string{"--ranks", "2"}},
+		{"--ranks has 0", []string{"--ranks", "0", "--link", "1"}},
+		{"--latency is -1s", []string{"--ranks", "2", "--link", "1", "--latency", "-1s"}},
+		{"--faster is 0", []string{"--ranks", "2", "--link", "1", "--faster", "0"}},
+		{"--faster is given without --ranks", []string{"--faster", "2"}},
+		{"--budget is 1024.0 MiB with --ranks", []string{"--ranks", "2", "--link", "1", "--budget", "1GiB"}},
+		{"--method is bp", []string{"--ranks", "2", "--link", "1", "--method", "bp"}},
+		{"method.name is fa", []string{"--ranks", "2", "--link", "1", "--method", "fa"}},
+	} {
+		refuse(t, []string{tt.want}, append([]string{"plan"}, tt.args...)...)
+	}
 }
 
 // tiring is a context that is cancelled when it has been asked so often.

@@ -14,7 +14,7 @@ import (
 type Options struct {
 	Name       string   `recipe:"name" default:"sgr" oneof:"@" doc:"how the network learns; 'locus list methods' shows them"`
 	Modules    int      `recipe:"modules" default:"3" min:"1" max:"4096" doc:"K, the number of gradient-isolated modules; bp and fa have one, methods without back-propagation one a block"`
-	Cuts       []string `recipe:"cuts" default:"" doc:"blocks that end modules 1 to K-1; wins over modules; auto = the modules with the least peak memory, auto:time = the most even time, for a pipeline"`
+	Cuts       []string `recipe:"cuts" default:"" doc:"blocks that end modules 1 to K-1; wins over modules; auto = the modules with the least peak memory, auto:time = the most even time, for a pipeline or for processes"`
 	Pipeline   int      `recipe:"pipeline" default:"0" min:"0" max:"1024" doc:"batches in flight through modules that work at the same time; 0 = one after the other, in lock-step"`
 	Resident   int      `recipe:"resident" default:"0" min:"0" max:"4096" doc:"modules in memory at a time, the others waiting in files; 0 = all"`
 	Visit      int      `recipe:"visit" default:"8" min:"1" max:"4096" doc:"with resident: batches that a module trains on before the next one comes"`

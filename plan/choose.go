@@ -30,17 +30,62 @@ func (p *Planner) Ends(modules, batch int, goal Goal) (ends []int, err error) {
 	if !p.Divides() {
 		modules = 1
 	}
-	if modules < 1 || modules > len(p.blocks) {
-		return nil, fault.New("method.modules is %d: must be between 1 and the number of blocks, %d", modules, len(p.blocks))
+	if err := p.enough(modules); err != nil {
+		return nil, err
 	}
+	var refusal error
+	cost := p.costs(batch, goal, &refusal)
+	largest, _ := partition(len(p.blocks), modules, cost, math.Max)
+	if math.IsInf(largest, 1) {
+		return nil, refusal
+	}
+	_, ends = partition(len(p.blocks), modules, func(m span) float64 {
+		c := cost(m)
+		if c > largest {
+			return math.Inf(1)
+		}
+		return c / largest * c / largest
+	}, add)
+	return ends, nil
+}
+
+// EndsOfRuns is [Planner.Ends] for processes that each have a run of so many modules: the slowest process takes as little time
+// as can be, and the modules of a run are as even as can be.
+func (p *Planner) EndsOfRuns(runs []int, batch int) (ends []int, err error) {
+	defer torch.Catch(&err)
+	defer catchStop(&err)
+	modules := 0
+	for _, n := range runs {
+		modules += n
+	}
+	if err := p.enough(modules); err != nil {
+		return nil, err
+	}
+	var refusal error
+	slowest, ends := partitionRuns(len(p.blocks), runs, p.costs(batch, Time, &refusal))
+	if math.IsInf(slowest, 1) {
+		return nil, refusal
+	}
+	return ends, nil
+}
+
+// enough returns a fault unless there are blocks for so many modules.
+func (p *Planner) enough(modules int) error {
+	if modules < 1 || modules > len(p.blocks) {
+		return fault.New("method.modules is %d: must be between 1 and the number of blocks, %d", modules, len(p.blocks))
+	}
+	return nil
+}
+
+// costs returns what a module costs by a goal, at a batch size: without bounds where there can be no cut, and refusal says why.
+func (p *Planner) costs(batch int, goal Goal, refusal *error) func(span) float64 {
 	if p.batch != batch {
 		p.batch, p.steps = batch, map[stepKey]estimate{}
 	}
-	var refusal error
-	cost := func(m span) float64 {
+	return func(m span) float64 {
 		t := p.objective(m.end, m.k, m.of)
 		if t.err != nil {
-			refusal = t.err
+			*refusal = t.err
 			return math.Inf(1)
 		}
 		key := stepKey{m.from, m.end, t}
@@ -54,18 +99,56 @@ func (p *Planner) Ends(modules, batch int, goal Goal) (ends []int, err error) {
 		}
 		return e.peak
 	}
-	largest, _ := partition(len(p.blocks), modules, cost, math.Max)
-	if math.IsInf(largest, 1) {
-		return nil, refusal
+}
+
+func add(a, b float64) float64 { return a + b }
+
+// partitionRuns divides n blocks into runs of so many spans. The largest run, the sum of its spans' costs, is as small as can
+// be; within a run the squares of the costs are.
+func partitionRuns(n int, runs []int, cost func(span) float64) (largest float64, ends []int) {
+	modules, before := 0, make([]int, len(runs)) // modules in front of each run
+	for r, k := range runs {
+		before[r] = modules
+		modules += k
 	}
-	_, ends = partition(len(p.blocks), modules, func(m span) float64 {
-		c := cost(m)
-		if c > largest {
-			return math.Inf(1)
+	within := func(m span) []int { // ends of the spans of a run, nil where it is too short
+		shifted := func(s span) span { return span{m.from + s.from, m.from + s.end, before[m.k-1] + s.k, modules} }
+		squares, inside := partition(m.end-m.from, runs[m.k-1], func(s span) float64 { c := cost(shifted(s)); return c * c }, add)
+		if math.IsInf(squares, 1) {
+			return nil
 		}
-		return c / largest * c / largest
-	}, func(a, b float64) float64 { return a + b })
-	return ends, nil
+		for i := range inside {
+			inside[i] += m.from
+		}
+		return inside
+	}
+	known := map[span]float64{}
+	total := func(m span) float64 {
+		sum, ok := known[m]
+		if ok {
+			return sum
+		}
+		inside, from := within(m), m.from
+		if inside == nil {
+			sum = math.Inf(1)
+		}
+		for i, end := range inside {
+			sum += cost(span{from, end, before[m.k-1] + i + 1, modules})
+			from = end
+		}
+		known[m] = sum
+		return sum
+	}
+	largest, runEnds := partition(n, len(runs), total, math.Max)
+	if math.IsInf(largest, 1) {
+		return largest, nil
+	}
+	from := 0
+	for r, end := range runEnds {
+		ends = append(ends, within(span{from, end, r + 1, len(runs)})...)
+		from = end
+	}
+	return largest, ends
 }
 
 // partition divides n blocks into K spans at the least total, which join adds up, by dynamic programming.

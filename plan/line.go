@@ -27,7 +27,7 @@ func (l line) at(n int) cost {
 	return cost{
 		kept: f(l.c1.kept, l.c2.kept), gates: f(l.c1.gates, l.c2.gates),
 		forward: max(0, f(l.c1.forward, l.c2.forward)), backward: max(0, f(l.c1.backward, l.c2.backward)),
-		seconds: l.c2.seconds * float64(n) / float64(l.n2),
+		seconds: l.c2.seconds * float64(n) / float64(l.n2), ahead: l.c2.ahead * float64(n) / float64(l.n2),
 	}
 }
 
@@ -77,7 +77,9 @@ func (p *Planner) line(of part, sample int64, measure func(n int) cost) line {
 		l.n1, l.n2 = p.batches(sample)
 		l.c1, l.c2 = measure(l.n1), measure(l.n2)
 		for i := 1; i < p.o.Timings; i++ {
-			l.c2.seconds = min(l.c2.seconds, measure(l.n2).seconds)
+			if c := measure(l.n2); c.seconds < l.c2.seconds {
+				l.c2.seconds, l.c2.ahead = c.seconds, c.ahead
+			}
 		}
 		lines[of] = l
 		if p.o.Measured != nil {

@@ -38,6 +38,7 @@ type cost struct {
 	forward  float64 // peak
 	backward float64 // peak, the incoming gradient included
 	seconds  float64
+	ahead    float64 // of them, forward
 }
 
 // input of a part that is measured.
@@ -134,7 +135,7 @@ func (p *Planner) measureBlock(b *block, n int, k kind) cost {
 
 	began, before := p.clock(), p.meter()
 	y := b.Layer.Forward(pass, at.x)
-	out := cost{forward: before.peak()}
+	out := cost{forward: before.peak(), ahead: p.clock() - began}
 	total, from := y, torch.GradOptions{Output: c}
 	if !k.again {
 		product := s.Mul(y, c)

@@ -6,8 +6,9 @@ import "github.com/locus-learn/locus/model"
 const timings = 3
 
 // Settle replaces the cuts of a spec that are to be chosen by measuring ("auto", "auto:time") by those that suit a batch
-// size, and returns any other spec as it is.
-func Settle(spec model.Spec, batch int) (model.Spec, error) {
+// size, and returns any other spec as it is. Where processes have several modules each, runs says how many, in order: cuts for
+// time then make the processes even. nil: each module is by itself.
+func Settle(spec model.Spec, batch int, runs []int) (model.Spec, error) {
 	goal, auto := spec.Method.Auto()
 	if !auto {
 		return spec, nil
@@ -17,7 +18,12 @@ func Settle(spec model.Spec, batch int) (model.Spec, error) {
 		return spec, err
 	}
 	defer p.Free()
-	ends, err := p.Ends(spec.Method.Modules, batch, Goal(goal))
+	var ends []int
+	if Goal(goal) == Time && len(runs) > 1 && p.Divides() {
+		ends, err = p.EndsOfRuns(runs, batch)
+	} else {
+		ends, err = p.Ends(spec.Method.Modules, batch, Goal(goal))
+	}
 	if err != nil {
 		return spec, err
 	}

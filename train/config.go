@@ -133,12 +133,25 @@ type Model struct {
 // NewModel builds the network of a recipe, cuts it and hands it to its method. For inference no optimizer is made. The
 // caller frees the model.
 func NewModel(c Config, in model.Input, inference bool) (*Model, error) {
-	spec, err := plan.Settle(c.Spec(in), c.Data.Batch)
+	spec, err := plan.Settle(c.Spec(in), c.Data.Batch, c.runs())
 	if err != nil {
 		return nil, err
 	}
 	spec.Inference = inference
 	return c.build(spec)
+}
+
+// runs is how many modules each process of a copy has; nil where one has all.
+func (c Config) runs() (modules []int) {
+	s := mesh.Shape{Data: 1, Modules: c.Mesh.Modules}
+	if s.Modules < 2 || s.Modules > c.Method.Modules {
+		return nil
+	}
+	for m := range s.Modules {
+		from, end := s.Run(m, c.Method.Modules)
+		modules = append(modules, end-from)
+	}
+	return modules
 }
 
 // loadModel is [NewModel] with the weights of a file, which the network is compared with before it is allocated.

@@ -33,7 +33,7 @@ func (c Config) Forecast(dir string) (plan.Prediction, error) {
 	if err != nil {
 		return plan.Prediction{}, err
 	}
-	spec, err := plan.Settle(c.Spec(inputOf(source.Info())), c.Data.Batch)
+	spec, err := plan.Settle(c.Spec(inputOf(source.Info())), c.Data.Batch, c.runs())
 	if err != nil {
 		return plan.Prediction{}, err
 	}

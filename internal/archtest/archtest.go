@@ -55,7 +55,6 @@ var edges = map[string][]string{
 	"results/evidence":  {"record"},
 	"safetensors":       {},
 	"scripts/finetune":  {"train", "model", "local", "data", "data/images", "record", "nn", "torch"},
-	"scripts/scaling":   {"nn", "zoo", "torch"},
 	"scripts/serveload": {},
 }
 

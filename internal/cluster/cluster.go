@@ -15,7 +15,6 @@ type Block struct {
 	Forward, Backward float64 // seconds
 	Out               float64 // bytes of its features
 	Params            float64 // bytes of its gradients
-	Head              float64 // seconds, both ways, of a local head behind it
 }
 
 // Network is the blocks in order.
@@ -184,44 +183,23 @@ func (n Network) flush(c Cluster, s Schedule, runs []int, parts, copies int) flo
 	return slices.Max(free)
 }
 
-// Local is training in modules that no gradient crosses, a run of blocks a device, and copies that share the batch. Nothing
-// flows back, so in the long run the slowest device or link sets the pace. Passes is how often a module behind the first one
-// runs forward and backward: 1 layer-wise, 2 with the reconciliation, which hands on a gradient beside the features. There are
-// at least two modules where there are two devices: one would be back-propagation.
-func (n Network) Local(c Cluster, passes float64) float64 {
-	best := math.Inf(1)
-	for modules := min(2, c.Ranks); modules <= min(c.Ranks, len(n)); modules++ {
-		if c.Ranks%modules != 0 {
-			continue
-		}
-		copies := c.Ranks / modules
-		cost := func(b Block) float64 { return passes * (b.Forward + b.Backward) }
-		if runs := n.split(modules, cost); runs != nil {
-			best = min(best, n.pace(c, runs, copies, passes))
-		}
-	}
-	return best
+// Module is a piece of a network that learns by itself, for a whole batch on one device.
+type Module struct {
+	Seconds float64
+	Link    float64 // bytes that it hands on
+	Params  float64 // bytes of its gradients
 }
 
-// pace is the time between two batches of modules at the given cuts.
-func (n Network) pace(c Cluster, runs []int, copies int, passes float64) (slowest float64) {
+// Pace is the time between two batches of modules that no gradient crosses, one on each of so many devices, of which there are
+// copies that share the batch. Nothing flows back, so in the long run the slowest device or link sets the pace.
+func (c Cluster) Pace(modules []Module, copies int) (slowest float64) {
 	share := 1 / float64(copies)
-	for i := range runs[1:] {
-		from, end := runs[i], runs[i+1]
-		times := passes
-		if i == 0 {
-			times = 1
+	for i, m := range modules {
+		link := c.sum(m.Params, copies)
+		if i < len(modules)-1 {
+			link += c.transfer(m.Link * share)
 		}
-		work, link := 0.0, 0.0
-		for _, b := range n[from:end] {
-			work += times * (b.Forward + b.Backward) * share
-		}
-		if last := n[end-1]; end < len(n) {
-			work += times * last.Head * share
-			link = c.transfer(min(passes, 2) * last.Out * share)
-		}
-		link += c.sum(n.params(from, end), copies)
-		slowest = max(slowest, work, link)
+		slowest = max(slowest, m.Seconds*share, link)
 	}
 	return slowest
 }

@@ -40,16 +40,16 @@ func TestBubbleIsTheKnownOne(t *testing.T) {
 	}
 }
 
-// Without heads, copies and links of any weight, local learning in equal modules takes the ideal time.
+// Where links take no time, local learning in equal modules takes the ideal time; else the slowest device or link does.
 func TestLocalHasNoBubble(t *testing.T) {
-	n := even(8)
-	for _, ranks := range []int{1, 2, 4, 8, 16, 64} {
-		near(t, "layer-wise", n.Local(fast(ranks), 1), n.Seconds()/float64(ranks))
+	equal := []Module{{3, 1e6, 4e6}, {3, 1e6, 4e6}, {3, 1e6, 4e6}, {3, 0, 4e6}}
+	for _, copies := range []int{1, 2, 16} {
+		near(t, "equal modules", fast(4*copies).Pace(equal, copies), 12/float64(4*copies))
 	}
-	near(t, "reconciled on one device", n.Local(fast(1), 2), n.Seconds())
+	near(t, "the slowest module", fast(2).Pace([]Module{{1, 0, 0}, {5, 0, 0}}, 1), 5)
 	slow := Cluster{Ranks: 2, Bandwidth: 1e5, Latency: 1e-3}
-	got := Network{{Forward: 1, Backward: 1, Out: 1e6, Params: 1e9}, {Forward: 1, Backward: 1}}.Local(slow, 1)
-	near(t, "a link that sets the pace", got, 10.001)
+	near(t, "a link", slow.Pace([]Module{{2, 1e6, 1e9}, {2, 1e6, 0}}, 1), 10.001)
+	near(t, "a sum and half a link", Cluster{Ranks: 4, Bandwidth: 1e6}.Pace([]Module{{2, 1e6, 3e6}, {2, 0, 3e6}}, 2), 3.5)
 }
 
 // A ring moves 2(R−1)/R of the bytes over every link, and what backward hides of it costs nothing.
