@@ -52,7 +52,7 @@ func isStem(name string) bool {
 
 // What is frozen stays bit for bit, running statistics included, and all else learns, whatever the method.
 func TestFrozenPartsStay(t *testing.T) {
-	for _, how := range []string{"bp", "layerwise", "sgr", "sgr double", "sgr batch", "dgl", "infopro", "bp checkpoints", "layerwise checkpoints"} {
+	for _, how := range []string{"bp", "layerwise", "sgr", "sgr double", "sgr shifted", "sgr batch", "dgl", "infopro", "bp checkpoints", "layerwise checkpoints"} {
 		for freeze, frozen := range map[string]func(string) bool{
 			"stem,layer1": func(name string) bool { return isStem(name) || strings.HasPrefix(name, "layer1") },
 			"layer2":      func(name string) bool { return strings.HasPrefix(name, "layer2") },
@@ -70,8 +70,8 @@ func TestFrozenPartsStay(t *testing.T) {
 					s.Method.Name, s.Tune.Freeze = name, strings.Split(freeze, ",")
 					s.Method.Lambda = 0.1
 					switch special {
-					case "double":
-						s.Method.Gradient = "double"
+					case "double", "shifted":
+						s.Method.Gradient = special
 					case "batch":
 						s.Method.Reduction, s.Method.Fraction = "batch", 0.5
 					case "checkpoints":
