@@ -51,19 +51,20 @@ func TestFinetuneRefuses(t *testing.T) {
 		args []string
 		want []string
 	}{
-		"nothing to start from":    {nil, []string{"--from FILE", ".pth"}},
-		"no such file":             {[]string{"--from", b.path("none.pth")}, []string{"none.pth"}},
-		"weights without a name":   {[]string{"--from", "../torchfile/testdata/plain.pth"}, []string{"plain.pth", "--model"}},
-		"another network":          {[]string{"--from", from, "--model", "resnet18"}, []string{"model.name is resnet18", "resnet32", "last.safetensors"}},
-		"a part that is not":       {[]string{"--from", from, "--freeze", "layer9"}, []string{"tune.freeze", "layer9", "body, stem, layer1"}},
-		"nothing that learns":      {[]string{"--from", from, "--freeze", "body,fc"}, []string{"tune.freeze", "must leave a part that learns"}},
-		"no decay":                 {[]string{"--from", from, "--layer-decay", "0"}, []string{"tune.layer_decay", "0"}},
-		"a method without sense":   {[]string{"--from", from, "--freeze", "stem", "--method", "fa"}, []string{"tune.freeze", "fa"}},
-		"a diagnosis":              {[]string{"--from", from, "--freeze", "stem", "--set", "diagnose.every=1"}, []string{"diagnose.every", "tune.freeze"}},
-		"patience without images":  {[]string{"--from", from, "--patience", "2", "--set", "data.validation=0"}, []string{"eval.patience", "data.validation"}},
-		"an unknown beginning":     {[]string{"--from", from, "--head-init", "best"}, []string{"tune.head_init", "fresh"}},
-		"two beginnings":           {[]string{"--from", from, "--resume", "--out", b.path("base")}, []string{"--resume", "--from"}},
-		"another freeze on resume": {[]string{"--resume", "--out", b.path("tuned"), "--freeze", "layer1"}, []string{"tune.freeze", "must keep it"}},
+		"nothing to start from":       {nil, []string{"--from FILE", ".pth"}},
+		"no such file":                {[]string{"--from", b.path("none.pth")}, []string{"none.pth"}},
+		"weights without a name":      {[]string{"--from", "../torchfile/testdata/plain.pth"}, []string{"plain.pth", "--model"}},
+		"another network":             {[]string{"--from", from, "--model", "resnet18"}, []string{"model.name is resnet18", "resnet32", "last.safetensors"}},
+		"a part that is not":          {[]string{"--from", from, "--freeze", "layer9"}, []string{"tune.freeze", "layer9", "body, stem, layer1"}},
+		"nothing that learns":         {[]string{"--from", from, "--freeze", "body,fc"}, []string{"tune.freeze", "must leave a part that learns"}},
+		"no decay":                    {[]string{"--from", from, "--layer-decay", "0"}, []string{"tune.layer_decay", "0"}},
+		"a method without sense":      {[]string{"--from", from, "--freeze", "stem", "--method", "fa"}, []string{"tune.freeze", "fa"}},
+		"a diagnosis":                 {[]string{"--from", from, "--freeze", "stem", "--set", "diagnose.every=1"}, []string{"diagnose.every", "tune.freeze"}},
+		"patience without images":     {[]string{"--from", from, "--patience", "2", "--set", "data.validation=0"}, []string{"eval.patience", "data.validation"}},
+		"an unknown beginning":        {[]string{"--from", from, "--head-init", "best"}, []string{"tune.head_init", "fresh"}},
+		"a drawn classifier for good": {[]string{"--from", from, "--freeze", "fc"}, []string{"tune.freeze", "head of module 1", "tune.head_init"}},
+		"two beginnings":              {[]string{"--from", from, "--resume", "--out", b.path("base")}, []string{"--resume", "--from"}},
+		"another freeze on resume":    {[]string{"--resume", "--out", b.path("tuned"), "--freeze", "layer1"}, []string{"tune.freeze", "must keep it"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"finetune", photos}, tt.args...)

@@ -30,6 +30,16 @@ func (r *Run) begun(init string) error {
 	return nil
 }
 
+// drawnForGood returns a fault if a head that the weights lack is frozen as it was drawn, and so would answer at random.
+func (r *Run) drawnForGood() error {
+	for _, k := range r.fresh {
+		if _, last, ok := nn.SplitLinear(r.model.Modules()[k-1].Head); ok && last.Weight.Frozen {
+			return fault.New("tune.freeze keeps the head of module %d as it is, and the weights have none for these classes: must leave it out, or tune.head_init must be means or probe", k)
+		}
+	}
+	return nil
+}
+
 // startHeads gives the heads that the weights lack what the recipe has them begin with: see [model.TuneOptions].
 func (r *Run) startHeads(ctx context.Context) error {
 	o := r.model.Config.Tune

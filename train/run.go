@@ -309,7 +309,11 @@ func (r *Run) fromScratch(o *Options) error {
 	if err != nil {
 		return err
 	}
-	r.fresh = adoption.Heads
+	if r.fresh = adoption.Heads; r.model.Config.Tune.HeadInit != "means" && r.model.Config.Tune.HeadInit != "probe" {
+		if err := r.drawnForGood(); err != nil {
+			return err
+		}
+	}
 	if o.Adopted != nil {
 		o.Adopted(adoption)
 		return nil
