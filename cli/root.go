@@ -42,7 +42,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(flagFault)
 	root.SetHelpCommand(newHelp(root))
-	root.AddCommand(newTrain(), newFinetune(), newEval(), newPredict(), newServe(), newExport(), newCompare(), newStudy(), newReport(), newWatch(), newBench(), newPlan(), newFrontier(), newShow(), newList(), newData(), newVerify(), newDoctor())
+	root.AddCommand(newTrain(), newFinetune(), newLRFind(), newEval(), newPredict(), newServe(), newExport(), newCompare(), newStudy(), newReport(), newWatch(), newBench(), newPlan(), newFrontier(), newShow(), newList(), newData(), newVerify(), newDoctor())
 	root.InitDefaultCompletionCmd() // now, so that it gets our errors too; it keeps the writers set before
 	for _, c := range root.Commands() {
 		if c.HasSubCommands() && c.RunE == nil {

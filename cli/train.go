@@ -20,7 +20,7 @@ import (
 
 func newTrain() *cobra.Command {
 	var f runFlags
-	var init string
+	var init, profiles string
 	var memory byteSize
 	var processes int
 	cmd := &cobra.Command{
@@ -37,8 +37,11 @@ same. SIGUSR1 saves, and the run goes on.`,
   locus train fashion-sgr --nproc 3 --set mesh.modules=3`,
 		Args:              takes(0, 1),
 		ValidArgsFunction: completeRecipes,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) (failed error) {
 			if err := f.check(cmd); err != nil {
+				return err
+			}
+			if err := profileFlag(profiles, cmd.Flags().Changed("profile")); err != nil {
 				return err
 			}
 			if f.resume && init != "" {
@@ -80,6 +83,18 @@ same. SIGUSR1 saves, and the run goes on.`,
 			defer hide()
 			o := f.options(cmd)
 			o.Init, o.Memory = init, int64(memory)
+			if profiles != "" {
+				p, err := startProfile(profiles)
+				if err != nil {
+					return err
+				}
+				o.Sink = p
+				defer func() {
+					if ending := p.end(cmd.OutOrStdout()); failed == nil {
+						failed = ending
+					}
+				}()
+			}
 			if place.World > 1 {
 				err = among(cmd, place, c, o, trainOne)
 			} else {
@@ -97,6 +112,8 @@ same. SIGUSR1 saves, and the run goes on.`,
 	f.add(cmd, "runs/MODEL-METHOD-TIME")
 	cmd.Flags().IntVar(&processes, "nproc", 1, "train with `N` processes on this machine (mesh.modules, mesh.data)")
 	cmd.Flags().Var(&memory, "memory", "`bytes` that the process may take, such as 2GiB: cuts, checkpoints, modules in memory and, if need be, the batch are chosen for it")
+	cmd.Flags().StringVar(&profiles, "profile", "", "write a profile of the processor and the time of each module into this `folder`")
+	must(cmd.MarkFlagDirname("profile"))
 	cmd.Flags().StringVar(&init, "init", "", "start from the weights in `file`: a checkpoint, or published ones as safetensors")
 	return cmd
 }
@@ -119,7 +136,10 @@ func (f *runFlags) config(args []string) (train.Config, error) {
 }
 
 func trainOne(cmd *cobra.Command, c train.Config, o train.Options) error {
-	o.Sink = progress(cmd)
+	if o.Sink == nil {
+		o.Sink = record.Tee()
+	}
+	o.Sink = record.Tee(o.Sink, progress(cmd))
 	outliveReaders()
 	r, err := train.FromRecipe(c, o)
 	if err != nil {

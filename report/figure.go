@@ -42,6 +42,8 @@ type figure struct {
 	percent    bool // y is between 0 and 100
 	points     bool // no line joins them
 	zero       bool // x begins at 0
+
+	logarithmic bool // x is, and above 0
 }
 
 // drawing is a picture that can be rendered.
@@ -152,6 +154,9 @@ func (f figure) plot() (*plot.Plot, error) {
 	if f.counts {
 		p.X.Tick.Marker = plot.TickerFunc(record.CountTicks)
 	}
+	if f.logarithmic {
+		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	}
 	for _, l := range f.lines {
 		if err := f.add(p, l); err != nil {
 			return nil, err
@@ -234,6 +239,9 @@ func (f figure) fit(p *plot.Plot) {
 		p.Y.Min, p.Y.Max = max(0, p.Y.Min), min(100, p.Y.Max)
 	} else {
 		air(&p.Y, 1e-6)
+	}
+	if f.logarithmic {
+		return
 	}
 	if f.points {
 		p.X.Min, p.X.Max = 0, 1.1*max(p.X.Max, 1)
