@@ -9,6 +9,8 @@
 #ifndef USE_C10D_GLOO
 #define USE_C10D_GLOO
 #endif
+#include <signal.h>
+
 #include <chrono>
 #include <mutex>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
@@ -67,6 +69,22 @@ struct Work {
 Group* of(dist_group g) { return reinterpret_cast<Group*>(g); }
 Work* of(dist_work w) { return reinterpret_cast<Work*>(w); }
 
+// Threads that are made while it lives never get the signal of a write to a connection that the other end has closed. Go lets
+// the process die of it where it comes to a thread that is not Go's. To Gloo such a write is an error as any other.
+class NoBrokenPipes {
+ public:
+  NoBrokenPipes() {
+    sigset_t broken;
+    sigemptyset(&broken);
+    sigaddset(&broken, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &broken, &before_);
+  }
+  ~NoBrokenPipes() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+};
+
 template <class F>
 char* start(dist_work* out, lt_tensor t, F f) {
   return call(false, [&] {
@@ -81,6 +99,7 @@ bool dist_has_gloo(void) { return true; }
 
 char* dist_join(uintptr_t store, int rank, int size, const char* address, int64_t timeout_ms, dist_group* out) {
   return call(false, [&] {
+    const NoBrokenPipes quiet;
     auto options = ProcessGroupGloo::Options::create(std::chrono::milliseconds(timeout_ms));
     options->devices.push_back(ProcessGroupGloo::createDeviceForHostname(address));
     options->threads = 2;
