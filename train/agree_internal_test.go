@@ -107,6 +107,23 @@ func TestRanksThatDifferAreNamed(t *testing.T) {
 	agreed(t, says(t, said, func(w *mesh.World, all [][]byte) error { return alike(w, c, all) }), "rank 2 on twin", "another locus")
 }
 
+// What needs the whole network in one process is refused with several.
+func TestProcessesDoNotGoWith(t *testing.T) {
+	for key, change := range map[string]func(*Config){
+		"":                func(*Config) {},
+		"diagnose.every":  func(c *Config) { c.Diagnose.Every = 5 },
+		"method.resident": func(c *Config) { c.Method.Resident = 1 },
+		"method.pipeline": func(c *Config) { c.Method.Pipeline = 2 },
+	} {
+		c := Defaults()
+		change(&c)
+		err := c.together(mesh.Shape{Data: 2, Modules: 1})
+		if (key == "") != (err == nil) || err != nil && (!fault.Is(err) || !strings.HasPrefix(err.Error(), key+" is ")) {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}
+
 // Ranks that read other data, or none, are told so, too.
 func TestRanksWithOtherDataAreNamed(t *testing.T) {
 	type problem struct{ Problem string }
