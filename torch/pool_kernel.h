@@ -4,7 +4,9 @@
 #include <ATen/OpMathType.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
+#include <type_traits>
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define POOL_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
@@ -16,6 +18,19 @@ namespace pool {
 
 template <class S>
 using Sum = at::opmath_type<S>;
+
+// yes or no, as a value of bits: no branch is left that would keep a compiler from vectorizing. Where there are masked
+// instructions they are faster, and compilers use them.
+template <class T>
+inline T pick(bool condition, T yes, T no) {
+#ifdef __x86_64__
+  return condition ? yes : no;
+#else
+  using Bits = std::conditional_t<sizeof(T) == 8, uint64_t, std::conditional_t<sizeof(T) == 4, uint32_t, uint8_t>>;
+  const Bits mask = static_cast<Bits>(-static_cast<Bits>(condition));
+  return std::bit_cast<T>(static_cast<Bits>((std::bit_cast<Bits>(yes) & mask) | (std::bit_cast<Bits>(no) & ~mask)));
+#endif
+}
 
 // k×k windows over maps of h×w, one for each of oh×ow results. A choice is the position within its window, row by row.
 struct Windows {
@@ -54,9 +69,9 @@ POOL_CLONES void maximum(const Windows& g, const S* x, S* y, uint8_t* choice, Su
 #pragma omp simd
           for (int64_t c = 0; c < g.c; c++) {
             const Sum<S> value = v[c];
-            const bool wins = value > best[c] || value != value;
-            best[c] = wins ? value : best[c];
-            chosen[c] = wins ? position : chosen[c];
+            const bool wins = (value > best[c]) | (value != value);
+            best[c] = pick(wins, value, best[c]);
+            chosen[c] = pick(wins, position, chosen[c]);
           }
         }
       }
@@ -82,7 +97,7 @@ POOL_CLONES void gather(const Windows& g, const S* x, const uint8_t* choice, S* 
           const S* v = x + ((n * g.h + h) * g.w + w) * g.c;
           const uint8_t position = static_cast<uint8_t>(a * g.k + b);
 #pragma omp simd
-          for (int64_t c = 0; c < g.c; c++) taken[c] = chosen[c] == position ? static_cast<Sum<S>>(v[c]) : taken[c];
+          for (int64_t c = 0; c < g.c; c++) taken[c] = pick(chosen[c] == position, static_cast<Sum<S>>(v[c]), taken[c]);
         }
       }
 #pragma omp simd
@@ -108,7 +123,7 @@ POOL_CLONES void scatter(const Windows& g, const S* dy, const uint8_t* choice, S
           const uint8_t* chosen = choice + at;
           const uint8_t position = static_cast<uint8_t>(a * g.k + b);
 #pragma omp simd
-          for (int64_t c = 0; c < g.c; c++) sum[c] += chosen[c] == position ? static_cast<Sum<S>>(d[c]) : Sum<S>(0);
+          for (int64_t c = 0; c < g.c; c++) sum[c] += pick(chosen[c] == position, static_cast<Sum<S>>(d[c]), Sum<S>(0));
         }
       }
       S* out = dx + (row * g.w + w) * g.c;
