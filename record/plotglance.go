@@ -31,7 +31,7 @@ func glance(runs []Series) *panel {
 		t.low, t.high = t.y, t.y
 		if run.TestImages > 0 {
 			t.low, t.high = interval(t.y, run.TestImages)
-			p.Y.Label.Text = "test accuracy (%), bars: 95 % interval of one test set"
+			p.X.Label.Text = "peak of live tensors (MiB)\nbars: 95 % interval, by the number of test images"
 		}
 		t.text = fmt.Sprintf("%s: %s %%, %s MiB", show.Name(run.Name), percent(t.y, 1), mebibytes(peak))
 		points = append(points, t)

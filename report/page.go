@@ -78,7 +78,11 @@ func (g Grouping) heading() string {
 		runs += len(row.Runs)
 	}
 	first := g.Groups[0].Runs[0].Summary
-	return fmt.Sprintf("%s on %s: %d runs", first.Model, first.Dataset, runs)
+	of := "runs"
+	if runs == 1 {
+		of = "run"
+	}
+	return fmt.Sprintf("%s on %s: %d %s", first.Model, first.Dataset, runs, of)
 }
 
 // banded says whether some group has a spread to show.
