@@ -1,10 +1,10 @@
 // Package dist lets processes that train together talk: they add up tensors, and send each other parcels of them.
 //
-// A [Group] is a fixed set of ranks. There are four kinds. [Alone] is a group of one, so that nobody needs a branch for it.
-// [Join] makes one over Gloo, by libtorch's c10d, for memory of the processor. [JoinNCCL] makes one for CUDA devices.
+// A [Group] is a fixed set of ranks. There are three kinds. [Alone] is a group of one, so that nobody needs a branch for it.
+// [Join] makes one over Gloo, by libtorch's c10d, for memory of the processor; tensors on a device are copied through that.
 // [Twins] are ranks that are goroutines of one process, for tests.
 //
-// Ranks find each other by a [Store]. Nothing that Gloo or NCCL send is encrypted or authenticated: both trust their network.
+// Ranks find each other by a [Store]. Nothing that Gloo sends is encrypted or authenticated: it trusts its network.
 package dist
 
 /*
