@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "abi.h"
 #include "shim.h"
 
 extern "C" {
@@ -23,6 +24,9 @@ extern void locusStart(void);           // start_lazy.go: sets the engine up
 }
 
 namespace {
+
+#define NAME_OF(x) #x
+#define NAME(x) NAME_OF(x)
 
 constexpr char kName[] = "liblocus.so";
 
@@ -96,6 +100,7 @@ void lt_need(void) {
     checkAddresses();
     favour();
     engine = open();
+    lt_symbol(NAME(ENGINE_ABI));  // which the engine of other declarations does not have
     locusStart();
     ready.store(true, std::memory_order_release);
   }
