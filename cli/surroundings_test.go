@@ -2,6 +2,7 @@ package cli
 
 import (
 	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -117,6 +118,9 @@ func TestASignalSavesAndTheRunGoesOn(t *testing.T) {
 }
 
 func TestLossOfTheTerminalSaves(t *testing.T) {
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP) // or a program started by tests under nohup would ignore it, as it should
+	defer signal.Stop(caught)
 	b := newWorkbench(t)
 	cmd := program(t, b.train("run", "--steps", "100000")...)
 	err := trigger{text: "epoch 1/", fire: func() { cmd.Process.Signal(syscall.SIGHUP) }}

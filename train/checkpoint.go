@@ -59,6 +59,7 @@ type progress struct {
 	Best      float64 // validation accuracy
 	Stale     int     `json:",omitempty"` // evaluations since then
 	Data      data.Fingerprint
+	Broken    bool `json:",omitempty"` // some samples could not be read
 	Lowest    lowest
 
 	// Losses are those of modules at their last step, by number from 1: see [local.Module.LastLoss].
@@ -107,6 +108,7 @@ func (r *Run) write() error {
 	r.logged(errors.Join(r.log.Sync(), r.board.Sync()))
 	state, at := stateFile(r.at.Step), r.at
 	at.Lowest, at.Losses = at.Lowest.at(at.Step), r.lastLosses()
+	at.Broken = at.Broken || r.broken.Load()
 	position, err := json.Marshal(at)
 	if err != nil {
 		return err

@@ -165,6 +165,8 @@ func (r *Run) stopped(cause error) (record.Summary, error) {
 		s, err := r.finish("interrupted")
 		return s, errors.Join(err, ErrInterrupted)
 	case errors.Is(cause, data.ErrBroken), errors.Is(cause, data.ErrFailed):
+		r.broken.Store(true)
+		r.saves.step = unsaved // a checkpoint of this step does not know that yet
 		if err := r.saveLast(context.Background()); err != nil {
 			return r.stopped(err)
 		}

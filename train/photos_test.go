@@ -12,6 +12,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,6 +116,39 @@ func TestBrokenPhotosStopAndKeepTheRun(t *testing.T) {
 	}
 	if spied.steps[0].Step != 2 {
 		t.Errorf("goes on with step %d, want 2: the first batch was whole", spied.steps[0].Step)
+	}
+}
+
+// An image that was left out may be mended while the run rests. Others may not be replaced, in a run that has met no broken one.
+func TestSizesOfFilesMayChangeWhereSomeWereBroken(t *testing.T) {
+	for name, broken := range map[string]bool{"broken": true, "whole": false} {
+		t.Run(name, func(t *testing.T) {
+			b := newPhotoBench(t)
+			whole := b.read(t, "train/red/3.jpg")
+			if broken {
+				b.write(t, "train/red/3.jpg", whole[:len(whole)/2])
+			}
+			sets := []string{"data.broken=0.5", "data.shuffle=false", "schedule.epochs=2"}
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			halting := newSpy()
+			halting.at, halting.fire = 5, stop
+			if _, err := b.run(t, ctx, "run", halting, false, sets...); !errors.Is(err, train.ErrInterrupted) {
+				t.Fatalf("got %v, want ErrInterrupted", err)
+			}
+			b.write(t, "train/red/3.jpg", append(slices.Clone(whole), 0))
+			c, err := train.LoadRun(filepath.Join(b.dir, "run"), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := train.FromRecipe(c, train.Options{Data: b.dir, Out: filepath.Join(b.dir, "run"), Resume: true, Steps: total, Notice: func(string) {}})
+			if broken != (err == nil) || !broken && !fault.Is(err) {
+				t.Errorf("goes on with %v", err)
+			}
+			if err == nil {
+				r.Close()
+			}
+		})
 	}
 }
 

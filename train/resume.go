@@ -1,6 +1,7 @@
 package train
 
 import (
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -57,7 +58,12 @@ func (r *Run) resumes(o Options) error {
 			return err
 		}
 	}
-	if part := data.FingerprintOf(r.set).Differ(r.at.Data); part != "" {
+	now := data.FingerprintOf(r.set)
+	switch part := now.Differ(r.at.Data); {
+	case part == "":
+	case r.at.Broken && now.WithoutSizes().Differ(r.at.Data.WithoutSizes()) == "":
+		o.Notice(fmt.Sprintf("files of the %s have other sizes than before: they are taken as mended, since some could not be read", part))
+	default:
 		return fault.New("the %s in %q are not those that the run in %s was begun with: --data names the folder of the old ones; "+
 			"on these, begin another run", part, r.info.Dir, o.Out)
 	}

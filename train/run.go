@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/locus-learn/locus/data"
@@ -66,6 +67,7 @@ type Run struct {
 	fresh  []int // modules whose heads the weights lacked: see startHeads
 	spill  spill // where modules wait that are not in memory
 	notice func(string)
+	broken atomic.Bool   // samples that could not be read, in this process
 	watch  *watchdog     // while it trains
 	stall  time.Duration // its limit
 
@@ -173,11 +175,14 @@ func newRun(m *Model, source data.Source, o Options, folder *runfolder.Folder) (
 	for _, line := range info.Notes {
 		o.Notice(line)
 	}
-	data.OnBroken(source, o.Notice)
 	r := &Run{
 		folder: folder, set: source, info: info, model: m, notice: o.Notice, stall: cmp.Or(o.Stall, stall), saves: saves{asked: o.Save, patience: o.Patience, step: unsaved},
 		perEpoch: data.Count(train.Len(), m.Config.Data.Batch, false),
 	}
+	data.OnBroken(source, func(line string) {
+		r.broken.Store(true)
+		o.Notice(line)
+	})
 	if r.perEpoch == 0 {
 		m.Free()
 		folder.Close()
