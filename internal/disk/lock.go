@@ -126,17 +126,19 @@ func local(f *os.File) bool {
 const zfsMagic = 0x2fc12fc1
 
 // signs returns the owner that writes to the file at path within a time, nil where nobody does. The file is opened each
-// time, since network file systems ask their server then.
-func signs(path string, within time.Duration) *Held {
+// time, since network file systems ask their server then. It may be seen half written: then the owner is named later, if ever.
+func signs(path string, within time.Duration) (owner *Held) {
 	first, err := os.ReadFile(path)
 	for end := time.Now().Add(within); err == nil && time.Now().Before(end); {
 		time.Sleep(within / 30)
 		var now []byte
 		if now, err = os.ReadFile(path); err == nil && !bytes.Equal(now, first) {
-			return parseOwner(now)
+			if owner = parseOwner(now); owner.Host != "" {
+				break
+			}
 		}
 	}
-	return nil
+	return owner
 }
 
 func same(f *os.File, path string) bool {
