@@ -117,8 +117,9 @@ func TestCopiesLearnAsOne(t *testing.T) {
 				continue
 			}
 			t.Run(fmt.Sprint(name, ranks), func(t *testing.T) {
+				// In float32, rounding turns a ReLU now and then, and what an update is made of by differences shows it.
 				dtype := torch.Float32
-				if tt.o.Gradient == "directional" || tt.net.Name != mlp.Name && tt.o.Gradient == "double" {
+				if tt.o.Gradient == "directional" || tt.net.Name != mlp.Name && tt.o.Name == "sgr" {
 					dtype = torch.Float64
 				}
 				learnAsOne(t, ranks, func() *local.Chain { return chain(t, tt.net, tt.o, dtype) })
