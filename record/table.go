@@ -124,6 +124,16 @@ func (s Summary) Final() float64 {
 	return s.TestAcc
 }
 
+// Names returns what the runs are called in the table: each by its method, or by its own name where another run has the same.
+func (t Table) Names() []string {
+	var names []string
+	for _, s := range t {
+		s.Subset = false // a note below the table
+		names = append(names, t.label(s))
+	}
+	return names
+}
+
 // label names a run by its method, or by its own name where another run has the same method.
 func (t Table) label(s Summary) string {
 	label := s.Method

@@ -185,6 +185,9 @@ func (c *lineup) keep(name string) {
 
 // write draws the pictures and writes the table.
 func (c *lineup) write() error {
+	for i, name := range record.Table(c.summaries).Names() { // shorter ones leave room in the pictures
+		c.series[i].Name = name
+	}
 	if err := record.PlotCompare(c.folder.Path("compare.svg"), c.series); err != nil {
 		return err
 	}
