@@ -173,10 +173,12 @@ func (t *watch) fail(cause error) {
 	failer := t.failer
 	t.mutex.Unlock()
 	t.hurry()
-	time.AfterFunc(grace/4, func() { // the others have been told by then
+	go func() { // a connection that closes too early takes with it what others have not read yet
+		t.told(grace / 2)
+		time.Sleep(grace / 4)
 		t.w.all.Close(cause)
 		t.w.column.Close(cause)
-	})
+	}()
 	if failer != nil {
 		time.AfterFunc(grace, func() { failer(cause) })
 	}
@@ -225,15 +227,20 @@ func (t *watch) end(cause error, code int) {
 	t.mutex.Unlock()
 	t.hurry()
 	if t.w.Rank == 0 {
-		told := make(chan struct{})
-		go func() {
-			t.senders.Wait()
-			close(told)
-		}()
-		select {
-		case <-told: // all have heard it, and connections may close
-		case <-time.After(lookAhead):
-		}
+		t.told(lookAhead) // and connections may close
+	}
+}
+
+// told waits until the last beats are sent, at most so long.
+func (t *watch) told(atMost time.Duration) {
+	sent := make(chan struct{})
+	go func() {
+		t.senders.Wait()
+		close(sent)
+	}()
+	select {
+	case <-sent:
+	case <-time.After(atMost):
 	}
 }
 
