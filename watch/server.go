@@ -199,7 +199,12 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	go func() {
 		defer close(done)
 		<-ctx.Done()
-		server.Close()
+		// The page that stopped the run is to hear so. What it follows has no end of its own.
+		leaving, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+		defer cancel()
+		if server.Shutdown(leaving) != nil {
+			server.Close()
+		}
 	}()
 	err := server.Serve(l)
 	if ctx.Err() != nil {
