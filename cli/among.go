@@ -23,7 +23,8 @@ func among(cmd *cobra.Command, place mesh.Place, c train.Config, o train.Options
 		os.Setenv("OMP_NUM_THREADS", strconv.Itoa(max(1, runtime.GOMAXPROCS(0)/place.LocalWorld)))
 	}
 	if c.Device.IsCUDA() {
-		c.Device = torch.CUDA(place.LocalRank)
+		cards := len(torch.DescribeCUDA().Cards) // one, where a launcher gives each process its own
+		c.Device = torch.CUDA(place.LocalRank % max(1, cards))
 	}
 	w, err := mesh.Join(place, c.Mesh, c.Device)
 	if err != nil {
@@ -105,7 +106,14 @@ func examineGloo() finding {
 	if !mesh.Able() {
 		return finding{"processes", "Gloo is missing", "one process only; apt-get install libgloo-dev beside the distribution's libtorch-dev, and build again"}
 	}
-	return finding{"processes", "talk over Gloo", ""}
+	if !torch.Describe().CUDA {
+		return finding{"processes", "talk over Gloo", ""}
+	}
+	version, err := mesh.NCCL()
+	if err != nil {
+		return finding{"processes", "talk over Gloo", err.Error()}
+	}
+	return finding{"processes", "talk over Gloo, and cards over NCCL " + version, ""}
 }
 
 // alone returns a fault where a recipe asks for several processes and this is one.

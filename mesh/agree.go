@@ -74,6 +74,9 @@ func (w *World) Begun() bool { return w.begun }
 // Able reports whether this program can talk to other processes.
 func Able() bool { return dist.HasGloo() }
 
+// NCCL returns the release of NCCL that moves tensors from card to card, or why there is none.
+func NCCL() (release string, err error) { return dist.DescribeNCCL() }
+
 // Refuse tells the other ranks, which wait in [World.Exchange], that rank 0 cannot begin.
 func (w *World) Refuse(cause error) {
 	w.Exchange(nil, func([][]byte) ([]byte, error) { return nil, cause })

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -199,6 +200,18 @@ func lead(t *testing.T, worlds []*mesh.World, start func() *model.Model, views i
 	return errs
 }
 
+// overNCCL makes worlds over a library that stands in for NCCL.
+func overNCCL(t *testing.T, shape mesh.Shape, o mesh.Options) []*mesh.World {
+	library := filepath.Join(t.TempDir(), "nccl.so")
+	args := []string{"-std=c++20", "-O1", "-fPIC", "-shared", "-o", library, "../torch/dist/testdata/nccl.cpp"}
+	if text, err := exec.Command("g++", args...).CombinedOutput(); err != nil {
+		t.Fatalf("g++: %v\n%s", err, text)
+	}
+	t.Setenv(dist.EnvNCCL, library)
+	o.Engine = "nccl"
+	return overGloo(t, shape, o)
+}
+
 // overGloo makes worlds over Gloo whose processes are goroutines.
 func overGloo(t *testing.T, shape mesh.Shape, o mesh.Options) []*mesh.World {
 	if !dist.HasGloo() {
@@ -256,6 +269,9 @@ func TestModuleParallelIsLockStepBitForBit(t *testing.T) {
 			}
 			if how.Name == "sgr" || m == 2 {
 				kinds["gloo"] = overGloo
+			}
+			if how.Name == "sgr" && m == 3 {
+				kinds["nccl"] = overNCCL
 			}
 			for kind, worlds := range kinds {
 				t.Run(fmt.Sprint(how.Name, kind, m), func(t *testing.T) {
@@ -327,8 +343,9 @@ func gridLearnsAsOne(t *testing.T, shape mesh.Shape, o mesh.Options, within floa
 		func() []*mesh.World { return mesh.Twins(shape, o) },
 		func() []*mesh.World { return mesh.Twins(shape, o) },
 		func() []*mesh.World { return overGloo(t, shape, o) },
+		func() []*mesh.World { return overNCCL(t, shape, o) },
 	} {
-		if round == 2 && shape.Data > 2 {
+		if round >= 2 && shape.Data > 2 {
 			continue
 		}
 		errs := lead(t, worlds(), start, 1, func(m *model.Model, l *mesh.Leader) {
@@ -407,7 +424,9 @@ func TestTrafficAndMemoryAreAsPredicted(t *testing.T) {
 	shape := mesh.Shape{Data: 1, Modules: 3}
 	o := method.Options{Name: "sgr", Modules: 3, Lambda: 5, Reduction: "batch", Normalize: true}
 	one := build(t, o, nil)
-	for kind, worlds := range map[string][]*mesh.World{"twins": mesh.Twins(shape, options(shape)), "gloo": overGloo(t, shape, options(shape))} {
+	for kind, worlds := range map[string][]*mesh.World{
+		"twins": mesh.Twins(shape, options(shape)), "gloo": overGloo(t, shape, options(shape)), "nccl": overNCCL(t, shape, options(shape)),
+	} {
 		lead(t, worlds, func() *model.Model { return build(t, o, nil) }, 1, func(m *model.Model, l *mesh.Leader) {
 			settle := func() {
 				if _, err := train(l, 0, 0, 1, 1); err != nil {

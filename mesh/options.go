@@ -10,12 +10,15 @@ import (
 	"time"
 
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/torch"
+	"github.com/locus-learn/locus/torch/dist"
 )
 
 // Options is the `mesh` section of a recipe. How many processes there are is said by what starts them.
 type Options struct {
 	Data      int    `recipe:"data" default:"0" min:"0" max:"4096" doc:"R, processes that each train on an equal part of every batch; 0 = as many as mesh.modules leaves"`
 	Modules   int    `recipe:"modules" default:"1" min:"1" max:"4096" doc:"M, processes that each have a run of the modules"`
+	Engine    string `recipe:"engine" default:"auto" oneof:"auto gloo nccl" doc:"what moves tensors between processes: gloo, by the processor's memory; nccl, from card to card; auto is nccl for device: cuda and gloo for cpu"`
 	Link      string `recipe:"link" default:"same" oneof:"same bf16" doc:"type of the features between processes: that of the run, or bfloat16, which halves float32's traffic and changes results"`
 	SyncNorm  bool   `recipe:"sync_norm" default:"false" doc:"batch normalisation over all parts of a batch, as one process has it; costs two messages a normalisation"`
 	Timeout   int    `recipe:"timeout" default:"30" min:"1" max:"86400" doc:"seconds after which a process that says nothing is given up, and the run with it"`
@@ -53,6 +56,17 @@ func (s Shape) Fits(modules, batch int) error {
 // Run returns the modules from … end−1, counted from 0, of the m-th of M ranks.
 func (s Shape) Run(m, modules int) (from, end int) {
 	return modules * m / s.Modules, modules * (m + 1) / s.Modules
+}
+
+// engine returns what moves the tensors of a process with such a device.
+func (o Options) engine(d torch.Device) dist.Engine {
+	switch {
+	case o.Engine != "" && o.Engine != "auto":
+		return dist.Engine(o.Engine)
+	case d.IsCUDA():
+		return dist.NCCL
+	}
+	return dist.Gloo
 }
 
 func (o Options) patience() time.Duration { return time.Duration(o.Timeout) * time.Second }

@@ -87,19 +87,20 @@ func (w *World) meet(store dist.Store, address string, device torch.Device) (err
 	if err := w.introduce(store); err != nil {
 		return err
 	}
-	if err := w.agree(store); err != nil {
+	if err := w.agree(store, device); err != nil {
 		return err
 	}
-	w.all, err = dist.Join(dist.Place{Rank: w.Rank, Size: w.World, Store: dist.Under(store, "all"), Address: address, Device: device})
-	if err != nil {
+	place := dist.Place{
+		Address: address, Meeting: max(w.Options.patience(), w.Patience), Device: device, Engine: w.Options.engine(device),
+	}
+	place.Rank, place.Size, place.Store = w.Rank, w.World, dist.Under(store, "all")
+	if w.all, err = dist.Join(place); err != nil {
 		return err
 	}
 	w.column = dist.Alone{}
 	if w.Data > 1 {
-		w.column, err = dist.Join(dist.Place{
-			Rank: w.copy(), Size: w.Data, Store: dist.Under(store, "column"+strconv.Itoa(w.run())), Address: address, Device: device,
-		})
-		if err != nil {
+		place.Rank, place.Size, place.Store = w.copy(), w.Data, dist.Under(store, "column"+strconv.Itoa(w.run()))
+		if w.column, err = dist.Join(place); err != nil {
 			return err
 		}
 	}
@@ -142,8 +143,9 @@ func (w *World) introduce(store dist.Store) error {
 }
 
 // agree lets all ranks have rank 0's layout: it alone may know the recipe, where a run goes on.
-func (w *World) agree(store dist.Store) error {
+func (w *World) agree(store dist.Store, device torch.Device) error {
 	if w.Rank == 0 {
+		w.Options.Engine = string(w.Options.engine(device)) // for all, whatever device each has
 		text, err := json.Marshal(w.Options)
 		if err != nil {
 			return err

@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=.gpu
-packages=(torch nn zoo)
+packages=(torch torch/dist nn zoo)
 
 [ -e "${LIBTORCH:-}/lib/libtorch_cuda.so" ] || {
     echo "gpu: LIBTORCH is '${LIBTORCH:-}': must be the torch folder of a CUDA build, with lib/libtorch_cuda.so" >&2

@@ -54,6 +54,20 @@ machine() {
 # tests PACKAGE PATTERN runs a package's tests in its folder, where their golden values are.
 tests() { (cd "$1" && "$here/$(basename "$1").test" -test.run "$2" -test.v -test.timeout 300s); }
 
+# nccl tries what processes with cards talk by: a group of one rank on one card; two ranks on one card, which NCCL refuses. Where
+# there are more cards, two processes must also end with the bits of one, since a module each is lock-step.
+nccl() {
+    tests torch/dist 'NCCLOn' || return
+    [ "$(nvidia-smi --list-gpus | wc -l)" -gt 1 ] || { echo "one card: processes were not tried"; return 0; }
+    "$locus" train fashion-sgr --device cuda --steps 40 --out "$work/nccl-1" &&
+        "$locus" train fashion-sgr --device cuda --steps 40 --out "$work/nccl-2" --nproc 2 --set mesh.modules=2 &&
+        "$python" -c 'import sys
+a, b = (open(p, "rb").read() for p in sys.argv[1:])
+sys.exit(a[8 + int.from_bytes(a[:8], "little"):] != b[8 + int.from_bytes(b[:8], "little"):])' "$work"/nccl-[12]/last.safetensors &&
+        echo "the same bits" &&
+        "$locus" train fashion-sgr --device cuda --steps 40 --out "$work/nccl-3" --nproc 2
+}
+
 # The same run twice must end with the same bits.
 repeat() {
     local run
@@ -81,7 +95,7 @@ train() {
     [ ${#runs[@]} = 3 ]
 }
 
-export -f machine tests repeat peers train
+export -f machine tests nccl repeat peers train
 wanted=("$@")
 r50=(--model resnet50 --image 224 --batch 256 --classes 1000 --head infopro --modules 3 --warmup 2)
 unpack
@@ -91,6 +105,7 @@ part 40 layers tests nn 'AgreeWithPyTorch'
 part 40 nets tests zoo 'Agree'
 part 80 methods "$locus" verify --device cuda
 part 40 repeat repeat
+part 60 nccl nccl
 part 60 resnet32-k3 peers resnet32-k3 --methods bp,layerwise,sgr --modules 3 --rounds 2 --steps 20 --warmup 5
 part 90 resnet50-bf16 peers resnet50-bf16 "${r50[@]}" --methods bp,layerwise,sgr --precision bf16 --rounds 1 --steps 6
 part 90 resnet50-fp32 peers resnet50-fp32 "${r50[@]}" --methods bp,sgr --precision fp32 --rounds 1 --steps 6

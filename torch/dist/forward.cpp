@@ -17,6 +17,20 @@ char* dist_receive(dist_group g, lt_tensor flat, int from, int tag, dist_work* o
 char* dist_wait(dist_work w) { return ENGINE(dist_wait)(w); }
 void dist_abort(dist_work w) { return ENGINE(dist_abort)(w); }
 void dist_forget(dist_work w) { return ENGINE(dist_forget)(w); }
+char* dist_card(int device, char* out, int room) { return ENGINE(dist_card)(device, out, room); }
+char* dist_nccl_load(const char* path, int* version, bool* on_host, dist_nccl* out) { return ENGINE(dist_nccl_load)(path, version, on_host, out); }
+char* dist_nccl_id(dist_nccl l, void* id) { return ENGINE(dist_nccl_id)(l, id); }
+char* dist_nccl_join(dist_nccl l, const void* id, int rank, int size, int device, dist_comm* out) { return ENGINE(dist_nccl_join)(l, id, rank, size, device, out); }
+char* dist_nccl_prepare(dist_comm c, const lt_tensor* ts, int n, dist_transfer* out) { return ENGINE(dist_nccl_prepare)(c, ts, n, out); }
+char* dist_nccl_sum(dist_transfer t) { return ENGINE(dist_nccl_sum)(t); }
+char* dist_nccl_broadcast(dist_transfer t, int from) { return ENGINE(dist_nccl_broadcast)(t, from); }
+char* dist_nccl_move(dist_transfer t, int peer, bool out) { return ENGINE(dist_nccl_move)(t, peer, out); }
+char* dist_nccl_passed(dist_transfer t, bool* out) { return ENGINE(dist_nccl_passed)(t, out); }
+char* dist_nccl_behind(dist_transfer t) { return ENGINE(dist_nccl_behind)(t); }
+void dist_nccl_forget(dist_transfer t) { return ENGINE(dist_nccl_forget)(t); }
+char* dist_nccl_trouble(dist_comm c) { return ENGINE(dist_nccl_trouble)(c); }
+void dist_nccl_abort(dist_comm c) { return ENGINE(dist_nccl_abort)(c); }
+void dist_nccl_leave(dist_comm c) { return ENGINE(dist_nccl_leave)(c); }
 char* dist_dense(lt_tensor t, lt_tensor* out) { return ENGINE(dist_dense)(t, out); }
 char* dist_flat(lt_tensor dense, lt_tensor* out) { return ENGINE(dist_flat)(dense, out); }
 int dist_strides(lt_tensor t, int64_t* out) { return ENGINE(dist_strides)(t, out); }

@@ -22,8 +22,10 @@ type Place struct {
 	Rank, Size int
 	Store      Store         // that all of them reach
 	Address    string        // of this machine, as the others reach it: Gloo listens there and nowhere else
-	Timeout    time.Duration // after which Gloo gives up waiting for a rank that says nothing; 0: half an hour
+	Timeout    time.Duration // after which the engine gives up waiting for a rank that says nothing; 0: half an hour
+	Meeting    time.Duration // after which NCCL gives up waiting for ranks that do not come; 0: Timeout
 	Device     torch.Device  // where received tensors are put
+	Engine     Engine        // none is NCCL for a card and Gloo for the processor
 }
 
 const patience = 30 * time.Minute
@@ -40,11 +42,28 @@ type gloo struct {
 	users sync.WaitGroup
 }
 
-// Join waits until all ranks have come and returns their group over Gloo. The caller closes it.
+// Engine moves tensors from process to process.
+type Engine string
+
+// The engines. All processes of a group have the same.
+const (
+	Gloo Engine = "gloo" // by way of the processor's memory
+	NCCL Engine = "nccl" // from card to card, beside Gloo for all else
+)
+
+// Join waits until all ranks have come and returns their group. The caller closes it. That an engine cannot be used, on this
+// rank or another one, is a fault on all of them.
 func Join(p Place) (Group, error) {
-	if p.Size == 1 {
+	switch {
+	case p.Size == 1:
 		return Alone{}, nil
+	case p.Engine == NCCL || p.Engine == "" && p.Device.IsCUDA():
+		return joinNCCL(p)
 	}
+	return joinGloo(p)
+}
+
+func joinGloo(p Place) (*gloo, error) {
 	store := cgo.NewHandle(p.Store)
 	defer store.Delete()
 	address := C.CString(p.Address)
@@ -151,37 +170,15 @@ func (g *gloo) finish(op string, w C.dist_work) error {
 }
 
 // Send implements [Group].
-func (g *gloo) Send(p Parcel, to, lane int) (err error) {
-	defer torch.Catch(&err)
-	if err := others(to, g.place.Rank, g.place.Size); err != nil {
-		return err
-	}
-	s := torch.NewScopeOn(torch.CPU, torch.NoGrad)
-	defer s.Close()
-	tensors, forms := make([]torch.Tensor, len(p.Tensors)), make([]form, len(p.Tensors))
-	for i, t := range p.Tensors {
-		if forms[i].none = !t.Defined(); !forms[i].none {
-			tensors[i], forms[i] = dense(s, t)
+func (g *gloo) Send(p Parcel, to, lane int) error {
+	return g.post(p, to, lane, func(s *torch.Scope, ts []torch.Tensor) error {
+		for _, t := range ts {
+			if err := g.send(onHost(s, t), to, lane); err != nil {
+				return err
+			}
 		}
-	}
-	header, err := encodeHeader(forms, p.Head)
-	if err != nil {
-		return err
-	}
-	for _, b := range [][]byte{preamble(len(header)), header} {
-		if err := g.send(s.FromBytes(torch.Uint8, b, int64(len(b))), to, lane); err != nil {
-			return err
-		}
-	}
-	for i, t := range tensors {
-		if forms[i].none || forms[i].elements() == 0 {
-			continue
-		}
-		if err := g.send(onHost(s, flat(s, t)), to, lane); err != nil {
-			return err
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // send sends the bytes of a flat tensor.
@@ -190,69 +187,19 @@ func (g *gloo) send(t torch.Tensor, to, lane int) error {
 	if err != nil {
 		return err
 	}
-	g.traffic.sent.Add(t.Bytes())
 	return g.finish("send", w)
 }
 
 // Receive implements [Group].
-func (g *gloo) Receive(from, lane int) (p Parcel, err error) {
-	defer torch.Catch(&err)
-	if err := others(from, g.place.Rank, g.place.Size); err != nil {
-		return p, err
-	}
-	s := torch.NewScopeOn(torch.CPU, torch.NoGrad)
-	defer s.Close()
-	bytes := func(n int) ([]byte, error) {
-		t := empty(s, torch.CPU, form{dtype: torch.Uint8, sizes: []int64{int64(n)}, strides: []int64{1}})
-		defer t.Free()
-		if err := g.receive(t, from, lane); err != nil {
-			return nil, err
-		}
-		return t.Data(), nil
-	}
-	b, err := bytes(preambleSize)
-	if err != nil {
-		return p, err
-	}
-	n, err := headerLength(b)
-	if err != nil {
-		return p, err
-	}
-	if b, err = bytes(n); err != nil {
-		return p, err
-	}
-	forms, head, err := decodeHeader(b)
-	if err != nil {
-		return p, err
-	}
-	tensors := make([]torch.Tensor, len(forms))
-	for i, f := range forms {
-		if f.none {
-			continue
-		}
-		t := empty(s, torch.CPU, f)
-		if f.elements() > 0 {
-			if err := g.receive(flat(s, t), from, lane); err != nil {
-				return p, err
+func (g *gloo) Receive(from, lane int) (Parcel, error) {
+	return g.fetch(from, lane, torch.CPU, func(s *torch.Scope, ts []torch.Tensor) error {
+		for _, t := range ts {
+			if err := g.receive(t, from, lane); err != nil {
+				return err
 			}
 		}
-		tensors[i] = placed(s, t, f, g.place.Device)
-	}
-	for _, t := range tensors {
-		t.Keep()
-	}
-	return Parcel{Head: head, Tensors: tensors}, nil
-}
-
-// placed returns the tensor on a device.
-func placed(s *torch.Scope, t torch.Tensor, f form, device torch.Device) torch.Tensor {
-	if device == torch.CPU {
-		return t
-	}
-	defer t.Free()
-	there := empty(s, device, f)
-	there.Copy(t)
-	return there
+		return nil
+	})
 }
 
 // receive fills a flat tensor.
@@ -263,7 +210,6 @@ func (g *gloo) receive(t torch.Tensor, from, lane int) error {
 	if err != nil {
 		return err
 	}
-	g.traffic.received.Add(t.Bytes())
 	return g.finish("receive", w)
 }
 

@@ -19,24 +19,47 @@ import (
 var kinds = map[string]func(t *testing.T, n int) []dist.Group{
 	"twins": func(_ *testing.T, n int) []dist.Group { return dist.Twins(n) },
 	"gloo":  gloo,
+	"nccl": func(t *testing.T, n int) []dist.Group {
+		standIn(t)
+		groups, err := join(t, n, dist.Place{Engine: dist.NCCL, Timeout: 20 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return groups
+	},
 }
 
 func gloo(t *testing.T, n int) []dist.Group {
+	groups, err := join(t, n, dist.Place{Timeout: 20 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return groups
+}
+
+// join lets n ranks meet. The error joins those of all.
+func join(t *testing.T, n int, p dist.Place) ([]dist.Group, error) {
 	if !dist.HasGloo() {
 		t.Skip("built without Gloo")
 	}
 	socket := filepath.Join(t.TempDir(), "s")
-	groups := make([]dist.Group, n)
-	each(t, n, func(rank int) error {
-		m, err := dist.Meet(rank, "unix", socket, "secret", 20*time.Second)
-		if err != nil {
-			return err
-		}
-		t.Cleanup(m.Close)
-		groups[rank], err = dist.Join(dist.Place{Rank: rank, Size: n, Store: dist.Under(m, "all"), Address: "127.0.0.1", Timeout: 20 * time.Second})
-		return err
-	})
-	return groups
+	groups, errs := make([]dist.Group, n), make([]error, n)
+	var all sync.WaitGroup
+	for rank := range n {
+		all.Go(func() {
+			m, err := dist.Meet(rank, "unix", socket, "secret", 20*time.Second)
+			if err != nil {
+				errs[rank] = err
+				return
+			}
+			t.Cleanup(m.Close)
+			own := p
+			own.Rank, own.Size, own.Store, own.Address = rank, n, dist.Under(m, "all"), "127.0.0.1"
+			groups[rank], errs[rank] = dist.Join(own)
+		})
+	}
+	all.Wait()
+	return groups, errors.Join(errs...)
 }
 
 // each runs f for all ranks at a time.

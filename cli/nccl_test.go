@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"fmt"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// standIn has the processes of a test talk by the library that stands in for NCCL.
+func standIn(t *testing.T) {
+	t.Helper()
+	library := t.TempDir() + "/nccl.so"
+	args := []string{"-std=c++20", "-O1", "-fPIC", "-shared", "-o", library, "../torch/dist/testdata/nccl.cpp"}
+	if text, err := exec.Command("g++", args...).CombinedOutput(); err != nil {
+		t.Fatalf("g++: %v\n%s", err, text)
+	}
+	t.Setenv("LOCUS_NCCL", library)
+}
+
+// Processes that talk by NCCL end with the bits of processes that talk by Gloo, checkpoints among them. Two addends have the same sum in any order.
+func TestProcessesOverNCCL(t *testing.T) {
+	standIn(t)
+	b := newWorkbench(t)
+	for layout, n := range map[string]int{"mesh.modules=2": 2, "mesh.modules=2 mesh.data=2": 4} {
+		var want map[string]string
+		for _, engine := range []string{"gloo", "nccl"} {
+			out := fmt.Sprint(engine, n)
+			args := b.train(out, "--steps", "5", "--set", "optim.ema=0.9", "--set", "mesh.engine="+engine)
+			for _, set := range strings.Fields(layout) {
+				args = append(args, "--set", set)
+			}
+			if r := several(t, n, nil, args...); r.code != 0 {
+				t.Fatalf("%s by %s: exit code %d\n%s%s", layout, engine, r.code, r.out, r.err)
+			}
+			got := tensors(t, b.path(out+"/last.safetensors"))
+			if want == nil {
+				want = got
+			}
+			alike(t, layout, got, want)
+			alike(t, layout, states(t, b.path(out)), states(t, b.path(strings.Replace(out, "nccl", "gloo", 1))))
+		}
+	}
+}
+
+// What keeps NCCL from being used ends all processes with code 2 and one line each.
+func TestProcessesWithoutNCCL(t *testing.T) {
+	b := newWorkbench(t)
+	t.Setenv("LOCUS_NCCL", "/nowhere/libnccl.so.2")
+	r := several(t, 2, nil, b.train("no", "--set", "mesh.engine=nccl")...)
+	if want := "rank 0 on "; r.code != 2 || strings.Count(r.err, "locus: "+want) != 2 || strings.Count(r.err, "cannot be loaded") != 2 {
+		t.Errorf("exit code %d, want 2 and two lines with %q, got\n%s", r.code, want, r.err)
+	}
+	standIn(t)
+	t.Setenv("STANDIN_FAULT", "init")
+	r = several(t, 2, nil, b.train("no", "--set", "mesh.engine=nccl")...)
+	if r.code != 2 || strings.Count(r.err, "locus: ") != 2 || strings.Count(r.err, "ncclCommInitRank: unhandled system error; NCCL_DEBUG=INFO") != 2 {
+		t.Errorf("exit code %d\n%s", r.code, r.err)
+	}
+}
+
+// A rank that stops while others wait for it in NCCL ends the run on all of them, with one line each: a call that never returns keeps
+// no process alive.
+func TestLostProcessOverNCCL(t *testing.T) {
+	standIn(t)
+	b := newWorkbench(t)
+	var at time.Time
+	r := several(t, 3, func(cmd *exec.Cmd) {
+		at = time.Now()
+		syscall.Kill(children(t, cmd.Process.Pid)[1], syscall.SIGSTOP)
+	}, b.train("stopped", "--steps", "2000", "--set", "data.batch=9", "--set", "mesh.data=3", "--set", "mesh.timeout=3", "--set", "mesh.engine=nccl")...)
+	if r.code != 1 || time.Since(at) > 12*time.Second {
+		t.Errorf("exit code %d after %v\n%s", r.code, time.Since(at), r.err)
+	}
+	for _, rank := range []int{0, 2} {
+		if line := "[" + strconv.Itoa(rank) + "] locus: rank 1 on "; strings.Count(r.err, line) != 1 {
+			t.Errorf("want one line %q, got\n%s", line, r.err)
+		}
+	}
+}
