@@ -158,6 +158,9 @@ func (s *subject) batch(o Options) (x, y torch.Tensor) {
 	if s.model.DType != torch.Float32 {
 		x = scope.Cast(x, s.model.DType)
 	}
+	if s.model.Rule.MultiLabel {
+		return x.Keep(), s.model.Rule.Blank(scope, o.Batch, in.Classes).Keep()
+	}
 	labels := make([]int64, n)
 	random := seed.Rand(root, "bench/labels", uint64(s.step))
 	for i := range labels {

@@ -104,6 +104,9 @@ func printReport(w io.Writer, r data.Report) error {
 	for _, line := range r.Unreadable {
 		fmt.Fprintln(w, "broken: "+show.Line(line))
 	}
+	if r.MultiLabel {
+		fmt.Fprintf(w, "images have any number of classes; none: %d training and %d test images\n", r.Train.Without, r.Test.Without)
+	}
 	var rows []table.Row
 	for label, class := range r.Classes {
 		rows = append(rows, table.Row{label, show.Name(class), r.Train.PerClass[label], r.Test.PerClass[label]})

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"path/filepath"
 
@@ -23,6 +24,7 @@ type evaluation struct {
 	On         train.Split    `json:"on"`
 	Subset     bool           `json:"subset"`
 	Images     int            `json:"images"`
+	MultiLabel bool           `json:"multi_label,omitempty"` // an image has any number of classes: scores has map, f1 and f1_micro, in per cent
 	Modules    []moduleResult `json:"modules"`
 }
 
@@ -54,7 +56,8 @@ func newEval() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "eval RUN|CHECKPOINT",
 		Short: "Measure the accuracy of every head of a trained network",
-		Long: `Measure top-1 and top-5 accuracy, in percent, of every head of a trained network: a run folder or a checkpoint.
+		Long: `Measure top-1 and top-5 accuracy, in percent, of every head of a trained network: a run folder or a checkpoint. Where images
+have any number of classes, it is mean average precision and F1.
 
 --report writes a page, tables and pictures into a folder: accuracy a class, what is taken for what, how far confidence can
 be trusted, the worst mistakes, and what it saves to leave at the first head that is sure enough.`,
@@ -108,13 +111,17 @@ func evaluate(cmd *cobra.Command, path string, on train.Split, data, report stri
 	if err != nil {
 		return evaluation{}, err
 	}
-	e := evaluation{Checkpoint: t.Path, Set: got.Set, Data: got.Dir, On: on, Subset: got.Subset, Images: got.Images}
+	e := evaluation{Checkpoint: t.Path, Set: got.Set, Data: got.Dir, On: on, Subset: got.Subset, Images: got.Images, MultiLabel: t.Rule.MultiLabel}
 	for i, m := range t.Modules() {
 		head := got.Heads[i]
 		r := moduleResult{
 			Module: m.Index, Blocks: m.Blocks, Top1: accuracy(head.Top1), Top5: accuracy(head.Top5), others: head.Others,
 		}
-		for _, o := range head.Others {
+		if e.MultiLabel { // which has no top-1
+			r.others = append([]train.Named{{Name: "map", Value: head.Top1}}, head.Others...)
+			r.Top1 = accuracy(math.NaN())
+		}
+		for _, o := range r.others {
 			if r.Scores == nil {
 				r.Scores = map[string]accuracy{}
 			}
@@ -133,6 +140,9 @@ func (e evaluation) print(cmd *cobra.Command) error {
 	}
 	fmt.Fprintln(w)
 	header := table.Row{"module", "blocks", "top-1, %", "top-5, %"}
+	if e.MultiLabel {
+		return e.printRanking(w)
+	}
 	for _, o := range e.Modules[0].others {
 		header = append(header, o.Name)
 	}
@@ -145,4 +155,17 @@ func (e evaluation) print(cmd *cobra.Command) error {
 		rows = append(rows, row)
 	}
 	return printTable(w, header, rows, 3)
+}
+
+// printRanking is print where an image has any number of classes.
+func (e evaluation) printRanking(w io.Writer) error {
+	var rows []table.Row
+	for _, m := range e.Modules {
+		row := table.Row{m.Module, span(m.Blocks)}
+		for _, o := range m.others {
+			row = append(row, percent(o.Value))
+		}
+		rows = append(rows, row)
+	}
+	return printTable(w, table.Row{"module", "blocks", "mAP, %", "F1, %", "F1 of all answers, %"}, rows, 3)
 }

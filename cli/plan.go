@@ -249,6 +249,7 @@ const betweenLines = 10 * time.Second
 // specOf is the model of a recipe for square images of a set that nobody reads. Which class counts how much takes no memory.
 func specOf(c train.Config, side, classes int) model.Spec {
 	in := square(side, classes)
+	in.MultiLabel = c.Loss.MultiLabel()
 	if len(c.Loss.Weights) > 0 {
 		c.Loss.Weights, in.Counts = []string{"balanced"}, make([]int, classes)
 	}

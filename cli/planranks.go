@@ -109,7 +109,7 @@ func (f *planFlags) scaleMethod(cmd *cobra.Command, r *scaled, method string, li
 	}
 	r.Model, r.Image, r.Batch, r.Precision = c.Model.Name, c.Model.Image, c.Data.Batch, c.Precision
 	c.Method.Cuts = []string{"auto:time"}
-	spec := c.Spec(square(c.Model.Image, c.Model.Classes))
+	spec := specOf(c, c.Model.Image, c.Model.Classes)
 	o, done := measuring(cmd, plan.For(spec, c.Data.Batch))
 	defer done()
 	o.Blocks = lines

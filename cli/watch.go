@@ -9,6 +9,7 @@ import (
 	"image/png"
 	"net"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -130,12 +131,27 @@ func samples(ctx context.Context, dir, from string) ([]watch.Sample, error) {
 			return nil, err
 		}
 		s := watch.Sample{PNG: text}
-		if k := int(b.Labels[i]); k >= 0 && k < len(info.Classes) {
-			s.Label = info.Classes[k]
-		}
+		s.Label = labelOf(b, i, info.Classes)
 		all = append(all, s)
 	}
 	return all, nil
+}
+
+// labelOf names the class of a sample, or all that it has.
+func labelOf(b data.Batch, i int, classes []string) string {
+	if len(b.Has) == 0 {
+		if k := int(b.Labels[i]); k >= 0 && k < len(classes) {
+			return classes[k]
+		}
+		return ""
+	}
+	var all []string
+	for k, has := range b.Has[i*len(classes) : (i+1)*len(classes)] {
+		if has != 0 {
+			all = append(all, classes[k])
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 // drawn encodes an image of H × W × C bytes as PNG, grey where C is no 3.

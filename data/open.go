@@ -59,8 +59,14 @@ func Divide(whole Source, o Options, root uint64) (Source, error) {
 			s.parts[part] = t.Tolerate(part, o.Broken)
 		}
 	}
+	s.info.Samples = s.parts[Train].Len()
 	if s.info.Counts = countsOf(s.parts[Train], len(s.info.Classes)); o.Balanced && s.info.Counts == nil {
 		return nil, fault.New("data.balanced is true: must be false, since %s does not tell the classes of its samples before it reads them", name)
+	}
+	if s.info.MultiLabel {
+		if err := o.multiLabel(name); err != nil {
+			return nil, err
+		}
 	}
 	if n := s.parts[Train].Len(); o.Batch > n {
 		return nil, fault.New("data.batch is %d: must be at most %d, the number of training images", o.Batch, n)

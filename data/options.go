@@ -8,7 +8,7 @@ import (
 
 // Options is the `data:` section of a recipe. Its tags name the keys and their defaults; the zero value is not valid.
 type Options struct {
-	Set        string    `recipe:"set" default:"fashion-mnist" oneof:"@" doc:"which set to train on; folder holds train/CLASS/* and val/CLASS/*, tar holds shards train*.tar and val*.tar with entries CLASS/NAME, or NAME.jpg and NAME.cls, csv holds train.csv and val.csv of paths and labels: images in JPEG, PNG or WebP"`
+	Set        string    `recipe:"set" default:"fashion-mnist" oneof:"@" doc:"which set to train on; folder holds train/CLASS/* and val/CLASS/*, tar holds shards train*.tar and val*.tar with entries CLASS/NAME, or NAME.jpg and NAME.cls, csv holds train.csv and val.csv of paths and labels, one or several an image: images in JPEG, PNG or WebP"`
 	Dir        string    `recipe:"dir" doc:"a folder that holds the set, or holds the set's usual folder; --data goes first, $LOCUS_DATA and where distributions install come after; a relative one is looked for in those, too"`
 	Batch      int       `recipe:"batch" default:"128" min:"1" max:"65536" doc:"images in a training batch"`
 	Size       int       `recipe:"size" default:"0" min:"0" max:"4096" doc:"side of the images of folder and tar in pixels; 0 for 224"`
@@ -83,6 +83,17 @@ func (o Options) Validate() error {
 		return e.Check(o)
 	}
 	return o.plain()
+}
+
+// multiLabel returns a fault if a key is set that needs one class a sample, for a set whose samples have any number of them.
+func (o Options) multiLabel(name string) error {
+	switch {
+	case o.Balanced:
+		return fault.New("data.balanced is true: must be false for %s, whose images have any number of classes; loss.class_weights=balanced makes classes count alike", name)
+	case o.Mixup != 0 || o.CutMix != 0:
+		return fault.New("data.mixup is %g and data.cutmix %g: both must be 0 for %s, whose images have any number of classes", o.Mixup, o.CutMix, name)
+	}
+	return nil
 }
 
 // plain returns a fault if one of the keys is set that only image sets heed.

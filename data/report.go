@@ -25,6 +25,7 @@ type Report struct {
 	Classes     []string
 	Files       []File
 	Train, Test PartReport
+	MultiLabel  bool     // an image has any number of classes
 	Problem     error    // with the file of class names; nil if there is none
 	Notes       []string // lines for the user, such as which files were passed over
 	Unreadable  []string // images in files that cannot be decoded, each with the reason, in the order of the set
@@ -42,6 +43,7 @@ type PartReport struct {
 	Official int   // samples that the official set has, or that are there
 	Images   int   // samples found, 0 if the part is broken
 	PerClass []int // samples of each class found, by label
+	Without  int   // samples found that have no class, where that is allowed
 	Problem  error // what is broken, a fault; nil if nothing is
 }
 
@@ -59,7 +61,7 @@ func Check(ctx context.Context, name string, dirs []string) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	r := Report{Name: name, Dir: s.Info().Dir, Classes: s.Info().Classes, Status: Complete}
+	r := Report{Name: name, Dir: s.Info().Dir, Classes: s.Info().Classes, MultiLabel: s.Info().MultiLabel, Status: Complete}
 	if r.Train, err = checkPart(ctx, s, Train); err == nil {
 		r.Test, err = checkPart(ctx, s, Test)
 	}
@@ -86,6 +88,9 @@ func checkPart(ctx context.Context, s Source, part Part) (PartReport, error) {
 			r.Problem = err
 			return r, nil
 		}
+		for i := range len(b.Has) / max(1, classes) {
+			r.count(b.Has[i*classes : (i+1)*classes])
+		}
 		for _, label := range b.Labels {
 			if label < 0 || label >= int64(classes) {
 				r.Problem = fault.New("a %s sample has label %d: must be from 0 to %d", part.Word(), label, classes-1)
@@ -94,5 +99,20 @@ func checkPart(ctx context.Context, s Source, part Part) (PartReport, error) {
 			r.Images++
 			r.PerClass[label]++
 		}
+	}
+}
+
+// count adds a sample that has some of the classes.
+func (r *PartReport) count(has []byte) {
+	r.Images++
+	none := true
+	for class, v := range has {
+		if v != 0 {
+			r.PerClass[class]++
+			none = false
+		}
+	}
+	if none {
+		r.Without++
 	}
 }

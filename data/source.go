@@ -12,15 +12,17 @@ type Source interface {
 
 // Info describes an open set.
 type Info struct {
-	Name      string
-	Dir       string    // the folder that the files came from; "" for what never was in files
-	Subset    bool      // the files have less than the official set; Options.Limit does not count
-	Own       bool      // the user's own files: their folders name the classes
-	Classes   []string  // names, label 0 first
-	Counts    []int     // training samples of each class; nil where they are not known before they are read
-	Shape     Shape     // of one sample
-	Mean, Std []float64 // of byte samples: one value a channel, of values in [0, 1]; nil otherwise
-	Notes     []string  // lines for the user, such as that the set is a subset
+	Name       string
+	Dir        string    // the folder that the files came from; "" for what never was in files
+	Subset     bool      // the files have less than the official set; Options.Limit does not count
+	Own        bool      // the user's own files: their folders name the classes
+	Classes    []string  // names, label 0 first
+	Counts     []int     // training samples of each class; nil where they are not known before they are read
+	Samples    int       // training samples; 0 where nobody has counted them
+	MultiLabel bool      // a sample has any number of classes: batches have Has in place of Labels
+	Shape      Shape     // of one sample
+	Mean, Std  []float64 // of byte samples: one value a channel, of values in [0, 1]; nil otherwise
+	Notes      []string  // lines for the user, such as that the set is a subset
 }
 
 // Part names a part of a set.
@@ -63,6 +65,15 @@ type Grouped interface{ ByClass() bool }
 
 // Labelled is implemented by [Samples] that know the labels of their samples without reading them.
 type Labelled interface{ Label(position int) int }
+
+// MultiLabelled is implemented by [Samples] each of which may have any number of classes. Where MultiLabel returns false, they
+// have one each, and are [Labelled].
+type MultiLabelled interface {
+	MultiLabel() bool
+
+	// Classes returns the classes of a sample, ascending. Nothing may be written to them.
+	Classes(position int) []uint16
+}
 
 // Titled is implemented by [Samples] that know their samples by names, such as those of files.
 type Titled interface{ Title(position int) string }
@@ -141,7 +152,8 @@ type Batch struct {
 	Shape Shape // of one sample
 	Values
 	Second   Values  // the same samples, augmented anew; empty unless two views were asked for
-	Labels   []int64 // N classes
+	Labels   []int64 // N classes; nil where samples have any number of them
+	Has      []byte  // N × classes, 1 where a sample has a class and 0 elsewhere; nil where each sample has one class
 	Places   []int   // N positions in the samples that the batch is of; nil where nobody says
 	Partners []int64 // classes of the samples that were mixed in; nil unless the set mixes
 	Weight   float64 // of Labels in a soft target, where Partners have 1−Weight; 1 without mixing

@@ -10,9 +10,13 @@ import (
 
 // SplitByClass takes n samples out, class by class, and returns the rest and them, both in the order of s. Which ones follows
 // from root and the name of the stream. Each class gives its share of n, rounded so that the sum is n, but never its last
-// sample: with many tiny classes fewer than n are taken. Samples that are not [Labelled] are a fault, which goes on after
-// the set's name.
+// sample: with many tiny classes fewer than n are taken. Samples of several classes are divided as [divideClasses] does. Others
+// that are not [Labelled] are a fault, which goes on after the set's name.
 func SplitByClass(s Samples, n int, root uint64, stream string) (rest, taken Samples, err error) {
+	if many, ok := multiLabelled(s); ok {
+		stay, gone := divideClasses(many, s.Len(), n, seed.Rand(root, stream))
+		return s.Subset(stay), s.Subset(gone), nil
+	}
 	labelled, ok := s.(Labelled)
 	if !ok {
 		return nil, nil, fault.New("does not tell the classes of its samples before it reads them")
@@ -61,8 +65,18 @@ func shares(counts []int, n int) []int {
 	return out
 }
 
-// countsOf counts the samples of each class, of at least so many classes; nil if they are not [Labelled].
+// countsOf counts the samples that have each class, of at least so many classes; nil if they are neither [Labelled] nor
+// [MultiLabelled].
 func countsOf(s Samples, classes int) []int {
+	if many, ok := multiLabelled(s); ok {
+		counts := make([]int, classes)
+		for i := range s.Len() {
+			for _, class := range many.Classes(i) {
+				counts[class]++
+			}
+		}
+		return counts
+	}
 	labelled, ok := s.(Labelled)
 	if !ok {
 		return nil

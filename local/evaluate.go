@@ -114,6 +114,9 @@ func (c *Chain) evaluate(m *Module, b *Signal, score *Score, hear func(logits to
 // the rule measures besides goes into score. hear, unless nil, gets the answers.
 func (c *Chain) count(p *nn.Pass, m *Module, x, y torch.Tensor, score *Score, hear func(logits torch.Tensor)) []torch.Tensor {
 	logits := m.Head.Forward(p, p.Alias(x))
+	if c.Rule.MultiLabel {
+		return c.countMany(p, logits, y, score, hear)
+	}
 	top1, top5 := p.TopK(logits, y, 1), p.TopK(logits, y, min(5, int(logits.Shape()[1])))
 	logits = float(p, logits)
 	defer logits.Free()

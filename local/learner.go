@@ -32,6 +32,7 @@ type Outcome struct {
 // Score counts right answers of one head among N; N is 0 for a head that gives none.
 type Score struct {
 	Top1, Top5, N int
-	Loss          float64   // sum of the answers' cross-entropies
+	Loss          float64   // sum of the answers' cross-entropies; binary ones, each a mean over classes, with Answers
+	Answers       []float32 // logits [N, classes] where samples have any number of classes, and Top1 and Top5 are 0; nil elsewhere
 	Sums          []float64 // of [Rule.Measured], in that order; nil for a head that gives no answers
 }

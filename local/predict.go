@@ -92,11 +92,11 @@ func average(p *nn.Pass, x torch.Tensor) torch.Tensor {
 // Answer is what the head of a module says of one sample.
 type Answer struct {
 	Module        int       // whose head answered, from 1
-	Probabilities []float64 // one a class, in [0, 1]
+	Probabilities []float64 // one a class, in [0, 1]; they add up to 1 unless samples have any number of classes
 }
 
 // Predict runs the modules on samples x [N, …], which it consumes, and returns an answer for each. A sample is answered by
-// the first head whose best class reaches confidence, and by the last head if none does or confidence is not positive. The
+// the first head whose [Sureness] reaches confidence, and by the last head if none does or confidence is not positive. The
 // modules behind that head do not see it.
 func (c *Chain) Predict(x torch.Tensor, confidence float64) (answers []Answer, err error) {
 	defer torch.Catch(&err)
@@ -115,7 +115,12 @@ func (c *Chain) Predict(x torch.Tensor, confidence float64) (answers []Answer, e
 			defer torch.Catch(&err)
 			x = m.Body.Forward(p, x)
 			if m.Last || confidence > 0 && !m.Embeds {
-				all = s.Softmax(s.Cast(m.Head.Forward(p, s.Alias(x)), torch.Float32)).Float64s()
+				logits := s.Cast(m.Head.Forward(p, s.Alias(x)), torch.Float32)
+				if c.Rule.MultiLabel {
+					all = sigmoids(logits.Float64s())
+				} else {
+					all = s.Softmax(logits).Float64s()
+				}
 			}
 			return nil
 		})
@@ -125,7 +130,7 @@ func (c *Chain) Predict(x torch.Tensor, confidence float64) (answers []Answer, e
 		if all == nil {
 			continue
 		}
-		rows := sure(answers, open, all, m, confidence)
+		rows := sure(answers, open, all, m, confidence, c.Rule.MultiLabel)
 		if len(rows) == 0 {
 			break
 		}
@@ -145,11 +150,11 @@ func (c *Chain) Predict(x torch.Tensor, confidence float64) (answers []Answer, e
 
 // sure takes the answers of a module's head to the samples at the places open, where it is sure enough, and returns the rows
 // of the others.
-func sure(answers []Answer, open []int, all []float64, m *Module, confidence float64) (rows []int64) {
+func sure(answers []Answer, open []int, all []float64, m *Module, confidence float64, many bool) (rows []int64) {
 	classes := len(all) / len(open)
 	for i, place := range open {
 		row := all[i*classes : (i+1)*classes : (i+1)*classes]
-		if m.Last || slices.Max(row) >= confidence {
+		if m.Last || Sureness(row, many) >= confidence {
 			answers[place] = Answer{m.Index, row}
 			continue
 		}

@@ -59,15 +59,16 @@ type Gradients struct {
 
 // Rule trains one module on one signal. Its parts hold options and no state: workers of a [Pipeline] share them.
 type Rule struct {
-	Objective Objective
-	Term      Term
-	Credit    Credit
-	Seed      uint64 // root of what layers draw in training: dropout, stochastic depth
-	Needs     Needs
-	Metrics   []Metric // what heads are measured by, besides accuracy and what the objective names
-	Views     int      // of each sample in a signal; 0 and 1 mean one. See [Signal]
-	Closed    bool     // gradients come in closed form: nothing is recorded for autograd
-	Reforward bool     // hand on the features of the updated module, at the price of one more forward pass
+	Objective  Objective
+	Term       Term
+	Credit     Credit
+	Seed       uint64 // root of what layers draw in training: dropout, stochastic depth
+	Needs      Needs
+	Metrics    []Metric // what heads are measured by, besides accuracy and what the objective names
+	Views      int      // of each sample in a signal; 0 and 1 mean one. See [Signal]
+	MultiLabel bool     // samples have any number of classes: labels are [N, classes], float32 zeros and ones. The objective knows it, too
+	Closed     bool     // gradients come in closed form: nothing is recorded for autograd
+	Reforward  bool     // hand on the features of the updated module, at the price of one more forward pass
 }
 
 // Needs says what signals carry besides features and labels.

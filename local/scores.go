@@ -14,6 +14,9 @@ type Scores struct {
 	// Gamma makes samples that are answered well count less, by (1 − p_y)^Gamma: the focal loss (Lin et al. 2017). 0: none.
 	// The classes of a soft or smoothed label do so one by one.
 	Gamma int
+	// MultiLabel asks for each class by itself: labels are [N, classes] of zeros and ones, and the loss is the binary cross-entropy,
+	// the mean over samples and classes. Weights then count the samples that have a class; Gamma must be 0.
+	MultiLabel bool
 }
 
 // Chooser is an [Objective] with a loss of labels that can be told how classes and samples count.
@@ -22,11 +25,14 @@ type Chooser interface {
 	Choose(s Scores) Objective
 }
 
-func (s Scores) plain() bool { return len(s.Weights) == 0 && s.Gamma == 0 }
+func (s Scores) plain() bool { return len(s.Weights) == 0 && s.Gamma == 0 && !s.MultiLabel }
 
 // of returns the loss of logits [N, classes] in float32 or better for labels, plain or soft. It is −Σ q log softmax, where q
 // is the label's distribution times all that makes classes and samples count. It consumes nothing.
 func (s Scores) of(sc *torch.Scope, logits, y torch.Tensor, smoothing float64) torch.Tensor {
+	if s.MultiLabel {
+		return s.binary(sc, logits, y, smoothing)
+	}
 	q := s.targets(sc, logits, y, smoothing)
 	defer func() { q.Free() }()
 	if s.Gamma > 0 {

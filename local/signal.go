@@ -6,7 +6,7 @@ import "github.com/locus-learn/locus/torch"
 // X, Delta and Image are [2N, …], all first views in front of all second ones.
 type Signal struct {
 	X     torch.Tensor // features x_{k−1}, cut from their graph: [N, …]
-	Y     torch.Tensor // labels [N], int64; for Classify also soft targets [N, classes], float32
+	Y     torch.Tensor // labels [N], int64; for Classify also soft targets [N, classes], float32, and so where [Rule.MultiLabel] says
 	Delta torch.Tensor // ∂L_{k−1}/∂x_{k−1}, a constant, shaped as X; no tensor where no term reads it
 
 	// What a rule's [Needs] ask for, the same in front of every module; no tensor elsewhere.

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -12,25 +13,47 @@ import (
 // LossOptions is the `loss` section of a recipe: how much classes and samples count in the loss of every head. Evaluation
 // tells the plain cross-entropy whatever it says.
 type LossOptions struct {
-	Name    string   `recipe:"name" default:"cross-entropy" oneof:"cross-entropy focal" doc:"of every head; focal counts a sample by (1 − p)^gamma, p being the probability of its class, so that easy samples count less"`
+	Name    string   `recipe:"name" default:"cross-entropy" oneof:"cross-entropy focal bce" doc:"of every head; bce = binary cross-entropy, for images that have any number of classes; focal counts a sample by (1 − p)^gamma, p being the probability of its class, so that easy samples count less"`
 	Gamma   int      `recipe:"gamma" default:"2" min:"1" max:"8" doc:"focal: how much less easy samples count"`
-	Weights []string `recipe:"class_weights" default:"" doc:"how much each class counts: balanced = inversely to its number of training samples, or a number a class, in the order of the classes; empty = all alike"`
+	Weights []string `recipe:"class_weights" default:"" doc:"how much each class counts: balanced = inversely to its number of training samples, or a number a class, in the order of the classes; empty = all alike. With bce it is the images that have the class which count, as pos_weight in PyTorch, and balanced = images without it over images with it"`
 }
 
 // balanced is the value of loss.class_weights that asks the data.
 const balanced = "balanced"
 
+// bce is the loss for samples that have any number of classes, and for no others.
+const bce = "bce"
+
+// MultiLabel reports whether the loss is for samples that have any number of classes.
+func (o LossOptions) MultiLabel() bool { return o.Name == bce }
+
+// matches returns a fault where the loss is not for samples such as the data's.
+func (o LossOptions) matches(in Input) error {
+	name := cmp.Or(o.Name, "cross-entropy")
+	switch {
+	case in.MultiLabel && !o.MultiLabel():
+		return fault.New("loss.name is %s: must be bce, since the images of this data have any number of classes", name)
+	case !in.MultiLabel && o.MultiLabel():
+		return fault.New("loss.name is bce: must be cross-entropy or focal, since each image of this data has one class; " +
+			"data.set=csv has several where train.csv begins with path,labels, or with path and a column a class")
+	}
+	return nil
+}
+
 // apply has a method's rule count classes and samples as the options say.
 func (o LossOptions) apply(rule *local.Rule, m method.Method, in Input) error {
-	s := local.Scores{}
+	s := local.Scores{MultiLabel: in.MultiLabel}
 	if o.Name == "focal" {
 		s.Gamma = o.Gamma
 	}
-	var err error
+	err := o.matches(in)
+	if err != nil {
+		return err
+	}
 	if s.Weights, err = o.weights(in); err != nil {
 		return err
 	}
-	if s.Gamma == 0 && len(s.Weights) == 0 {
+	if s.Gamma == 0 && len(s.Weights) == 0 && !s.MultiLabel {
 		return nil
 	}
 	chooser, ok := rule.Objective.(local.Chooser)
@@ -38,7 +61,10 @@ func (o LossOptions) apply(rule *local.Rule, m method.Method, in Input) error {
 	if s.Gamma > 0 {
 		key = "loss.name is focal"
 	}
-	if !ok || rule.Closed || rule.Needs.Error {
+	if s.MultiLabel {
+		key = "loss.name is " + bce
+	}
+	if !ok || rule.Closed || rule.Needs.Error || s.MultiLabel && !local.TakesSoftTargets(rule.Objective) {
 		return fault.New("%s: must be left out with method.name %s, which does not learn by the cross-entropy of its heads; "+
 			"fits bp, layerwise, sgr and others that do", key, m.Name)
 	}
@@ -54,6 +80,9 @@ func (o LossOptions) weights(in Input) (all []float64, err error) {
 	if len(o.Weights) == 1 && o.Weights[0] == balanced {
 		if len(in.Counts) != in.Classes {
 			return nil, fault.New("loss.class_weights is balanced: the data set does not tell the classes of its samples before it reads them; must be a number a class")
+		}
+		if in.MultiLabel {
+			return local.BalancedPositives(in.Counts, in.Samples), nil
 		}
 		return local.Balanced(in.Counts), nil
 	}

@@ -42,10 +42,12 @@ type Spec struct {
 
 // Input is what a network must know of the samples that it gets.
 type Input struct {
-	Shape     nn.Shape  // of one sample
-	Classes   int       // number of labels
-	Counts    []int     // training samples of each class; nil where nobody knows
-	Mean, Std []float64 // how images in [0, 1] were normalised, one value a channel; empty where they were not
+	Shape      nn.Shape  // of one sample
+	Classes    int       // number of labels
+	Counts     []int     // training samples that have each class; nil where nobody knows
+	Samples    int       // training samples; 0 where nobody knows
+	MultiLabel bool      // a sample has any number of classes
+	Mean, Std  []float64 // how images in [0, 1] were normalised, one value a channel; empty where they were not
 }
 
 // check returns a fault where there can be no such samples.
@@ -148,7 +150,7 @@ func (s Spec) Parts() (p Parts, err error) {
 		return p, fault.New("precision is tf32: must be fp32 or bf16 with method.pipeline; modules that compute at the same time share the arithmetic")
 	}
 	p.Rule, p.Schedule = m.Compose(options)
-	p.Rule.Seed = s.Seed
+	p.Rule.Seed, p.Rule.MultiLabel = s.Seed, s.Input.MultiLabel
 	if !s.Inference {
 		if err = s.Loss.apply(&p.Rule, m, s.Input); err != nil {
 			return p, err

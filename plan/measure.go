@@ -190,7 +190,7 @@ func (p *Planner) measureObjective(t *objective, n int, k kind) cost {
 	s := torch.NewScopeOn(p.spec.Device, torch.Grad)
 	defer s.Close()
 	dtype := p.dtype(k)
-	signal, rows := local.Signal{Y: s.FromInts(make([]int64, n))}, n*p.views()
+	signal, rows := local.Signal{Y: p.parts.Rule.Blank(s, n, p.parts.Net.Classes)}, n*p.views()
 	if p.parts.Rule.Needs.Image {
 		signal.Image = random(s, torch.Float32, n, p.parts.Net.Input, true)
 		signal.Image.Uniform(0, 1, 1)

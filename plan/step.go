@@ -221,7 +221,7 @@ func (p *Planner) measureShare(m span, n int) cost {
 	defer s.Close()
 	dtype, shape := p.spec.DType, p.blocks[m.from].in
 	signal := local.Signal{
-		X: random(s, dtype, n, shape, false).Keep(), Y: s.FromInts(make([]int64, n)).Keep(), Delta: random(s, dtype, n, shape, false).Keep(),
+		X: random(s, dtype, n, shape, false).Keep(), Y: p.parts.Rule.Blank(s, n, p.parts.Net.Classes).Keep(), Delta: random(s, dtype, n, shape, false).Keep(),
 	}
 	began := p.clock()
 	next, _, err := p.parts.Rule.Train(module, signal, dtype, local.Tick{})

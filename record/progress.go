@@ -92,7 +92,11 @@ func (p *Progress) Epoch(e Epoch) error {
 		p.bar.Clear()
 		defer p.bar.RenderBlank()
 	}
-	line := fmt.Sprintf("epoch %d/%d  train loss %.4f  test %s %%", e.Epoch, p.epochs(), e.TrainLoss, percent(e.TestAcc, 2))
+	test := "test"
+	if e.Measure != "" {
+		test += " " + e.Measure
+	}
+	line := fmt.Sprintf("epoch %d/%d  train loss %.4f  %s %s %%", e.Epoch, p.epochs(), e.TrainLoss, test, percent(e.TestAcc, 2))
 	if len(e.ModuleAcc) > 1 {
 		line += "  heads " + joinPercent(e.ModuleAcc)
 	}

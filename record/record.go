@@ -50,6 +50,7 @@ type Epoch struct {
 	ModuleAcc       []float64 `json:"module_acc"`         // each head on the test set, NaN for one that gives no answers; k-NN accuracy of each module where training used no labels
 	ModuleTop5      []float64 `json:"module_top5"`
 	Scores          Scores    `json:"scores,omitzero"`  // what else heads are measured by, on the test set
+	Measure         string    `json:"measure,omitzero"` // what the accuracies are: "" for top-1, "mAP" for mean average precision, where images have any number of classes
 	EMAAcc          []float64 `json:"ema_acc,omitzero"` // as ModuleAcc, of the averaged weights with the running statistics of the last ones; none where no averages are kept
 	ValAcc          *float64  `json:"val_acc,omitzero"` // last module on the validation set; nil without one
 	LR              float64   `json:"lr"`               // of the epoch's last step

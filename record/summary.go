@@ -24,6 +24,7 @@ type Summary struct {
 	TestTop5       float64   `json:"test_top5"`            // last module
 	TestImages     int       `json:"test_images,omitzero"` // that accuracies are of; 0 in runs of earlier programs
 	ModuleAcc      []float64 `json:"module_acc"`           // each head, or each module's features
+	Measure        string    `json:"measure,omitzero"`     // what accuracies are: see Epoch
 	Scores         Scores    `json:"scores,omitzero"`      // what else heads were measured by
 	EMAAcc         []float64 `json:"ema_acc,omitzero"`     // the same of the averaged weights
 	KNN            bool      `json:"knn,omitzero"`         // training used no labels: the accuracies above are those of a vote of nearest neighbours

@@ -112,6 +112,8 @@ func heads(s Summary) string {
 		return joinPercent(s.ProbeAcc) + " (probe)"
 	case s.KNN:
 		return joinPercent(s.ModuleAcc) + " (k-NN)"
+	case s.Measure != "":
+		return joinPercent(s.ModuleAcc) + " (" + s.Measure + ")"
 	}
 	return joinPercent(s.ModuleAcc)
 }

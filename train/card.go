@@ -30,7 +30,8 @@ func (t *Trained) card(path, format string, o ExportOptions) string {
 	if len(t.set.Mean) > 0 {
 		line("| pixels | from 0 to 1, minus mean %v, divided by deviation %v |", t.set.Mean, t.set.Std)
 	}
-	line("| output | `[N, %d]`: logits, one a class; softmax makes probabilities of them |", t.Net.Classes)
+	line("| output | `[N, %d]`: logits, one a class; %s |", t.Net.Classes, map[bool]string{true: "an image has any number of classes, and the sigmoid of each makes a probability of it",
+		false: "softmax makes probabilities of them"}[t.Rule.MultiLabel])
 	line("| parameters | stored as %v |", o.DType)
 	line("| trained on | %s%s |", show.Name(t.set.Name), map[bool]string{true: ", a subset of it"}[t.set.Subset])
 	line("| method | %s, %d modules, optimizer %s, %d epochs, seed %d |", c.Method.Name, len(t.Modules()), c.Optim.Name, c.Schedule.Epochs, c.Seed)
@@ -60,7 +61,11 @@ func (t *Trained) accuracy(exit int) string {
 	if exit > 0 && exit <= len(s.ModuleAcc) {
 		acc = s.ModuleAcc[exit-1]
 	}
-	return fmt.Sprintf("%.2f %% on the test images, after %d steps", acc, s.Steps)
+	measure := ""
+	if s.Measure != "" {
+		measure = s.Measure + " "
+	}
+	return fmt.Sprintf("%s%.2f %% on the test images, after %d steps", measure, acc, s.Steps)
 }
 
 // usage is an example in Python, which is what most readers of such files have.

@@ -30,20 +30,22 @@ const (
 
 // Keys of the weights' metadata.
 const (
-	metaRecipe  = "locus.recipe"  // YAML, resolved
-	metaInput   = "locus.input"   // nn.Shape of an image, JSON
-	metaClasses = "locus.classes" // names, JSON
-	metaState   = "locus.state"   // file name of the state
-	metaDataset = "locus.dataset" // name, subset or not, mean and std, JSON
-	metaRun     = "locus.run"     // progress, JSON, in the state file
-	metaStep    = "locus.step"    // of the averages
+	metaRecipe     = "locus.recipe"      // YAML, resolved
+	metaInput      = "locus.input"       // nn.Shape of an image, JSON
+	metaClasses    = "locus.classes"     // names, JSON
+	metaMultiLabel = "locus.multi_label" // "true" in exported files whose logits are each to be taken by a sigmoid
+	metaState      = "locus.state"       // file name of the state
+	metaDataset    = "locus.dataset"     // name, subset or not, mean and std, JSON
+	metaRun        = "locus.run"         // progress, JSON, in the state file
+	metaStep       = "locus.step"        // of the averages
 )
 
 // dataset is what a model must remember of the set it was trained on.
 type dataset struct {
-	Name      string
-	Subset    bool
-	Mean, Std []float64
+	Name       string
+	Subset     bool
+	Mean, Std  []float64
+	MultiLabel bool `json:",omitempty"` // images have any number of classes
 }
 
 // progress is the position of a run: with it, the optimizer's state and the seed, a run goes on bit for bit, since
@@ -191,7 +193,7 @@ func (r *Run) saveWeights(name, state string) error {
 	if state != "" {
 		meta[metaState] = state
 	}
-	set := dataset{r.info.Name, r.info.Subset, r.info.Mean, r.info.Std}
+	set := dataset{r.info.Name, r.info.Subset, r.info.Mean, r.info.Std, r.info.MultiLabel}
 	for key, v := range map[string]any{metaInput: r.model.Net.Input, metaClasses: r.info.Classes, metaDataset: set} {
 		text, err := json.Marshal(v)
 		if err != nil {

@@ -188,6 +188,10 @@ func (c Config) suits(m *model.Model) error {
 	case (o.Mixup != 0 || o.CutMix != 0) && (!local.TakesSoftTargets(m.Rule.Objective) || m.Rule.Needs.Error):
 		return fault.New("data.mixup is %g and data.cutmix %g: both must be 0 with method %s, which needs one class an image",
 			o.Mixup, o.CutMix, name)
+	case m.Rule.MultiLabel && m.Views() > 1:
+		return fault.New("method.name is %s: must be another one for images that have any number of classes; it learns without labels and is measured by neighbours of one class", name)
+	case m.Rule.MultiLabel && c.Diagnose.Every > 0:
+		return fault.New("diagnose.every is %d: must be 0 with loss.name bce; a diagnosis compares losses of one class an image", c.Diagnose.Every)
 	case c.Diagnose.Every > 0 && (len(c.Tune.Freeze) > 0 || c.Tune.HeadWarmup > 0):
 		return fault.New("diagnose.every is %d: must be 0 with tune.freeze and tune.head_warmup; a diagnosis compares gradients of whole modules", c.Diagnose.Every)
 	case c.Diagnose.Every > 0 && m.Streams():

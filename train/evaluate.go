@@ -15,7 +15,7 @@ import (
 )
 
 // Evaluate returns accuracy and loss of every head of a model on images normalised by mean and std, and what else the
-// method measures it by; NaN of one that gives no answers.
+// method measures it by; NaN of one that gives no answers. See [Accuracy] for images that have any number of classes.
 func Evaluate(ctx context.Context, m *Model, images data.Samples, mean, std []float64) ([]Accuracy, error) {
 	return m.evaluate(ctx, images, mean, std, nil, m.Learner.EvaluateAll)
 }
@@ -27,6 +27,10 @@ func (m *Model) evaluate(ctx context.Context, images data.Samples, mean, std []f
 	loader := images.Batches(data.BatchOptions{Batch: m.Config.Data.Batch, Workers: m.Config.Data.Workers, KeepLast: true})
 	defer loader.Close()
 	var sums []local.Score
+	var has truth
+	if m.Rule.MultiLabel {
+		look = has.look(look)
+	}
 	seen := 0
 	for done := false; !done; {
 		var batches []local.Signal
@@ -55,6 +59,10 @@ func (m *Model) evaluate(ctx context.Context, images data.Samples, mean, std []f
 	}
 	var all []Accuracy
 	for _, s := range sums {
+		if m.Rule.MultiLabel {
+			all = append(all, has.precisionOf(s, m.Net.Classes))
+			continue
+		}
 		all = append(all, accuracyOf(s, m.Rule.Measured()))
 	}
 	return all, nil
@@ -68,7 +76,7 @@ func (m *Model) overflowed(heads []Accuracy) error {
 	}
 	var modules []string
 	for i, h := range heads {
-		if !math.IsNaN(h.Top1) && (math.IsNaN(h.Loss) || math.IsInf(h.Loss, 0)) {
+		if (m.Rule.MultiLabel || !math.IsNaN(h.Top1)) && (math.IsNaN(h.Loss) || math.IsInf(h.Loss, 0)) {
 			modules = append(modules, strconv.Itoa(i+1))
 		}
 	}
@@ -112,7 +120,7 @@ func plus(a, b local.Score) local.Score {
 	for i, s := range a.Sums {
 		sums[i] += s
 	}
-	return local.Score{Top1: a.Top1 + b.Top1, Top5: a.Top5 + b.Top5, N: a.N + b.N, Loss: a.Loss + b.Loss, Sums: sums}
+	return local.Score{Top1: a.Top1 + b.Top1, Top5: a.Top5 + b.Top5, N: a.N + b.N, Loss: a.Loss + b.Loss, Sums: sums, Answers: append(a.Answers, b.Answers...)}
 }
 
 func accuracyOf(s local.Score, metrics []local.Metric) Accuracy {

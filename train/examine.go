@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/torch"
 )
@@ -41,6 +43,9 @@ func (t *Trained) Examine(ctx context.Context, part Split, dir string, most int,
 	var e Examination
 	if err := t.answers(); err != nil {
 		return e, err
+	}
+	if t.Rule.MultiLabel {
+		return e, fault.New("--report: must be left out for %s, whose images have any number of classes", show.Name(t.Path))
 	}
 	set, images, err := t.open(part, dir, notice)
 	if err != nil {

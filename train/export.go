@@ -113,6 +113,9 @@ func (t *Trained) about(o ExportOptions) (map[string]string, error) {
 		}
 		about[key] = string(text)
 	}
+	if t.Rule.MultiLabel {
+		about[metaMultiLabel] = "true"
+	}
 	return about, nil
 }
 

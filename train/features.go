@@ -12,7 +12,8 @@ import (
 // features are what the modules of a model make of a set of images, averaged over positions.
 type features struct {
 	modules []torch.Tensor // [images, C_k] of each, float32, owned
-	labels  []int64        // without those of images that cannot be read
+	labels  []int64        // without those of images that cannot be read; zeros where images have any number of classes
+	has     []byte         // which of them each has; nil elsewhere
 }
 
 func (f features) free() {
@@ -39,9 +40,7 @@ func (m *Model) featuresBy(ctx context.Context, images data.Samples, mean, std [
 		}
 		var images []torch.Tensor
 		for _, b := range batches {
-			for _, label := range b.Y.Float64s() {
-				f.labels = append(f.labels, int64(label))
-			}
+			f.tell(b.Y)
 			b.Y.Free()
 			images = append(images, b.X)
 		}
@@ -74,6 +73,21 @@ func (m *Model) featuresBy(ctx context.Context, images data.Samples, mean, std [
 		rows[k] = nil
 	}
 	return f, nil
+}
+
+// tell takes the labels of a batch.
+func (f *features) tell(y torch.Tensor) {
+	values, many := y.Float64s(), len(y.Shape()) > 1
+	if many {
+		f.labels = append(f.labels, make([]int64, y.Shape()[0])...)
+	}
+	for _, v := range values {
+		if many {
+			f.has = append(f.has, byte(v))
+		} else {
+			f.labels = append(f.labels, int64(v))
+		}
+	}
 }
 
 // measure returns the accuracy of every head of a model on some images of a set or, of a model trained without labels, the

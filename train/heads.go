@@ -19,6 +19,8 @@ func (r *Run) begun(init string) error {
 		return nil
 	case init == "":
 		return fault.New("tune.head_init is %s: must be fresh without weights to start from; --init FILE names some, and 'locus finetune' asks for them", how)
+	case how == "means" && r.model.Rule.MultiLabel:
+		return fault.New("tune.head_init is means: must be fresh or probe with loss.name bce; the nearest mean is one class")
 	case r.model.Views() > 1:
 		return fault.New("tune.head_init is %s: must be fresh for method.name %s, which learns without labels", how, r.model.Config.Method.Name)
 	}
@@ -80,11 +82,28 @@ func (r *Run) startHeads(ctx context.Context) error {
 func (r *Run) startOf(ctx context.Context, f features, k int) (w, b []float64, err error) {
 	classes := r.model.Net.Classes
 	c := newClusters(f, k, classes)
+	if len(f.has) > 0 {
+		w, b = make([]float64, classes*c.d), f.odds(classes)
+		return r.model.Config.Probe.refined(ctx, f, k, c, w, b, r.model.Config.Seed)
+	}
 	w, b = c.nearest(c.sharpness())
 	if r.model.Config.Tune.HeadInit == "means" {
 		return w, b, nil
 	}
 	return r.model.Config.Probe.refined(ctx, f, k, c, w, b, r.model.Config.Seed)
+}
+
+// odds are the logits of how many samples have each class, half a sample added to either side: what is said who knows no more.
+func (f features) odds(classes int) (b []float64) {
+	b = make([]float64, classes)
+	for class := range b {
+		n := 0.0
+		for i := class; i < len(f.has); i += classes {
+			n += float64(f.has[i])
+		}
+		b[class] = math.Log((n + 0.5) / (float64(len(f.labels)) - n + 0.5))
+	}
+	return b
 }
 
 // write puts numbers into a linear layer. Without a bias, that is left out.
@@ -229,7 +248,7 @@ func (o ProbeOptions) refined(ctx context.Context, f features, k int, c *cluster
 	for i, v := range w {
 		start[i] = v / scale
 	}
-	own := features{modules: []torch.Tensor{centred}, labels: f.labels}
+	own := features{modules: []torch.Tensor{centred}, labels: f.labels, has: f.has}
 	probe, _, err := o.fit(ctx, own, 0, c.classes, root, func(l *nn.Linear) { write(l, start, moved) })
 	if err != nil {
 		return nil, nil, err

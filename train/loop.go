@@ -243,7 +243,7 @@ func batchTensors(m *Model, info data.Info, b data.Batch) (x, y torch.Tensor) {
 	return x, torch.NewScopeOn(m.Device(), torch.NoGrad).FromFloats(soft, int64(b.N), int64(classes)).Keep()
 }
 
-// toTensors returns samples [N, …], or [2N, …] with a second view of each behind the first ones, and labels [N]. Bytes are
+// toTensors returns samples [N, …], or [2N, …] with a second view of each behind the first ones, and labels as [labelsOf] does. Bytes are
 // images, which are normalised; floats come as they are, and integers as int64.
 func toTensors(m *Model, b data.Batch, mean, std []float64) (x, y torch.Tensor) {
 	s, dtype := torch.NewScopeOn(m.Device(), torch.NoGrad), m.DType
@@ -269,7 +269,7 @@ func toTensors(m *Model, b data.Batch, mean, std []float64) (x, y torch.Tensor) 
 	default:
 		x = s.FromImages(dtype, v.Bytes, n, shape.H, shape.W, shape.C, float32s(mean), float32s(std))
 	}
-	return x.Keep(), s.FromInts(b.Labels).Keep()
+	return x.Keep(), labelsOf(s, b.Labels, b.Has, b.N).Keep()
 }
 
 func float32s(v []float64) []float32 {

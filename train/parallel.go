@@ -44,6 +44,8 @@ func (c Config) together(s mesh.Shape) error {
 		return fault.New("tune.head_init is %s: must be fresh with several processes, of which none has the whole network", c.Tune.HeadInit)
 	case c.Method.Resident > 0:
 		return fault.New("method.resident is %d: must be 0 with several processes, each of which holds its modules in memory", c.Method.Resident)
+	case c.Loss.MultiLabel():
+		return fault.New("loss.name is bce: must be cross-entropy or focal with several processes, of which none hears all answers that mean average precision needs")
 	case s.Modules == 1 && c.Method.Pipeline > 0:
 		return fault.New("method.pipeline is %d: must be 0 where mesh.modules is 1, since each process drives its modules in lock-step", c.Method.Pipeline)
 	}

@@ -84,7 +84,8 @@ func (o ProbeOptions) fit(ctx context.Context, train features, k, classes int, r
 			made.Free()
 		}
 	}()
-	rule := local.Rule{Objective: local.Classify{}, Term: local.None{}, Credit: local.Autograd{}}
+	many := len(train.has) > 0
+	rule := local.Rule{MultiLabel: many, Objective: local.Classify{Scores: local.Scores{MultiLabel: many}}, Term: local.None{}, Credit: local.Autograd{}}
 	chain = local.NewChain([]*local.Module{layer}, rule, local.Together{}, torch.Float32)
 
 	n := len(train.labels)
@@ -113,8 +114,11 @@ func (f features) rows(k int, positions []int) (x, y torch.Tensor) {
 	s := f.modules[k].Device().Scope(torch.NoGrad)
 	defer s.Close()
 	at, labels := make([]int64, len(positions)), make([]int64, len(positions))
+	classes := len(f.has) / len(f.labels)
+	var has []byte
 	for i, p := range positions {
 		at[i], labels[i] = int64(p), f.labels[p]
+		has = append(has, f.has[p*classes:(p+1)*classes]...)
 	}
-	return s.Rows(f.modules[k], s.FromInts(at)).Keep(), s.FromInts(labels).Keep()
+	return s.Rows(f.modules[k], s.FromInts(at)).Keep(), labelsOf(s, labels, has, len(positions)).Keep()
 }

@@ -157,7 +157,7 @@ func (r *Run) measured(ctx context.Context, epoch int) (e record.Epoch, err erro
 		LR: r.rate(r.at.Step - 1), SGRLoss: values(s.SGR), SGRCos: values(s.Cos),
 		ModuleBusy: values(s.Busy), ModuleWait: values(s.Wait),
 		Seconds: s.Seconds, ImagesPerSecond: float64(s.Steps*r.model.Config.Data.Batch) / s.Seconds,
-		PeakBytes: r.peak, RestingBytes: r.model.RestingBytes(), Scores: scores(test),
+		PeakBytes: r.peak, RestingBytes: r.model.RestingBytes(), Scores: scores(test), Measure: r.model.measureOf(),
 	}
 	for _, h := range test {
 		e.ModuleAcc, e.ModuleTop5 = append(e.ModuleAcc, h.Top1), append(e.ModuleTop5, h.Top5)
@@ -198,7 +198,8 @@ func (r *Run) averaged(ctx context.Context) (acc []float64, err error) {
 	return acc, err
 }
 
-// Accuracy of one head in percent, with its mean cross-entropy and what else the method measures it by.
+// Accuracy of one head in percent, with its mean cross-entropy and what else the method measures it by. Of samples that have any
+// number of classes, Top1 is the mean average precision, Top5 is NaN, and the loss is the mean binary cross-entropy.
 type Accuracy struct {
 	Top1, Top5, Loss float64
 	Others           []Named
@@ -242,7 +243,7 @@ func (r *Run) finish(stopped string) (record.Summary, error) {
 		Name: c.Name, Method: c.Method.Name, Model: c.Model.Name, Dataset: r.info.Name, Subset: r.info.Subset, Seed: c.Seed,
 		Modules: len(r.model.Learner.Modules()), Cuts: r.model.Cuts(), Steps: r.at.Step, Epochs: r.at.Epoch,
 		TestAcc: math.NaN(), TestTop5: math.NaN(), TestImages: r.set.Part(data.Test).Len(),
-		PeakBytes: r.peak, RestingBytes: r.model.RestingBytes(),
+		Measure: r.model.measureOf(), PeakBytes: r.peak, RestingBytes: r.model.RestingBytes(),
 		Seconds: r.at.Seconds, SecondsPerStep: median(r.times),
 		Threads: torch.Threads(), Precision: c.Precision, Stopped: stopped,
 	}

@@ -223,7 +223,7 @@ func inputOf(info data.Info) model.Input {
 	if info.Shape.H > 1 || info.Shape.W > 1 {
 		shape.H, shape.W = info.Shape.H, info.Shape.W
 	}
-	return model.Input{Shape: shape, Classes: len(info.Classes), Counts: info.Counts, Mean: info.Mean, Std: info.Std}
+	return model.Input{Shape: shape, Classes: len(info.Classes), Counts: info.Counts, Samples: info.Samples, MultiLabel: info.MultiLabel, Mean: info.Mean, Std: info.Std}
 }
 
 func dirs(first string) []string {

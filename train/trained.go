@@ -61,7 +61,7 @@ func Open(path string, sets ...string) (*Trained, error) {
 			return nil, err
 		}
 	}
-	t.Model, err = loadModel(c, model.Input{Shape: input, Classes: len(t.Classes)}, true, w)
+	t.Model, err = loadModel(c, model.Input{Shape: input, Classes: len(t.Classes), MultiLabel: t.set.MultiLabel}, true, w)
 	if err != nil {
 		return nil, err
 	}
@@ -139,6 +139,10 @@ func (t *Trained) open(part Split, dir string, notice func(string)) (data.Source
 		notice(line)
 	}
 	data.OnBroken(set, notice)
+	if info.MultiLabel != t.set.MultiLabel {
+		several := map[bool]string{true: "any number of classes", false: "one class"}
+		return nil, nil, fault.New("the images of %s have %s: %s was trained on images with %s", show.Name(info.Dir), several[info.MultiLabel], show.Name(t.Path), several[t.set.MultiLabel])
+	}
 	if len(info.Classes) != len(t.Classes) {
 		return nil, nil, fault.New("%s has %d classes: %s was trained on %d", info.Dir, len(info.Classes), t.Path, len(t.Classes))
 	}

@@ -18,7 +18,7 @@ func (s *spec) checkPhotos(ctx context.Context, dir string) (data.Report, error)
 	if err := s.openPhotos(set, data.Options{Set: s.name}); err != nil {
 		return data.Report{}, err
 	}
-	r := data.Report{Name: s.name, Dir: dir, Classes: set.info.Classes, Notes: set.info.Notes, Status: data.Complete}
+	r := data.Report{Name: s.name, Dir: dir, Classes: set.info.Classes, MultiLabel: set.info.MultiLabel, Notes: set.info.Notes, Status: data.Complete}
 	for _, p := range []struct {
 		part   *data.PartReport
 		images Images
@@ -34,7 +34,16 @@ func (s *spec) checkPhotos(ctx context.Context, dir string) (data.Report, error)
 				continue
 			}
 			p.part.Images++
-			p.part.PerClass[p.images.Labels[i]]++
+			if !p.images.MultiLabel() {
+				p.part.PerClass[p.images.Labels[i]]++
+				continue
+			}
+			for _, class := range p.images.Sets[i] {
+				p.part.PerClass[class]++
+			}
+			if len(p.images.Sets[i]) == 0 {
+				p.part.Without++
+			}
 		}
 		if n := p.part.Official - p.part.Images; n > 0 {
 			r.Status = data.Broken

@@ -59,9 +59,15 @@ func (f *filler) clear(b *data.Batch, n int) {
 	if f.o.Views == 2 {
 		views[1] = slices.Grow(b.Second.Bytes[:0], room)
 	}
+	labels, has := b.Labels[:0], b.Has[:0]
+	if f.images.MultiLabel() {
+		has = slices.Grow(has, n*f.images.classes)
+	} else {
+		labels = slices.Grow(labels, n)
+	}
 	*b = data.Batch{
 		Values: data.Values{Bytes: views[0]}, Second: data.Values{Bytes: views[1]},
-		Labels: slices.Grow(b.Labels[:0], n), Places: slices.Grow(b.Places[:0], n), Partners: b.Partners[:0], Weight: 1, Shape: f.images.Shape,
+		Labels: labels, Has: has, Places: slices.Grow(b.Places[:0], n), Partners: b.Partners[:0], Weight: 1, Shape: f.images.Shape,
 	}
 }
 
@@ -79,7 +85,7 @@ func (f *filler) add(b *data.Batch, order []int, at int, random *rand.Rand) erro
 	}
 	for try := range min(mostTries, len(order)) {
 		pick := order[(at+try)%len(order)]
-		b.Labels = append(b.Labels[:b.N], int64(f.images.Labels[pick])) // early, so that nothing waits for the memory
+		f.label(b, pick) // early, so that nothing waits for the memory
 		err := f.render(&views, pick, random)
 		if err == nil {
 			b.N++
@@ -90,13 +96,35 @@ func (f *filler) add(b *data.Batch, order []int, at int, random *rand.Rand) erro
 			}
 			return nil
 		}
-		b.Labels = b.Labels[:b.N]
+		f.unlabel(b)
 		f.broken = append(f.broken, broken{f.images.photos.title(pick), err})
 		if f.o.KeepLast {
 			return nil
 		}
 	}
 	return fault.New("%w: none of %d images in a row", data.ErrBroken, len(f.broken))
+}
+
+// label adds the classes of an image to a batch, whose next one it is.
+func (f *filler) label(b *data.Batch, pick int) {
+	if !f.images.MultiLabel() {
+		b.Labels = append(b.Labels, int64(f.images.Labels[pick]))
+		return
+	}
+	start := len(b.Has)
+	b.Has = append(b.Has, make([]byte, f.images.classes)...)
+	for _, class := range f.images.Sets[pick] {
+		b.Has[start+int(class)] = 1
+	}
+}
+
+// unlabel takes the classes of an image back that cannot be read.
+func (f *filler) unlabel(b *data.Batch) {
+	if !f.images.MultiLabel() {
+		b.Labels = b.Labels[:b.N]
+		return
+	}
+	b.Has = b.Has[:b.N*f.images.classes]
 }
 
 // render writes an image to the views that are not nil.

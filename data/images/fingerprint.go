@@ -34,6 +34,9 @@ func (m Images) Fingerprint() string {
 func (m Images) hash(content func(io.Writer)) string {
 	h := fnv.New64a()
 	binary.Write(h, binary.LittleEndian, m.Labels)
+	for _, set := range m.Sets {
+		fmt.Fprintf(h, "%d\n", set)
+	}
 	content(h)
 	return fmt.Sprintf("%016x", h.Sum64())
 }

@@ -168,9 +168,15 @@ func (s *spec) openPhotos(set *source, o data.Options) error {
 	if err != nil {
 		return err
 	}
-	set.info.Classes = train.sortClasses(slices.Collect(maps.Keys(perClass)))
-	if err := s.checkClasses(dir, set.info.Classes, perClass); err != nil {
+	set.info.Classes, set.info.MultiLabel = train.sortClasses(slices.Collect(maps.Keys(perClass))), train.many
+	if err := s.checkClasses(dir, set.info.Classes, perClass, train.many); err != nil {
 		return err
+	}
+	if line := missing(trainPart, set.info.Classes, perClass); line != "" {
+		set.info.Notes = append(set.info.Notes, line)
+	}
+	if train.note != "" {
+		set.info.Notes = append(set.info.Notes, train.note)
 	}
 	if o.Test > 0 && !s.holds(dir) { // the test images are split off
 		if line := train.passed.line(); line != "" {
@@ -185,6 +191,9 @@ func (s *spec) openPhotos(set *source, o data.Options) error {
 	if len(val.files) == 0 {
 		return fault.New("%s: has no images in %s: must hold %s", show.Name(dir), valPart, s.layout)
 	}
+	if err := train.alike(val, dir); err != nil {
+		return err
+	}
 	for _, class := range slices.Sorted(maps.Keys(perClass)) {
 		if !slices.Contains(set.info.Classes, class) {
 			return fault.New("%s: class %s of %s is not one of the %d classes of %s", show.Name(dir), show.Name(class), valPart,
@@ -192,7 +201,7 @@ func (s *spec) openPhotos(set *source, o data.Options) error {
 		}
 	}
 	train.passed.join(val.passed)
-	for _, line := range []string{train.passed.line(), missing(set.info.Classes, perClass)} {
+	for _, line := range []string{train.passed.line(), missing(valPart, set.info.Classes, perClass)} {
 		if line != "" {
 			set.info.Notes = append(set.info.Notes, line)
 		}
@@ -210,8 +219,8 @@ func (s *spec) number(set *source, train, val *photos, o data.Options) error {
 	return nil
 }
 
-// checkClasses wants images of each class, and that the classes are not parts: a folder train inside of train.
-func (s *spec) checkClasses(dir string, classes []string, perClass map[string]int) error {
+// checkClasses wants images of each class, unless they may have none, and that the classes are not parts: a folder train inside of train.
+func (s *spec) checkClasses(dir string, classes []string, perClass map[string]int, many bool) error {
 	if n := len(classes); n < 1 || n > mostClasses {
 		return fault.New("%s: has training images of %d classes: must be 1 to %d; it must hold %s", show.Name(dir), n, mostClasses, s.layout)
 	}
@@ -220,9 +229,23 @@ func (s *spec) checkClasses(dir string, classes []string, perClass map[string]in
 			show.Name(dir), trainPart, only)
 	}
 	for _, class := range classes {
-		if perClass[class] == 0 {
+		if perClass[class] == 0 && !many {
 			return fault.New("%s: class %s has no training images: must have names that end in %s", show.Name(dir), show.Name(class),
 				strings.Join(imageSuffixes, ", "))
+		}
+	}
+	return nil
+}
+
+// alike returns a fault unless the test images tell their classes as the training images do.
+func (p *photos) alike(val *photos, dir string) error {
+	several := map[bool]string{true: "any number of classes", false: "one class"}
+	if p.many != val.many {
+		return fault.New("%s: its images have %s in %s and %s in %s: must be the same in both", show.Name(dir), several[p.many], trainPart, several[val.many], valPart)
+	}
+	for _, class := range p.columns {
+		if val.columns != nil && !slices.Contains(val.columns, class) {
+			return fault.New("%s: %s has no column for class %s, which %s has: must have the same columns", show.Name(dir), valPart, show.Name(class), trainPart)
 		}
 	}
 	return nil
@@ -243,7 +266,18 @@ func (p *photos) images(classes []string, shape data.Shape, o data.Options) Imag
 		labels[class] = uint16(label)
 	}
 	p.set, p.resize = o.Set, shorter(o)
-	m := Images{Shape: shape, photos: p, Labels: make([]uint16, len(p.files))}
+	m := Images{Shape: shape, photos: p}
+	if p.many {
+		m.classes, m.Sets = len(classes), make([][]uint16, len(p.files))
+		for i, f := range p.files {
+			for _, class := range f.all {
+				m.Sets[i] = append(m.Sets[i], labels[class])
+			}
+			slices.Sort(m.Sets[i])
+		}
+		return m
+	}
+	m.Labels = make([]uint16, len(p.files))
 	for i, f := range p.files {
 		m.Labels[i] = labels[f.classOf()]
 	}

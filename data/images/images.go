@@ -8,15 +8,17 @@ import (
 // a batch needs them. Nothing in this package writes to one that is open, so several loaders may read it at a time; whoever else holds it should treat it
 // the same.
 type Images struct {
-	Shape  data.Shape // of an image as a batch has it
-	Labels []uint16   // Len classes; small, because a shuffled epoch hops through them
-	Pixels []byte     // Len × H × W × C, channels last; nil if the images are in files
-	photos *photos
-	change Transform // what training does to them
+	Shape   data.Shape // of an image as a batch has it
+	Labels  []uint16   // Len classes; small, because a shuffled epoch hops through them
+	Sets    [][]uint16 // in place of Labels where images may have any number of classes: those of each image, ascending
+	Pixels  []byte     // Len × H × W × C, channels last; nil if the images are in files
+	photos  *photos
+	change  Transform // what training does to them
+	classes int       // of the set, with Sets
 }
 
 // Len returns the number of images.
-func (m Images) Len() int { return len(m.Labels) }
+func (m Images) Len() int { return max(len(m.Labels), len(m.Sets)) }
 
 // Image returns the H × W × C bytes of image i in memory, which stay the set's.
 func (m Images) Image(i int) []byte {
@@ -29,6 +31,12 @@ func (m Images) ByClass() bool { return m.photos != nil }
 
 // Label is as [data.Labelled] says.
 func (m Images) Label(position int) int { return int(m.Labels[position]) }
+
+// MultiLabel is as [data.MultiLabelled] says.
+func (m Images) MultiLabel() bool { return m.Sets != nil }
+
+// Classes is as [data.MultiLabelled] says.
+func (m Images) Classes(position int) []uint16 { return m.Sets[position] }
 
 // Title is as [data.Titled] says: the path of an image in a file, "" of one in memory.
 func (m Images) Title(position int) string {
@@ -43,9 +51,17 @@ func (m Images) Title(position int) string {
 func (m Images) Subset(positions []int) data.Samples { return m.at(positions) }
 
 func (m Images) at(positions []int) Images {
-	out := Images{Shape: m.Shape, change: m.change, Labels: make([]uint16, 0, len(positions))}
-	for _, i := range positions {
-		out.Labels = append(out.Labels, m.Labels[i])
+	out := Images{Shape: m.Shape, change: m.change, classes: m.classes}
+	if m.MultiLabel() {
+		out.Sets = make([][]uint16, 0, len(positions))
+		for _, i := range positions {
+			out.Sets = append(out.Sets, m.Sets[i])
+		}
+	} else {
+		out.Labels = make([]uint16, 0, len(positions))
+		for _, i := range positions {
+			out.Labels = append(out.Labels, m.Labels[i])
+		}
 	}
 	if m.photos != nil {
 		files := make([]file, 0, len(positions))

@@ -57,8 +57,12 @@ func (p *photos) paired(all []file, labels map[string]string) (files []file) {
 	return files
 }
 
-// sortClasses puts classes in order: by their names, or of pairs by their numbers, so that label n comes before label n + 1.
+// sortClasses puts classes in order: by their names; of pairs by their numbers, so that label n comes before label n + 1; of
+// columns as these stand.
 func (p *photos) sortClasses(classes []string) []string {
+	if p.columns != nil {
+		return slices.Clone(p.columns)
+	}
 	if p.pairs {
 		number := func(class string) int {
 			n, _ := strconv.Atoi(class)

@@ -126,11 +126,14 @@ func TestTablesThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// FuzzTable holds that a table is refused with a fault, or names images within its folder, each once and with a class.
+// FuzzTable holds that a table is refused with a fault, or names images within its folder, each once and with a
+// class, or any number of them, each once.
 func FuzzTable(f *testing.F) {
 	f.Add("path,label\na/b.png,cat\nc.jpg,\"a dog\"\n")
 	f.Add("path,label\n../a.png,cat\n")
 	f.Add("\ufeffpath,label\r\na.webp,1")
+	f.Add("path,labels\na.png,cat;dog\nb.png,\n")
+	f.Add("path,cat,dog\na.png,1,0\nb.png,0,True\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		p := photos{dir: t.TempDir()}
 		if err := p.readTable(strings.NewReader(text)); err != nil {
@@ -141,10 +144,15 @@ func FuzzTable(f *testing.F) {
 		}
 		seen := map[string]bool{}
 		for _, f := range p.files {
-			if !filepath.IsLocal(f.name) || !isImage(f.name) || f.class == "" || seen[f.name] {
+			if !filepath.IsLocal(f.name) || !isImage(f.name) || p.many == (f.class != "") || !p.many && f.all != nil || seen[f.name] {
 				t.Fatalf("%+v is accepted", f)
 			}
 			seen[f.name] = true
+			for i, class := range f.all {
+				if class == "" || slices.Contains(f.all[:i], class) || p.columns != nil && !slices.Contains(p.columns, class) {
+					t.Fatalf("%+v is accepted", f)
+				}
+			}
 		}
 	})
 }

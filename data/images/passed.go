@@ -73,8 +73,8 @@ const (
 	noFile     = "shard that is no file|shards that are no files"
 )
 
-// missing says which classes have no test images; "" if all have some.
-func missing(classes []string, perClass map[string]int) string {
+// missing says which classes have no images in a part; "" if all have some.
+func missing(part string, classes []string, perClass map[string]int) string {
 	var without []string
 	for _, class := range classes {
 		if perClass[class] == 0 {
@@ -84,5 +84,5 @@ func missing(classes []string, perClass map[string]int) string {
 	if len(without) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s has no images of %d of %d classes: %s", valPart, len(without), len(classes), show.Names(without, 5))
+	return fmt.Sprintf("%s has no images of %d of %d classes: %s", part, len(without), len(classes), show.Names(without, 5))
 }

@@ -16,26 +16,35 @@ import (
 // photos is images in files, each a file of its own or a part of a tar shard. All that is kept of an image between two
 // batches is where it is.
 type photos struct {
-	set    string // folder or tar
-	dir    string // of CLASS/…, or of the shards
-	shards []string
-	files  []file
-	resize int          // the shorter side before evaluation's centred crop
-	passed passed       // files of the part that are none of files
-	broken *brokenCount // nil where nobody counts
-	pairs  bool         // shards of images with labels beside them
+	set     string // folder or tar
+	dir     string // of CLASS/…, or of the shards
+	shards  []string
+	files   []file
+	resize  int          // the shorter side before evaluation's centred crop
+	passed  passed       // files of the part that are none of files
+	broken  *brokenCount // nil where nobody counts
+	pairs   bool         // shards of images with labels beside them
+	note    string       // a line for the user; "" for none
+	many    bool         // images may have any number of classes
+	columns []string     // the classes in their order, where that is not the order of their names
 }
 
 // file is where one image is.
 type file struct {
-	name   string // CLASS/…/NAME, with slashes
-	class  string // where the name does not say it
-	shard  int    // of photos.shards; standalone for a file of its own
-	offset int64  // in the shard
+	name   string   // CLASS/…/NAME, with slashes
+	class  string   // where the name does not say it
+	all    []string // its classes, where there may be any number of them
+	shard  int      // of photos.shards; standalone for a file of its own
+	offset int64    // in the shard
 	size   int64
 }
 
 const standalone = -1
+
+// same reports whether two entries of shards are alike.
+func (f file) same(other file) bool {
+	return f.name == other.name && f.class == other.class && f.offset == other.offset && f.size == other.size
+}
 
 // classOf returns the image's class.
 func (f file) classOf() string {

@@ -105,7 +105,7 @@ var specs = []*spec{
 	{
 		name: "csv", doc: "photographs of your own that tables name", shape: data.Shape{C: 3}, mean: imageNetMean, std: imageNetStd,
 		holds: holdsTables, trains: func(dir string) bool { return holdsTable(dir, trainPart) }, scan: scanTable,
-		layout: "train.csv and val.csv, which begin with path,label and then have an image in JPEG, PNG or WebP and its class a line",
+		layout: "train.csv and val.csv, which begin with path,label and then have an image in JPEG, PNG or WebP and its class a line; or with path,labels, or path and a column a class, for several classes",
 		get:    "write train.csv and val.csv, with lines such as images/1.jpg,cat behind the first one, path,label",
 	},
 }

@@ -114,7 +114,7 @@ func (p *photos) scanShard(i int, known map[string][]shardIndex) error {
 		return nil
 	}
 	for _, other := range known[files[0].name] {
-		if slices.Equal(files, other.files) && sameImages(path, other.path, files) {
+		if slices.EqualFunc(files, other.files, file.same) && sameImages(path, other.path, files) {
 			p.passed.add(p.shards[i], twice)
 			return nil
 		}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -17,9 +16,6 @@ import (
 
 // tableSuffix is what the name of a part's table ends in.
 const tableSuffix = ".csv"
-
-// tableHead is the first line of a table: each other one names an image, and its class.
-var tableHead = []string{"path", "label"}
 
 func holdsTable(dir, part string) bool {
 	info, err := os.Stat(filepath.Join(dir, part+tableSuffix))
@@ -42,8 +38,16 @@ func scanTable(dir, part string) (p *photos, perClass map[string]int, err error)
 		return nil, nil, fault.New("%s: %w", show.Name(path), err)
 	}
 	perClass = map[string]int{}
+	for _, class := range p.columns {
+		perClass[class] = 0
+	}
 	for _, f := range p.files {
-		perClass[f.classOf()]++
+		for _, class := range f.all {
+			perClass[class]++
+		}
+		if !p.many {
+			perClass[f.classOf()]++
+		}
 	}
 	return p, perClass, nil
 }
@@ -53,13 +57,15 @@ func (p *photos) readTable(from io.Reader) error {
 	r := csv.NewReader(from)
 	r.FieldsPerRecord, r.ReuseRecord = -1, true
 	seen := map[string]int{}
-	for first := true; ; first = false {
+	var labels *labelling
+	for {
 		row, err := r.Read()
-		if errors.Is(err, io.EOF) && !first {
-			return nil
+		if errors.Is(err, io.EOF) && labels != nil {
+			p.many, p.columns, p.note = labels.many(), labels.columns, labels.note()
+			return labels.end()
 		}
 		if errors.Is(err, io.EOF) {
-			return fault.New("is empty: must begin with the line %s", strings.Join(tableHead, ","))
+			return fault.New("is empty: must begin with %s", tableHeads)
 		}
 		if wrong, ok := errors.AsType[*csv.ParseError](err); ok {
 			return fault.New("line %d cannot be read: %w", wrong.Line, wrong.Err)
@@ -69,13 +75,13 @@ func (p *photos) readTable(from io.Reader) error {
 		}
 		line, _ := r.FieldPos(0)
 		row[0] = strings.TrimPrefix(row[0], "\ufeff") // as spreadsheets write it
-		if first {
-			if !slices.Equal(row, tableHead) {
-				return fault.New("begins with %q: must begin with the line %s", show.Clip(strings.Join(row, ","), 60), strings.Join(tableHead, ","))
+		if labels == nil {
+			if labels, err = newLabelling(row); err != nil {
+				return err
 			}
 			continue
 		}
-		f, err := p.tableFile(row)
+		f, err := p.tableFile(row, line, labels)
 		if err != nil {
 			return fault.New("line %d %w", line, err)
 		}
@@ -88,20 +94,18 @@ func (p *photos) readTable(from io.Reader) error {
 }
 
 // tableFile is the image of a row.
-func (p *photos) tableFile(row []string) (f file, err error) {
-	if len(row) != len(tableHead) {
-		return f, fault.New("has %d values: must have %d, %s", len(row), len(tableHead), strings.Join(tableHead, " and "))
+func (p *photos) tableFile(row []string, line int, labels *labelling) (f file, err error) {
+	path := strings.Clone(row[0])
+	f = file{name: path, shard: standalone}
+	if f.class, f.all, err = labels.of(row, line); err != nil {
+		return f, err
 	}
-	path, class := strings.Clone(row[0]), strings.Clone(row[1])
 	switch {
 	case !filepath.IsLocal(filepath.FromSlash(path)) || !utf8.ValidString(path) || strings.ContainsRune(path, 0):
 		return f, fault.New("names %s: must be a path within the folder of the table", show.Name(path))
 	case !isImage(path):
 		return f, fault.New("names %s: must end in one of %s", show.Name(path), strings.Join(imageSuffixes, ", "))
-	case strings.TrimSpace(class) == "" || !utf8.ValidString(class):
-		return f, fault.New("has the label %q: must name a class", class)
 	}
-	f = file{name: path, class: class, shard: standalone}
 	if info, err := os.Stat(filepath.Join(p.dir, filepath.FromSlash(path))); err == nil { // what is missing is told when it is read
 		f.size = info.Size()
 	}
