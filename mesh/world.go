@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/locus-learn/locus/internal/fault"
@@ -67,11 +69,20 @@ func Join(p Place, o Options, device torch.Device) (*World, error) {
 	}
 	w.address = own
 	store, err := dist.Meet(p.Rank, network, address, p.Secret, max(o.patience(), p.Patience))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = cmp.Or(w.second(network, address), err)
+	}
+	if fault.Is(err) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fault.New("rank 0 cannot listen at %s, where the others come: %w; mesh.port names another port, mesh.interface another interface", address, err)
 	}
 	defer store.Close()
 	if err := w.meet(store, own, device); err != nil {
+		if refused := store.Refused(); refused != nil { // of which the engine only says that ranks could not meet
+			err = refused
+		}
 		if fault.Is(err) {
 			time.Sleep(grace) // the others see the same, as long as somebody answers them
 			return nil, err
@@ -83,7 +94,7 @@ func Join(p Place, o Options, device torch.Device) (*World, error) {
 }
 
 // meet makes the groups and learns the names of the others' machines.
-func (w *World) meet(store dist.Store, address string, device torch.Device) (err error) {
+func (w *World) meet(store *dist.Meeting, address string, device torch.Device) (err error) {
 	if err := w.introduce(store); err != nil {
 		return err
 	}
@@ -109,21 +120,58 @@ func (w *World) meet(store dist.Store, address string, device torch.Device) (err
 
 // card is what a rank leaves for the others.
 type card struct {
-	Host  string
-	World int // how many processes it was told that there are
+	Host    string
+	Process int
+	World   int // how many processes it was told that there are
 }
 
-// introduce lets all ranks know each other. It returns a fault where they were not told the same number of processes.
-func (w *World) introduce(store dist.Store) error {
+func (w *World) card() card {
 	host, _ := os.Hostname()
-	own := card{host, w.World}
+	return card{host, os.Getpid(), w.World}
+}
+
+// claim makes the rank this process's own. Where another process has it, the meeting ends, for all ranks, with a fault that names
+// both.
+func (w *World) claim(store *dist.Meeting) error {
+	own := w.card()
 	text, err := json.Marshal(own)
 	if err != nil {
 		return err
 	}
-	if err := store.Set("card/"+strconv.Itoa(w.Rank), text); err != nil {
+	holder, err := store.Claim("card/"+strconv.Itoa(w.Rank), text)
+	if err != nil || len(holder) == 0 || bytes.Equal(holder, text) { // asked twice, where an answer was lost
 		return err
 	}
+	var other card
+	if err := json.Unmarshal(holder, &other); err != nil {
+		return fmt.Errorf("rank %d runs another locus: %w", w.Rank, err)
+	}
+	twice := fault.New("process %d on %s and process %d on %s were both started as rank %d of %d: each must have a rank of its own, from 0 to %d",
+		other.Process, other.Host, own.Process, own.Host, w.Rank, w.World, w.World-1)
+	store.Refuse(twice.Error())
+	return twice
+}
+
+// second returns a fault where rank 0 cannot listen since another rank 0 of the run does.
+func (w *World) second(network, address string) error {
+	first := dist.Visit(network, address, w.Secret, moment)
+	defer first.Close()
+	err := w.claim(first)
+	if err == nil { // before the other has
+		_, err = first.Get("card/0/second")
+	}
+	if fault.Is(err) {
+		return err
+	}
+	return nil
+}
+
+// introduce lets all ranks know each other. It returns a fault where they were not told the same number of processes.
+func (w *World) introduce(store *dist.Meeting) error {
+	if err := w.claim(store); err != nil {
+		return err
+	}
+	own := w.card()
 	for rank := range w.World {
 		text, err := store.Get("card/" + strconv.Itoa(rank))
 		if err != nil {
@@ -136,7 +184,7 @@ func (w *World) introduce(store dist.Store) error {
 		w.hosts = append(w.hosts, other.Host)
 		if other.World != w.World {
 			return fault.New("rank %d on %s was started as one of %d processes, and rank %d on %s as one of %d: all must be told the same number ('--nproc N', or the launcher's WORLD_SIZE)",
-				w.Rank, host, w.World, rank, other.Host, other.World)
+				w.Rank, own.Host, w.World, rank, other.Host, other.World)
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/torch/dist"
 )
 
@@ -106,4 +107,39 @@ func free(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+// A key is claimed once, and a meeting that is refused ends for all: who waits, who asks later, and who has not heard of it yet.
+func TestMeetingIsRefused(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	keeper, err := dist.Meet(0, "unix", socket, "x", 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer keeper.Close()
+	other := dist.Visit("unix", socket, "x", 5*time.Second)
+	defer other.Close()
+	if holder, err := keeper.Claim("rank/1", []byte("first")); len(holder) > 0 || err != nil {
+		t.Errorf("%q, %v", holder, err)
+	}
+	if holder, err := other.Claim("rank/1", []byte("second")); string(holder) != "first" || err != nil {
+		t.Errorf("%q, %v, want the first claim", holder, err)
+	}
+	if got, err := other.Get("rank/1"); string(got) != "first" || err != nil || other.Refused() != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	waits := make(chan error)
+	go func() {
+		_, err := keeper.Get("nobody sets this")
+		waits <- err
+	}()
+	time.Sleep(20 * time.Millisecond)
+	dist.Visit("unix", socket, "wrong", time.Second).Refuse("a stranger says so")
+	other.Refuse("two are rank 1")
+	other.Refuse("a later reason")
+	for name, err := range map[string]error{"waits": <-waits, "sets": other.Set("a", nil), "has heard": keeper.Refused()} {
+		if !fault.Is(err) || err.Error() != "two are rank 1" {
+			t.Errorf("who %s: %v", name, err)
+		}
+	}
 }
