@@ -30,9 +30,11 @@ override LIBTORCH := $(abspath $(LIBTORCH))
 # Wheels of Python's torch 2.6 and older were built with the older C++ ABI; libtorch notes that in its CMake file.
 TORCH_ABI := $(shell sed -n 's/.*\(-D_GLIBCXX_USE_CXX11_ABI=[01]\).*/\1/p' $(LIBTORCH)/share/cmake/Torch/TorchConfig.cmake 2>/dev/null | head -n 1)
 export LIBTORCH
-# Headers of Gloo that a distribution has are not those of an unpacked libtorch, which may bring its own.
-NO_GLOO := $(if $(wildcard $(LIBTORCH)/include/gloo/context.h),,-DLOCUS_NO_GLOO)
-export CGO_CXXFLAGS := -O2 -g $(NO_GLOO) $(TORCH_ABI) -I$(LIBTORCH)/include -I$(LIBTORCH)/include/torch/csrc/api/include
+# Headers of Gloo that a distribution has are not those of an unpacked libtorch, which may bring its own. Wheels have Gloo inside,
+# and no headers: ours declare what c10d's need.
+HAS_GLOO = nm -D --defined-only $(LIBTORCH)/lib/libtorch_cpu.so 2>/dev/null | grep -q ProcessGroupGloo
+GLOO := $(if $(wildcard $(LIBTORCH)/include/gloo/context.h),,$(shell $(HAS_GLOO) && echo -I$(CURDIR)/torch/dist/declared || echo -DLOCUS_NO_GLOO))
+export CGO_CXXFLAGS := -O2 -g $(GLOO) $(TORCH_ABI) -I$(LIBTORCH)/include -I$(LIBTORCH)/include/torch/csrc/api/include
 export CGO_LDFLAGS := -L$(LIBTORCH)/lib -Wl,-rpath,$(LIBTORCH)/lib
 endif
 

@@ -1,7 +1,8 @@
 //go:build !lazyengine
 
-// c10d's Gloo. Its header includes Gloo's own, which libgloo-dev has beside a distribution's libtorch; wheels have none.
-// LOCUS_NO_GLOO keeps headers of another release from being taken for those of the libtorch that is built against.
+// c10d's Gloo. Its header includes Gloo's own, which libgloo-dev has beside a distribution's libtorch. Wheels have none, but Gloo
+// inside: then make adds the folder `declared`, which has what c10d's header needs. LOCUS_NO_GLOO keeps headers of another
+// release from being taken for those of a libtorch without Gloo.
 #include "../call.h"
 #include "dist.h"
 
@@ -46,6 +47,7 @@ class MeetingPlace : public c10d::Store {
   void wait(const std::vector<std::string>& keys, const std::chrono::milliseconds&) override { wait(keys); }
 
   // Gloo asks for nothing else.
+  c10::intrusive_ptr<c10d::Store> clone() { return c10::make_intrusive<MeetingPlace>(id_); }
   int64_t add(const std::string&, int64_t) override { TORCH_CHECK(false, "add"); }
   bool deleteKey(const std::string&) override { return false; }
   bool check(const std::vector<std::string>&) override { TORCH_CHECK(false, "check"); }
