@@ -131,6 +131,15 @@ func (m *Module) Part() {
 	m.Optim, m.theta, m.away = nil, nil, true
 }
 
+// Lend gives a module that is away the values of its parameters, which it consumes, until [Module.Part]. It can compute with them
+// and has nothing to learn by.
+func (m *Module) Lend(values []torch.Tensor) {
+	for i, p := range m.Params {
+		p.Value = values[i].SetRequiresGrad(p.Trainable)
+	}
+	m.theta, m.away = nn.Trainable(m.Params), false
+}
+
 // Away reports whether another process has what the module holds.
 func (m *Module) Away() bool { return m.away }
 

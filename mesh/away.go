@@ -3,6 +3,7 @@ package mesh
 import (
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/torch"
+	"github.com/locus-learn/locus/torch/dist"
 )
 
 // Away is a tensor of a module that another rank has.
@@ -44,16 +45,52 @@ func (l *Leader) States() []Away { return l.states }
 
 // Fetch asks for the bytes of a tensor on another rank. The network must be empty.
 func (l *Leader) Fetch(a Away) ([]byte, error) {
-	if l.err != nil {
-		return nil, l.err
-	}
-	if err := l.forward(message{kind: fetches, rest: rest{Module: a.module, Index: a.index, State: a.state}}, local.Signal{}); err != nil {
-		return nil, l.fail(err)
-	}
-	r, err := l.await(fetches)
+	t, err := l.fetch(a)
 	if err != nil {
 		return nil, err
 	}
-	defer r.tensor.Free()
-	return r.tensor.Data(), nil
+	defer t.Free()
+	return t.Data(), nil
+}
+
+// fetch asks for a tensor on another rank, which the caller owns.
+func (l *Leader) fetch(a Away) (torch.Tensor, error) {
+	if l.err != nil {
+		return torch.Tensor{}, l.err
+	}
+	if err := l.forward(message{kind: fetches, rest: rest{Module: a.module, Index: a.index, State: a.state}}, local.Signal{}); err != nil {
+		return torch.Tensor{}, l.fail(err)
+	}
+	r, err := l.await(fetches)
+	return r.tensor, err
+}
+
+// Borrow lends rank 0's chain what other ranks hold of the network, as it is now, until release is called: for something that needs
+// the whole of it in one process, and the memory for that. The network must be empty.
+func (l *Leader) Borrow() (release func(), err error) {
+	var lent []*local.Module
+	release = func() {
+		for _, m := range lent {
+			m.Part()
+		}
+		lent = nil
+	}
+	for _, m := range l.chain.Modules() {
+		if !m.Away() {
+			continue
+		}
+		var values []torch.Tensor
+		for _, p := range m.Params {
+			v, err := l.fetch(l.away[p.Name])
+			if err != nil {
+				dist.Parcel{Tensors: values}.Free()
+				release()
+				return nil, err
+			}
+			values = append(values, v)
+		}
+		m.Lend(values)
+		lent = append(lent, m)
+	}
+	return release, nil
 }

@@ -111,7 +111,6 @@ func TestRanksThatDifferAreNamed(t *testing.T) {
 func TestProcessesDoNotGoWith(t *testing.T) {
 	for key, change := range map[string]func(*Config){
 		"":                func(*Config) {},
-		"diagnose.every":  func(c *Config) { c.Diagnose.Every = 5 },
 		"method.resident": func(c *Config) { c.Method.Resident = 1 },
 		"method.pipeline": func(c *Config) { c.Method.Pipeline = 2 },
 	} {

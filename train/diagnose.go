@@ -32,7 +32,11 @@ func (r *Run) diagnosed(ctx context.Context, x, y torch.Tensor, at local.Tick, b
 		return err
 	}
 	paused, resting := time.Now(), r.model.Device().Memory().Live
-	probe, err := r.probe(ctx, batch, at)
+	var probe *local.Probe
+	err := r.whole(func() (err error) {
+		probe, err = r.probe(ctx, batch, at)
+		return err
+	})
 	if err != nil {
 		batch.Free()
 		return err
@@ -50,7 +54,7 @@ func (r *Run) diagnosed(ctx context.Context, x, y torch.Tensor, at local.Tick, b
 	r.peak = max(r.peak, r.model.Device().Memory().Peak-extra)
 	paused = time.Now()
 	if err == nil {
-		err = probe.After()
+		err = r.whole(probe.After)
 	}
 	probe.Free()
 	r.model.Device().ResetPeak()
@@ -67,16 +71,56 @@ func (r *Run) diagnosed(ctx context.Context, x, y torch.Tensor, at local.Tick, b
 	return nil
 }
 
+// whole calls a function that needs all modules in this process. Those of others are here meanwhile, as they are now.
+func (r *Run) whole(f func() error) error {
+	if r.mesh == nil {
+		return f()
+	}
+	release, err := r.mesh.Borrow()
+	if err != nil {
+		return err
+	}
+	defer release()
+	return f()
+}
+
 // probe measures the network in front of the step that learns from batch, which stays.
 func (r *Run) probe(ctx context.Context, batch local.Signal, at local.Tick) (*local.Probe, error) {
 	held, err := r.held(ctx)
 	if err != nil {
 		return nil, err
 	}
+	train, err := r.together(ctx, batch)
+	if err != nil {
+		held.Free()
+		return nil, err
+	}
+	return local.NewProbe(r.model.Chain, held, train, at, r.model.Term())
+}
+
+// together is a copy of the batch that a step learns from: of all its parts, where processes share it.
+func (r *Run) together(ctx context.Context, batch local.Signal) (local.Signal, error) {
 	s := r.model.Device().Scope(torch.NoGrad)
 	defer s.Close()
-	train := local.Signal{X: s.Clone(batch.X).Keep(), Y: s.Clone(batch.Y).Keep()}
-	return local.NewProbe(r.model.Chain, held, train, at, r.model.Term())
+	x, y := s.Clone(batch.X), s.Clone(batch.Y)
+	parts := 1
+	if r.mesh != nil {
+		_, parts = r.mesh.Part()
+	}
+	samples := r.set.Part(data.Train)
+	for part := 1; part < parts; part++ {
+		loader := samples.Batches(trainingBatches(r.model, samples, r.at.Epoch, r.at.Batch, part, parts))
+		b, err := loader.Next(ctx)
+		loader.Close()
+		if err != nil {
+			return local.Signal{}, err
+		}
+		nextX, nextY := r.tensors(b)
+		s.Adopt(nextX)
+		s.Adopt(nextY)
+		x, y = s.Cat(x, nextX, 0), s.Cat(y, nextY, 0)
+	}
+	return local.Signal{X: x.Keep(), Y: y.Keep()}, nil
 }
 
 // held is a batch, the same each time, of images that the run does not learn from: validation images where there are any.

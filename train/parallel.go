@@ -36,8 +36,6 @@ var own = []string{"name", "device", "threads", "data.dir", "data.workers", "dat
 // together returns a fault unless several processes can train by a recipe.
 func (c Config) together(s mesh.Shape) error {
 	switch {
-	case c.Diagnose.Every > 0:
-		return fault.New("diagnose.every is %d: must be 0 with several processes, since a diagnosis needs the whole network in one", c.Diagnose.Every)
 	case s.Data > 1 && c.Tune.HeadWarmup > 0:
 		return fault.New("tune.head_warmup is %g: must be 0 with mesh.data above 1, whose processes add up the gradients of whole modules", c.Tune.HeadWarmup)
 	case c.Tune.HeadInit != "" && c.Tune.HeadInit != "fresh":
