@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 
@@ -37,8 +38,8 @@ Ways that no other beats in both are marked, with a word on when to use them; so
 back-propagation with checkpoints beats.
 
 Times are sums of what the pieces took one by one, without the optimizers, and what comes and goes at 500 MB/s. They are
-rough, and only their ratios mean something. With --measure N, whole steps are taken, N of each way, of which the
-shortest counts, and the meter's peak. What is learned in a step is not compared: a method is beaten by its own kind and
+rough, and only their ratios mean something. With --measure N, whole steps are taken, N of each way after one to
+warm up, of which the shortest counts, and the meter's peak. What is learned in a step is not compared: a method is beaten by its own kind and
 by bp, and bp by bp alone.`,
 		Example: `  locus frontier vit_s --batch 8 --set head.name=tokens --set optim.name=adamw
   locus frontier resnet50 --batch 16 --set head.name=infopro --plot frontier.svg
@@ -46,19 +47,20 @@ by bp, and bp by bp alone.`,
 		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.model = args[0]
-			r, err := f.frontier(cmd, steps)
-			if err != nil {
-				return err
+			r, stopped := f.frontier(cmd, steps)
+			if r == nil || len(r.Points) == 0 {
+				return stopped
 			}
+			// From here on there are ways to show, all of them or those that were found before an interrupt.
 			if f.plot != "" {
 				if err := r.draw(f.plot); err != nil {
 					return err
 				}
 			}
 			if f.asJSON {
-				return printJSON(cmd.OutOrStdout(), r)
+				return cmp.Or(printJSON(cmd.OutOrStdout(), r), stopped)
 			}
-			return r.print(cmd.OutOrStdout())
+			return cmp.Or(r.print(cmd.OutOrStdout()), stopped)
 		},
 		ValidArgsFunction: completeModels,
 	}
@@ -98,8 +100,9 @@ func (f *planFlags) frontier(cmd *cobra.Command, steps int) (*frontier, error) {
 	o.Plan, done = measuring(cmd, plan.Options{})
 	defer done()
 	if steps > 0 {
+		o.Found = counting(cmd, "ways measured")
 		o.Measure = func(spec model.Spec) (peak int64, seconds float64, err error) {
-			rows, err := bench.Run(cmd.Context(), spec, bench.Options{Methods: []string{spec.Method.Name}, Batch: c.Data.Batch, LR: c.Optim.LR, Steps: steps})
+			rows, err := bench.Run(cmd.Context(), spec, bench.Options{Methods: []string{spec.Method.Name}, Batch: c.Data.Batch, LR: c.Optim.LR, Steps: steps, Warmup: 1})
 			if err != nil {
 				return 0, 0, err
 			}

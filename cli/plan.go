@@ -224,21 +224,29 @@ func (f *planFlags) run(cmd *cobra.Command) (plans, error) {
 // measuring has a planner say on standard error how far it is, and end when the command is interrupted. done takes away what
 // stands on a terminal.
 func measuring(cmd *cobra.Command, o plan.Options) (with plan.Options, done func()) {
-	w := cmd.ErrOrStderr()
-	terminal, last := isTerminal(w), time.Now()
+	say := counting(cmd, "pieces measured")
 	o.Measured = func(parts int) error {
-		switch now := time.Now(); {
-		case terminal:
-			fmt.Fprintf(w, "\r\x1b[K%d pieces measured", parts)
-		case now.Sub(last) > betweenLines:
-			last = now
-			fmt.Fprintf(w, "%d pieces measured\n", parts)
-		}
+		say(parts)
 		return cmd.Context().Err()
 	}
 	return o, func() {
-		if terminal {
+		if w := cmd.ErrOrStderr(); isTerminal(w) {
 			fmt.Fprint(w, "\r\x1b[K")
+		}
+	}
+}
+
+// counting returns what says on standard error how many things there are by now: always on a terminal, else now and then.
+func counting(cmd *cobra.Command, what string) func(n int) {
+	w := cmd.ErrOrStderr()
+	terminal, last := isTerminal(w), time.Now()
+	return func(n int) {
+		switch now := time.Now(); {
+		case terminal:
+			fmt.Fprintf(w, "\r\x1b[K%d %s", n, what)
+		case now.Sub(last) > betweenLines:
+			last = now
+			fmt.Fprintf(w, "%d %s\n", n, what)
 		}
 	}
 }

@@ -195,25 +195,27 @@ func (c tiring) Err() error {
 	return nil
 }
 
-// What was planned before Ctrl-C is printed, and the exit code tells of it.
-func TestInterruptedPlanKeepsItsRows(t *testing.T) {
-	small := []string{"plan", "--model", "resnet32", "--set", "model.depth=8", "--set", "model.width=4", "--image", "8", "--threads", "1"}
+// What was planned or measured before Ctrl-C is printed, and the exit code tells of it.
+func TestInterruptedPlansKeepTheirRows(t *testing.T) {
+	small := []string{"--set", "model.depth=8", "--set", "model.width=4", "--image", "8", "--threads", "1"}
 	for name, tt := range map[string]struct {
 		args []string
 		rows string // that are there however early it ends, unless nothing is
 	}{
-		"several methods": {[]string{"--modules", "1-4", "--method", "layerwise,sgr", "--batch", "4"}, "| bp "},
-		"a budget":        {[]string{"--budget", "2MiB"}, "| largest batch "},
+		"several methods":     {[]string{"plan", "--model", "resnet32", "--modules", "1-4", "--method", "layerwise,sgr", "--batch", "4"}, "| bp "},
+		"a budget":            {[]string{"plan", "--model", "resnet32", "--budget", "2MiB"}, "| largest batch "},
+		"a frontier":          {[]string{"frontier", "resnet32", "--batch", "4"}, "| bp "},
+		"a measured frontier": {[]string{"frontier", "resnet32", "--batch", "4", "--modules", "2", "--methods", "layerwise", "--measure", "1"}, "| bp "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			whole := 1 << 30
-			if r := locus(tiring{t.Context(), &whole}, append(small[:len(small):len(small)], tt.args...)...); r.code != 0 || !strings.Contains(r.out, tt.rows) {
+			if r := locus(tiring{t.Context(), &whole}, append(tt.args, small...)...); r.code != 0 || !strings.Contains(r.out, tt.rows) {
 				t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.err)
 			}
 			asked := 1<<30 - whole
 			partial := false
 			for _, after := range []int{0, asked / 2, asked - 2} {
-				r := locus(tiring{t.Context(), &after}, append(small[:len(small):len(small)], tt.args...)...)
+				r := locus(tiring{t.Context(), &after}, append(tt.args, small...)...)
 				if r.code != 130 || r.out != "" && !strings.Contains(r.out, tt.rows) || !strings.HasSuffix(r.err, "locus: interrupted\n") {
 					t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
 				}

@@ -146,6 +146,9 @@ func trainOne(cmd *cobra.Command, c train.Config, o train.Options) error {
 		return err
 	}
 	warnOfThreads(c.Threads, o.Notice)
+	if r.Streams() {
+		keepHeapSmall()
+	}
 	s, err := r.Train(cmd.Context())
 	if closing := r.Close(); err == nil {
 		err = closing

@@ -221,15 +221,16 @@ func (r *Residents) Settle() error {
 	return r.err
 }
 
-// Read returns the elements of a tensor that the i-th module holds, wherever they are: contiguous and little-endian.
-func (r *Residents) Read(i int, h Held) ([]byte, error) {
+// Read returns the elements of a tensor that the i-th module holds, wherever they are: contiguous, little-endian, and to be
+// read before the buffer is used again or training goes on.
+func (r *Residents) Read(i int, h Held, buffer *[]byte) ([]byte, error) {
 	if r == nil || i < r.stay {
-		return h.Value.Data(), nil
+		return h.Value.Elements(buffer), nil
 	}
 	if err := r.Settle(); err != nil {
 		return nil, err
 	}
-	return r.store.Read(r.modules[i], h.Name)
+	return r.store.Read(r.modules[i], h.Name, buffer)
 }
 
 // Close waits until nothing moves any more. It may be called again.

@@ -14,8 +14,9 @@ type Store interface {
 	Load(m *Module) error
 	// Ahead says that a module will be loaded soon. It does not wait.
 	Ahead(m *Module)
-	// Read returns the saved elements of one of a module's tensors, contiguous and little-endian.
-	Read(m *Module, name string) ([]byte, error)
+	// Read returns the saved elements of one of a module's tensors, contiguous and little-endian, to be read only. They are
+	// good until the module is saved again or the buffer is used again, which grows where it is needed and too small.
+	Read(m *Module, name string, buffer *[]byte) ([]byte, error)
 }
 
 // Held is a tensor that a module holds between steps.

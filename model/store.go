@@ -36,7 +36,9 @@ func (m *Model) Stored(params []*nn.Param) (all []safetensors.Tensor) {
 // Tensor describes what the i-th module holds under a name.
 func (m *Model) Tensor(i int, name string, t torch.Tensor) safetensors.Tensor {
 	stored := StoredTensor(name, t)
-	stored.Load = func() ([]byte, error) { return m.Chain.Residents.Read(i, local.Held{Name: name, Value: t}) }
+	stored.Load = func(buffer *[]byte) ([]byte, error) {
+		return m.Chain.Residents.Read(i, local.Held{Name: name, Value: t}, buffer)
+	}
 	return stored
 }
 
@@ -45,7 +47,7 @@ func (m *Model) Tensor(i int, name string, t torch.Tensor) safetensors.Tensor {
 func StoredTensor(name string, t torch.Tensor) safetensors.Tensor {
 	return safetensors.Tensor{
 		Name: name, DType: StoredType(t.DType()), Shape: t.Shape(),
-		Load: func() ([]byte, error) { return t.Data(), nil },
+		Load: func(buffer *[]byte) ([]byte, error) { return t.Elements(buffer), nil },
 	}
 }
 

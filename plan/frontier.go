@@ -49,6 +49,8 @@ type FrontierOptions struct {
 
 	// Measure, unless nil, returns peak and seconds of whole steps of a spec, in place of what is predicted.
 	Measure func(spec model.Spec) (peak int64, seconds float64, err error)
+	// Found, unless nil, is called when another way has been looked at, with their number so far.
+	Found func(ways int)
 }
 
 // checkpoints are the values of method.checkpoint that a frontier has.
@@ -57,6 +59,7 @@ var checkpoints = []string{"none", "blocks", "sqrt"}
 // Frontier tells what steps take of global back-propagation and of methods with local losses at numbers of modules, each with
 // checkpoints and without. Points are in that order; those that nothing beats are marked. A method is beaten by its own kind
 // and by bp: local losses learn other things than each other, and less than bp. What needs a disk beats nothing that does not.
+// With an error come the points that were found before it, compared with each other.
 func Frontier(spec model.Spec, batch int, o FrontierOptions) (points []Point, err error) {
 	spec.Method.Resident, spec.Method.Pipeline = 0, 0
 	methods := slices.DeleteFunc(slices.Clone(o.Methods), func(name string) bool { return name == "bp" })
@@ -64,29 +67,29 @@ func Frontier(spec model.Spec, batch int, o FrontierOptions) (points []Point, er
 	for i, name := range append([]string{"bp"}, methods...) {
 		for _, checkpoint := range checkpoints {
 			spec.Method.Name, spec.Method.Checkpoint = name, checkpoint
-			more, err := o.ways(spec, batch, o.Streams && i == 1)
+			points, err = o.ways(points, spec, batch, o.Streams && i == 1)
 			if err != nil {
-				return nil, err
+				rank(points)
+				return points, err
 			}
-			points = append(points, more...)
 		}
 	}
 	rank(points)
 	return points, nil
 }
 
-// ways tells what a method takes at the numbers of modules, and with one of them in memory where that is asked for.
-func (o FrontierOptions) ways(spec model.Spec, batch int, streams bool) (points []Point, err error) {
+// ways appends what a method takes at the numbers of modules, and with one of them in memory where that is asked for.
+func (o FrontierOptions) ways(points []Point, spec model.Spec, batch int, streams bool) ([]Point, error) {
 	spec.Method.Cuts = []string{"auto"}
 	p, err := New(spec, o.Plan)
 	if err != nil {
-		return nil, err
+		return points, err
 	}
 	defer p.Free()
 	for _, k := range o.counts(p) {
 		r, err := p.Plan(k, batch, Memory)
 		if err != nil {
-			return nil, err
+			return points, err
 		}
 		if p.checkpoints != nil && !p.inside(r) {
 			continue
@@ -98,9 +101,12 @@ func (o FrontierOptions) ways(spec model.Spec, batch int, streams bool) (points 
 		for _, r := range ways {
 			point, err := o.point(spec, r)
 			if err != nil {
-				return nil, err
+				return points, err
 			}
 			points = append(points, point)
+			if o.Found != nil {
+				o.Found(len(points))
+			}
 		}
 	}
 	return points, nil

@@ -87,17 +87,18 @@ type Tensor struct {
 	Data []byte
 
 	// Load, where it is not nil, stands in for Data: it is called once, when the tensor's turn to be written has come,
-	// so that a checkpoint never holds a second copy of all weights. The writer is done with the returned slice
-	// before it calls the next Load, which may therefore fill the same buffer again.
-	Load func() ([]byte, error)
+	// so that a checkpoint never holds a second copy of all weights. The writer only reads the returned slice, and is
+	// done with it before it calls the next Load. The buffer is one for all tensors of a file: whoever must copy
+	// elements does so there, and may replace it by a larger one.
+	Load func(buffer *[]byte) ([]byte, error)
 }
 
 // bytes returns the tensor's elements and makes sure that there are as many as the header has announced.
-func (t *Tensor) bytes(want int64) ([]byte, error) {
+func (t *Tensor) bytes(want int64, buffer *[]byte) ([]byte, error) {
 	data := t.Data
 	if t.Load != nil {
 		var err error
-		if data, err = t.Load(); err != nil {
+		if data, err = t.Load(buffer); err != nil {
 			return nil, fmt.Errorf("safetensors: tensor %q: %w", t.Name, err)
 		}
 	}

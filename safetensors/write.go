@@ -32,8 +32,9 @@ func WriteTo(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	if _, err := w.Write(head); err != nil {
 		return err
 	}
+	var buffer []byte
 	for _, p := range order {
-		data, err := tensors[p.index].bytes(p.size)
+		data, err := tensors[p.index].bytes(p.size, &buffer)
 		if err != nil {
 			return err
 		}
@@ -64,7 +65,7 @@ func layout(tensors []Tensor) ([]place, error) {
 			return nil, fmt.Errorf("safetensors: tensor %q: %w", t.Name, err)
 		}
 		if t.Load == nil {
-			if _, err := t.bytes(size); err != nil {
+			if _, err := t.bytes(size, nil); err != nil {
 				return nil, err
 			}
 		}

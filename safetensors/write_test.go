@@ -54,11 +54,13 @@ func TestWriteToRefusesHeaderBeyondLimit(t *testing.T) {
 }
 
 func TestLoadSharesOneBuffer(t *testing.T) {
-	buffer := make([]byte, 2)
-	load := func(b byte) func() ([]byte, error) {
-		return func() ([]byte, error) {
-			buffer[0], buffer[1] = b, b
-			return buffer, nil
+	load := func(b byte) func(*[]byte) ([]byte, error) {
+		return func(buffer *[]byte) ([]byte, error) {
+			if b == 1 {
+				*buffer = make([]byte, 2)
+			}
+			(*buffer)[0], (*buffer)[1] = b, b
+			return *buffer, nil
 		}
 	}
 	lazy := []Tensor{{Name: "a", DType: U8, Shape: []int64{2}, Load: load(1)}, {Name: "b", DType: U8, Shape: []int64{2}, Load: load(2)}}
@@ -109,7 +111,7 @@ func TestWriteKeepsEarlierFile(t *testing.T) {
 	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	broken := append(sample(), Tensor{Name: "z", DType: U8, Load: func() ([]byte, error) { return nil, io.ErrUnexpectedEOF }})
+	broken := append(sample(), Tensor{Name: "z", DType: U8, Load: func(*[]byte) ([]byte, error) { return nil, io.ErrUnexpectedEOF }})
 	err := Write(path, broken, nil)
 	if !errors.Is(err, io.ErrUnexpectedEOF) || fault.Is(err) || !strings.Contains(err.Error(), `tensor "z"`) {
 		t.Error("Write:", err)
@@ -160,7 +162,7 @@ func TestWriteWhereNoneIsPossible(t *testing.T) {
 func TestKilledWriter(t *testing.T) {
 	const variable = "SAFETENSORS_TEST_PATH"
 	if path := os.Getenv(variable); path != "" {
-		Write(path, []Tensor{{Name: "w", DType: U8, Load: func() ([]byte, error) {
+		Write(path, []Tensor{{Name: "w", DType: U8, Load: func(*[]byte) ([]byte, error) {
 			os.Stdout.WriteString("writing\n")
 			return io.ReadAll(os.Stdin) // until killed, or until the parent is gone
 		}}}, nil)

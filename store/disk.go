@@ -30,7 +30,6 @@ type Disk struct {
 	dir           string
 	owner         string
 	read, written atomic.Int64
-	buffers       sync.Pool // of *[]byte
 
 	mutex sync.Mutex
 	files map[int]string // of each module; "" for none
@@ -82,28 +81,15 @@ func (s *Disk) Save(m *local.Module) error {
 }
 
 func (s *Disk) write(m *local.Module, name string) error {
-	buffer := s.buffer()
-	defer s.buffers.Put(buffer)
 	var tensors []safetensors.Tensor
 	for _, h := range m.Held() {
-		tensors = append(tensors, tensor(h.Name, h.Value, func() ([]byte, error) {
-			*buffer = h.Value.DataInto((*buffer)[:cap(*buffer)])
-			return *buffer, nil
-		}))
+		tensors = append(tensors, tensor(h.Name, h.Value, func(buffer *[]byte) ([]byte, error) { return h.Value.Elements(buffer), nil }))
 	}
 	meta := map[string]string{metaOwner: s.owner, metaModule: strconv.Itoa(m.Index)}
 	return disk.Scratch(filepath.Join(s.dir, name), func(w io.Writer) error {
 		counted := counter{w, &s.written}
 		return safetensors.WriteTo(counted, tensors, meta)
 	})
-}
-
-// buffer returns one that lasts from tensor to tensor.
-func (s *Disk) buffer() *[]byte {
-	if b, ok := s.buffers.Get().(*[]byte); ok {
-		return b
-	}
-	return new([]byte)
 }
 
 // failed words what the file system refused.
@@ -124,18 +110,20 @@ func (s *Disk) Load(m *local.Module) error {
 		return err
 	}
 	defer f.Close()
-	buffer := s.buffer()
-	defer s.buffers.Put(buffer)
+	var buffer []byte
 	for _, h := range m.Held() {
 		info, ok := f.Info(h.Name)
 		if !ok || string(info.DType) != h.Value.DType().Code() || !slices.Equal(info.Shape, h.Value.Shape()) {
 			return foreign(path, m)
 		}
-		if *buffer, err = f.ReadInto(h.Name, *buffer); err != nil {
+		err := h.Value.ReturnFrom(func(elements []byte) error {
+			_, err := f.ReadInto(h.Name, elements)
+			return err
+		}, &buffer, h.Leaf)
+		if err != nil {
 			return lost(err)
 		}
-		s.read.Add(int64(len(*buffer)))
-		h.Value.Return(*buffer, h.Leaf)
+		s.read.Add(h.Value.Bytes())
 	}
 	return nil
 }
@@ -166,17 +154,16 @@ func foreign(path string, m *local.Module) error {
 func (s *Disk) Ahead(m *local.Module) { disk.Ahead(s.file(m)) }
 
 // Read implements [local.Store].
-func (s *Disk) Read(m *local.Module, name string) ([]byte, error) {
+func (s *Disk) Read(m *local.Module, name string, buffer *[]byte) ([]byte, error) {
 	f, err := s.open(s.file(m), m)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := f.Read(name)
-	if err != nil {
+	if *buffer, err = f.ReadInto(name, *buffer); err != nil {
 		return nil, lost(err)
 	}
-	return data, nil
+	return *buffer, nil
 }
 
 // Traffic returns how many bytes have been read and written so far.

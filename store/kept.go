@@ -67,7 +67,7 @@ func (k *kept) bytes() (sum int64) {
 func (k *kept) tensors() (all []safetensors.Tensor) {
 	for _, p := range k.parts {
 		all = append(all, safetensors.Tensor{
-			Name: p.name, DType: safetensors.DType(p.dtype.Code()), Shape: p.shape, Load: func() ([]byte, error) { return p.data, nil },
+			Name: p.name, DType: safetensors.DType(p.dtype.Code()), Shape: p.shape, Load: func(*[]byte) ([]byte, error) { return p.data, nil },
 		})
 	}
 	return all

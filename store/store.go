@@ -3,8 +3,6 @@
 package store
 
 import (
-	"slices"
-
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/safetensors"
@@ -12,7 +10,7 @@ import (
 )
 
 // tensor describes a tensor to the format's writer, which asks load for its bytes when their turn comes.
-func tensor(name string, t torch.Tensor, load func() ([]byte, error)) safetensors.Tensor {
+func tensor(name string, t torch.Tensor, load func(buffer *[]byte) ([]byte, error)) safetensors.Tensor {
 	return safetensors.Tensor{Name: name, DType: safetensors.DType(t.DType().Code()), Shape: t.Shape(), Load: load}
 }
 
@@ -47,12 +45,12 @@ func (s *Memory) Load(m *local.Module) error {
 func (*Memory) Ahead(*local.Module) {}
 
 // Read implements [local.Store].
-func (s *Memory) Read(m *local.Module, name string) ([]byte, error) {
+func (s *Memory) Read(m *local.Module, name string, _ *[]byte) ([]byte, error) {
 	data, ok := s.modules[m.Index-1][name]
 	if !ok {
 		return nil, fault.New("module %d holds no %s", m.Index, name)
 	}
-	return slices.Clone(data), nil
+	return data, nil
 }
 
 // bytes that a module holds.

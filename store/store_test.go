@@ -64,7 +64,7 @@ func TestStoresGiveBackWhatTheyGot(t *testing.T) {
 					t.Fatal(err)
 				}
 				for name, data := range want {
-					read, err := s.Read(m, name)
+					read, err := s.Read(m, name, new([]byte))
 					if err != nil || !bytes.Equal(held(m)[name], data) || !bytes.Equal(read, data) {
 						t.Errorf("%s has come back as something else: %v", name, err)
 					}

@@ -5,7 +5,10 @@ package torch
 */
 import "C"
 
-import "unsafe"
+import (
+	"slices"
+	"unsafe"
+)
 
 // away is what stays known of a tensor whose elements are not in memory.
 type away struct {
@@ -64,6 +67,47 @@ func (t Tensor) Return(data []byte, leaf bool) {
 		flat.Free()
 	}
 	t.Become(src.SetRequiresGrad(leaf))
+}
+
+// ReturnFrom is [Tensor.Return] of the elements that read writes into its argument. That is where they are to lie, unless
+// they are rearranged from there; then it is the buffer, which grows where it is too small.
+func (t Tensor) ReturnFrom(read func(elements []byte) error, buffer *[]byte, leaf bool) error {
+	a := t.h.away
+	if a.device == CPU && len(a.shape) != 4 {
+		s := a.device.Scope(NoGrad)
+		defer s.Close()
+		src := s.Full(a.dtype, 0, a.shape...)
+		if err := read(src.memory()); err != nil {
+			return err
+		}
+		t.Become(src.SetRequiresGrad(leaf))
+		return nil
+	}
+	*buffer = slices.Grow((*buffer)[:0], int(a.bytes()))[:a.bytes()]
+	if err := read(*buffer); err != nil {
+		return err
+	}
+	t.Return(*buffer, leaf)
+	return nil
+}
+
+// memory returns the elements where they lie; nil where that is not in the host's memory, or not in row-major order.
+func (t Tensor) memory() []byte {
+	var p unsafe.Pointer
+	if check("elements", C.lt_elements(t.c(), &p)); p == nil {
+		return nil
+	}
+	return unsafe.Slice((*byte)(p), t.Bytes())
+}
+
+// Elements are those of [Tensor.Data], to be read and not to be changed. They are copied, into the buffer, only where they do
+// not lie in row-major order in the host's memory. They are good until the tensor changes or goes, or the buffer is used again.
+func (t Tensor) Elements(buffer *[]byte) []byte {
+	if m := t.memory(); m != nil {
+		return m
+	}
+	*buffer = t.DataInto(*buffer)
+	return *buffer
 }
 
 // DataInto is [Tensor.Data] into a buffer, which grows where it is too small; the result is a part of it.

@@ -41,6 +41,7 @@ char* lt_full(int device, int dtype, const int64_t* sizes, int dim, double value
 char* lt_from_data(int device, int dtype, const int64_t* sizes, int dim, const void* data, size_t nbytes, lt_tensor* out) { return ENGINE(lt_from_data)(device, dtype, sizes, dim, data, nbytes, out); }
 char* lt_from_images(int device, int dtype, const uint8_t* pixels, int64_t n, int64_t h, int64_t w, int64_t c, const float* mean, const float* std_, lt_tensor* out) { return ENGINE(lt_from_images)(device, dtype, pixels, n, h, w, c, mean, std_, out); }
 char* lt_to_data(lt_tensor t, void* data, size_t nbytes) { return ENGINE(lt_to_data)(t, data, nbytes); }
+char* lt_elements(lt_tensor t, void** out) { return ENGINE(lt_elements)(t, out); }
 char* lt_item(lt_tensor t, double* out) { return ENGINE(lt_item)(t, out); }
 char* lt_alias(lt_tensor t, lt_tensor* out) { return ENGINE(lt_alias)(t, out); }
 char* lt_detach(lt_tensor t, lt_tensor* out) { return ENGINE(lt_detach)(t, out); }

@@ -202,6 +202,10 @@ char* lt_to_data(lt_tensor t, void* data, size_t nbytes) {
     std::memcpy(data, host(c), nbytes);
   });
 }
+// Where the elements lie; null if that is not in the host's memory, or if they do not lie in row-major order.
+char* lt_elements(lt_tensor t, void** out) {
+  return call(false, [&] { *out = T(t).device().is_cpu() && T(t).is_contiguous() ? host(T(t)) : nullptr; });
+}
 char* lt_item(lt_tensor t, double* out) {
   return call(false, [&] { *out = T(t).item<double>(); });
 }

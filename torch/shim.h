@@ -65,6 +65,7 @@ char* lt_from_data(int device, int dtype, const int64_t* sizes, int dim, const v
 char* lt_from_images(int device, int dtype, const uint8_t* pixels, int64_t n, int64_t h, int64_t w, int64_t c,
                      const float* mean, const float* std_, lt_tensor* out);
 char* lt_to_data(lt_tensor t, void* data, size_t nbytes);
+char* lt_elements(lt_tensor t, void** out);
 char* lt_item(lt_tensor t, double* out);
 char* lt_alias(lt_tensor t, lt_tensor* out);
 char* lt_detach(lt_tensor t, lt_tensor* out);

@@ -128,8 +128,8 @@ func (t *Trained) exportWeights(path string, layers []nn.Layer, dtype torch.DTyp
 		if p.Value.DType() == torch.Float32 && dtype != torch.Float32 {
 			whole := stored.Load
 			stored.DType = model.StoredType(dtype)
-			stored.Load = func() ([]byte, error) {
-				data, err := whole()
+			stored.Load = func(buffer *[]byte) ([]byte, error) {
+				data, err := whole(buffer)
 				if err != nil {
 					return nil, err
 				}

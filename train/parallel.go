@@ -306,5 +306,5 @@ func (r *Run) states() (all []safetensors.Tensor) {
 }
 
 func (r *Run) fetched(a mesh.Away) safetensors.Tensor {
-	return safetensors.Tensor{Name: a.Name, DType: model.StoredType(a.DType), Shape: a.Shape, Load: func() ([]byte, error) { return r.mesh.Fetch(a) }}
+	return safetensors.Tensor{Name: a.Name, DType: model.StoredType(a.DType), Shape: a.Shape, Load: func(*[]byte) ([]byte, error) { return r.mesh.Fetch(a) }}
 }

@@ -81,6 +81,9 @@ type Run struct {
 	mesh *mesh.Leader // of other processes; nil where there are none
 }
 
+// Streams reports whether modules come and go while the run trains (method.resident), so that little memory is taken.
+func (r *Run) Streams() bool { return r.model.Config.Method.Resident > 0 }
+
 // FromRecipe opens the data and builds the model that a recipe names, and prepares the run as [New] does. The caller closes
 // the run.
 func FromRecipe(c Config, o Options) (*Run, error) {

@@ -146,7 +146,7 @@ func (reader) Save(*local.Module) error { return nil }
 func (reader) Ahead(*local.Module) {}
 
 // Read implements [local.Store].
-func (s reader) Read(m *local.Module, name string) ([]byte, error) {
+func (s reader) Read(m *local.Module, name string, buffer *[]byte) ([]byte, error) {
 	for _, h := range m.Held() {
 		if h.Name != name {
 			continue
@@ -156,7 +156,8 @@ func (s reader) Read(m *local.Module, name string) ([]byte, error) {
 		if err := s.load(h); err != nil {
 			return nil, err
 		}
-		return h.Value.Data(), nil
+		*buffer = h.Value.DataInto(*buffer)
+		return *buffer, nil
 	}
 	return nil, fault.New("module %d holds no %s", m.Index, name)
 }
