@@ -202,13 +202,25 @@ func printSummary(w io.Writer, s record.Summary, out string, diagnosed bool) err
 	}
 	if s.Steps > 0 {
 		rows = append(rows,
-			fmt.Sprintf("memory\tpeak %s MiB of tensors, %s MiB of them at rest", mebibytes(s.PeakBytes), mebibytes(s.RestingBytes)),
+			"memory\t"+memoryOf(s),
 			fmt.Sprintf("time\t%s for %d steps, %.3g s each", duration(s.Seconds), s.Steps, s.SecondsPerStep))
 	}
 	if diagnosed && s.Steps > 0 {
 		rows = append(rows, "diagnosis\t"+filepath.Join(out, train.DiagnosisFile))
 	}
 	return printColumns(w, append(rows, "run\t"+out))
+}
+
+// memoryOf says what memory a run has needed, in each process where these have a part of the modules each.
+func memoryOf(s record.Summary) string {
+	if len(s.Ranks) == 0 {
+		return fmt.Sprintf("peak %s MiB of tensors, %s MiB of them at rest", mebibytes(s.PeakBytes), mebibytes(s.RestingBytes))
+	}
+	var peaks, resting []string
+	for _, r := range s.Ranks {
+		peaks, resting = append(peaks, mebibytes(r.PeakBytes)), append(resting, mebibytes(r.RestingBytes))
+	}
+	return fmt.Sprintf("peak %s MiB of tensors by rank, %s MiB of them at rest", strings.Join(peaks, ", "), strings.Join(resting, ", "))
 }
 
 // printNext says what to do after a first run.

@@ -87,6 +87,14 @@ func (c *crew) swap() {
 
 func (c *crew) modules() []*local.Module { return c.chain.Modules()[c.from:c.end] }
 
+// resting is what the modules hold between steps, in bytes.
+func (c *crew) resting() (sum int64) {
+	for _, m := range c.modules() {
+		sum += m.RestingBytes()
+	}
+	return sum
+}
+
 // spoilt returns the first parameter that is not finite, and its module.
 func (c *crew) spoilt() (name string, module int) {
 	for _, m := range c.modules() {

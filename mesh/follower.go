@@ -23,6 +23,7 @@ type Follower struct {
 	back   *outbox // to rank 0
 	failed *failure
 	idle   time.Time
+	peak   int64 // of the bytes of tensors, while it trains
 }
 
 // Follow takes part in a run until rank 0 ends it. The chain's modules may hold anything: rank 0 gives what the run begins
@@ -122,6 +123,8 @@ func (f *Follower) obey(m message, s local.Signal) (over bool, err error) {
 		}
 	case swaps:
 		f.crew.swap()
+	case weighs:
+		m.rest.Held = append(m.rest.Held, Held{f.peak, f.crew.resting()})
 	case inspects:
 		if name, module := f.crew.spoilt(); name != "" && m.rest.Spoilt == "" {
 			m.rest.Spoilt, m.rest.Of = name, module
@@ -154,7 +157,10 @@ func (f *Follower) train(m *message, in local.Signal) (out local.Signal, err err
 			return out, err
 		}
 	}
+	device := f.crew.modules()[0].Device()
+	device.ResetPeak()
 	out, found, err := f.crew.advance(in, m.at)
+	f.peak = max(f.peak, device.Memory().Peak)
 	for i := range found {
 		found[i].wait = wait
 	}

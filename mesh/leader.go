@@ -307,6 +307,19 @@ func (l *Leader) Spoilt() (name string, module int, err error) {
 	return r.rest.Spoilt, r.rest.Of, err
 }
 
+// Held returns what memory the other ranks of the first copy have needed, those with modules behind this one's. Those of other
+// copies need the same.
+func (l *Leader) Held() ([]Held, error) {
+	if l.err != nil || l.next == nil {
+		return nil, l.err
+	}
+	if err := l.forward(message{kind: weighs}, local.Signal{}); err != nil {
+		return nil, l.fail(err)
+	}
+	r, err := l.await(weighs)
+	return r.rest.Held, err
+}
+
 // EvaluateAll implements [local.Learner], one batch after the other.
 func (l *Leader) EvaluateAll(batches []local.Signal) (all [][]local.Score, err error) {
 	for _, b := range batches {

@@ -30,6 +30,7 @@ const (
 	fetches                   // a tensor, for a checkpoint
 	swaps                     // parameters and their averages
 	inspects                  // whether all parameters are finite
+	weighs                    // what memory each rank has needed
 	closes                    // the run is over
 	kinds
 )
@@ -60,6 +61,13 @@ type rest struct {
 	State   bool     `json:",omitempty"`
 	Spoilt  string   `json:",omitempty"` // the name of a tensor that is not finite
 	Of      int      `json:",omitempty"` // its module
+	Held    []Held   `json:",omitempty"` // by the ranks so far
+}
+
+// Held is the memory of a rank.
+type Held struct {
+	Peak    int64 // the most bytes of tensors that were alive at once, while it trained on a batch
+	Resting int64 // of its modules, between steps
 }
 
 // score is [local.Score] with sums as bits, since JSON has no NaN.
@@ -113,7 +121,7 @@ func (m message) encode() ([]byte, error) {
 }
 
 func (r rest) empty() bool {
-	return len(r.Scores) == 0 && r.Failure == nil && r.Module == 0 && !r.State && r.Index == 0 && r.Spoilt == ""
+	return len(r.Scores) == 0 && r.Failure == nil && r.Module == 0 && !r.State && r.Index == 0 && r.Spoilt == "" && len(r.Held) == 0
 }
 
 // decode reads what encode has written.

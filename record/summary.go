@@ -32,11 +32,18 @@ type Summary struct {
 	ProbeTop5      []float64 `json:"probe_top5,omitzero"`
 	PeakBytes      int64     `json:"peak_bytes"`
 	RestingBytes   int64     `json:"resting_bytes"`
+	Ranks          []Rank    `json:"ranks,omitzero"`   // where processes have a part of the modules each: their memory, in order
 	Seconds        float64   `json:"seconds"`          // the whole run, evaluation included
 	SecondsPerStep float64   `json:"seconds_per_step"` // median
 	Threads        int       `json:"threads"`
 	Precision      string    `json:"precision"`
 	Stopped        string    `json:"stopped,omitzero"` // why the run ended before its last step, "" if it did not
+}
+
+// Rank is the memory of a process that trained a part of the modules, while it trained.
+type Rank struct {
+	PeakBytes    int64 `json:"peak_bytes"`
+	RestingBytes int64 `json:"resting_bytes"`
 }
 
 // MarshalJSON writes NaN and the infinities, the numbers of a run that diverged, as null.

@@ -266,12 +266,29 @@ func (r *Run) finish(stopped string) (record.Summary, error) {
 			return s, err
 		}
 	}
+	s.Ranks = r.ranks(s)
 	if len(log.Diagnoses) > 0 {
 		if err := r.drawDiagnoses(log); err != nil {
 			return s, err
 		}
 	}
 	return s, record.WriteJSON(r.folder.Path(summaryFile), s)
+}
+
+// ranks are the processes that have a part of the modules each; nil where one has all of them, or where one is gone.
+func (r *Run) ranks(s record.Summary) []record.Rank {
+	if r.mesh == nil {
+		return nil
+	}
+	others, err := r.mesh.Held()
+	if err != nil || len(others) == 0 {
+		return nil
+	}
+	all := []record.Rank{{PeakBytes: s.PeakBytes, RestingBytes: s.RestingBytes}}
+	for _, o := range others {
+		all = append(all, record.Rank{PeakBytes: o.Peak, RestingBytes: o.Resting})
+	}
+	return all
 }
 
 // summary returns the summary of a run that was finished before this process, of which it is the last word.
