@@ -20,6 +20,9 @@ func examine(cmd *cobra.Command, t *train.Trained, on train.Split, data, dir str
 	if err != nil {
 		return train.Evaluation{}, err
 	}
+	if got.Ranked != nil {
+		return got.Evaluation, ranked(t, on, got).Write(dir, reporting.Column)
+	}
 	e := reporting.Examination{
 		Checkpoint: t.Path, Set: got.Set, Part: string(on), Subset: got.Subset, Classes: t.Classes, Labels: got.Labels,
 	}
@@ -38,4 +41,19 @@ func examine(cmd *cobra.Command, t *train.Trained, on train.Split, data, dir str
 		e.Mistakes = append(e.Mistakes, reporting.Mistake{Sample: m.Sample, Title: m.Title, H: s.H, W: s.W, C: s.C, Pixels: m.Pixels})
 	}
 	return got.Evaluation, e.Write(dir, reporting.Column)
+}
+
+// ranked is the report of a network whose images may have any number of classes.
+func ranked(t *train.Trained, on train.Split, got train.Examination) reporting.Ranking {
+	e := reporting.Ranking{Checkpoint: t.Path, Set: got.Set, Part: string(on), Subset: got.Subset, Classes: t.Classes, Has: got.Ranked.Has}
+	for i, m := range t.Modules() {
+		e.Heads = append(e.Heads, reporting.RankedHead{
+			Module: m.Index, Blocks: span(m.Blocks), Body: got.Work[i].Body, Asked: got.Work[i].Head, Loss: got.Heads[i].Loss, Logits: got.Ranked.Answers[i],
+		})
+	}
+	s := got.Samples
+	for _, m := range got.Worst {
+		e.Mistakes = append(e.Mistakes, reporting.RankedMistake{Sample: m.Sample, Class: m.Class, Title: m.Title, H: s.H, W: s.W, C: s.C, Pixels: m.Pixels})
+	}
+	return e
 }

@@ -107,6 +107,16 @@ func TestSeveralLabels(t *testing.T) {
 		t.Errorf("got\n%s", text)
 	}
 
+	report := filepath.Join(out, "report")
+	succeed(t, "eval", run, "--data", dir, "--report", report)
+	heads := string(read(t, filepath.Join(report, "heads.csv")))
+	if lines := strings.Split(heads, "\n"); !strings.HasPrefix(lines[0], "module,blocks,map,f1,f1_micro") || !strings.Contains(lines[3], fmt.Sprintf(",%g,", summary.TestAcc)) {
+		t.Errorf("the report has %s, the summary %g", heads, summary.TestAcc)
+	}
+	if classes := string(read(t, filepath.Join(report, "classes.csv"))); !strings.Contains(classes, "red,8,16,") {
+		t.Errorf("classes\n%s", classes)
+	}
+
 	var predictions []prediction
 	text := succeed(t, "predict", run, filepath.Join(dir, "val-00.png"), filepath.Join(dir, "val-07.png"), "--json")
 	if err := json.Unmarshal([]byte(text), &predictions); err != nil || len(predictions) != 2 {

@@ -15,6 +15,7 @@ import (
 type Curves struct {
 	Title, X, Y string
 	Levels      []Level
+	Accuracy    bool // heights are per cents, of which the chart shows the part that the curves lie in, and not all from 0 up
 	curves      []curve
 	marks       []curve
 }
@@ -102,6 +103,10 @@ func (c Curves) panel() (*panel, []entry, error) {
 		}}
 		p.Add(rings)
 		entries = append(entries, entry{m.name, rings})
+	}
+	if c.Accuracy {
+		p.fitAccuracy()
+		return p, entries, nil
 	}
 	if p.Y.Min < 0 {
 		p.fit(math.Inf(-1), math.Inf(1))

@@ -73,16 +73,20 @@ func cheapest(all []exit, accuracy float64) (best exit, found bool) {
 // lost are the points of accuracy that the verdicts allow to lose.
 var lost = []float64{0, 0.5, 1, 2}
 
-// verdicts say in words what leaving early brings.
-func (e Examination) verdicts() (lines []string) {
-	all := e.exits()
+// verdicts are those of leaving early here.
+func (e Examination) verdicts() []string {
+	return verdicts(e.exits(), float64(e.alone(len(e.Heads)-1)), e.last().Top1, "an accuracy")
+}
+
+// verdicts say in words what leaving early brings: whole is what the last head alone takes, last how right it is, in per cent, and
+// measure what that is called.
+func verdicts(all []exit, whole, last float64, measure string) (lines []string) {
 	if len(all) == 0 {
 		return []string{"One head answers: there is none to leave at earlier."}
 	}
-	whole := float64(e.alone(len(e.Heads) - 1))
 	var told []float64
 	for _, points := range lost {
-		x, ok := cheapest(all, e.last().Top1-points-1e-9)
+		x, ok := cheapest(all, last-points-1e-9)
 		if !ok || x.macs >= whole || slices.Contains(told, x.threshold) {
 			continue
 		}
@@ -91,8 +95,8 @@ func (e Examination) verdicts() (lines []string) {
 		if points > 0 {
 			of = fmt.Sprintf("At most %g points less right", points)
 		}
-		lines = append(lines, fmt.Sprintf("%s: --confidence %g takes %.0f %% of the multiply-adds of the last head alone, at an accuracy of %.2f %%.",
-			of, x.threshold, 100*x.macs/whole, x.accuracy))
+		lines = append(lines, fmt.Sprintf("%s: --confidence %g takes %.0f %% of the multiply-adds of the last head alone, at %s of %.2f %%.",
+			of, x.threshold, 100*x.macs/whole, measure, x.accuracy))
 	}
 	if len(lines) == 0 {
 		return []string{"No confidence saves computation here without a loss of more than 2 points: the last head alone is the best choice."}

@@ -27,6 +27,7 @@ type Chart struct {
 	Title, X, Y string
 	Of          string
 	Levels      []record.Level
+	Accuracy    bool // as of [record.Curves]
 }
 
 // renderPicture returns the name and the content of the picture that spec asks for, of a file in folder.
@@ -65,7 +66,7 @@ func renderPicture(folder string, spec []byte) (name string, svg []byte, err err
 
 // chart puts the rows into one chart; rows without the value are left out.
 func (p Picture) chart(c Chart, rows []row) (record.Curves, error) {
-	chart := record.Curves{Title: c.Title, X: c.X, Y: c.Y, Levels: c.Levels}
+	chart := record.Curves{Title: c.Title, X: c.X, Y: c.Y, Levels: c.Levels, Accuracy: c.Accuracy}
 	for _, r := range rows {
 		if r[c.Of] == "" {
 			continue
