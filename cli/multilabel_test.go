@@ -7,10 +7,14 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/locus-learn/locus/serve"
+	"github.com/locus-learn/locus/train"
 )
 
 // newLabelled writes photographs that may have a red, a green and a blue corner, in tables that name which, 48 to train on and 16 to
@@ -76,7 +80,7 @@ func TestSeveralLabels(t *testing.T) {
 	if r.code != 0 {
 		t.Fatal(r.err)
 	}
-	if !strings.Contains(r.out+r.err, "mAP") {
+	if !strings.Contains(r.out, "mAP ") || !strings.Contains(r.err, "test mAP") || !strings.Contains(string(read(t, filepath.Join(run, "plots", "accuracy.svg"))), "mAP (%)") {
 		t.Errorf("what is measured is not named in\n%s%s", r.out, r.err)
 	}
 	var summary struct {
@@ -129,6 +133,7 @@ func TestSeveralLabels(t *testing.T) {
 			}
 		}
 	}
+	served(t, run, filepath.Join(dir, "val-07.png"))
 	exported := filepath.Join(out, "several.onnx")
 	succeed(t, "export", run, exported)
 	if card := string(read(t, exported+".md")); !strings.Contains(card, "the sigmoid of each makes a probability of it") || !strings.Contains(card, "mAP ") {
@@ -142,6 +147,50 @@ func TestSeveralLabels(t *testing.T) {
 		"--set", "loss.name=bce", "--set", "loss.class_weights=balanced", "--set", "threads=1", "--set", "data.augment=none"}
 	succeed(t, tune...)
 	refuse(t, []string{"tune.head_init is means", "fresh or probe"}, append(tune, "--force", "--head-init", "means")...)
+}
+
+// served asks a server about an image that has all classes.
+func served(t *testing.T, run, image string) {
+	t.Helper()
+	network, err := train.Open(run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer network.Free()
+	s, err := serve.New(network, network.Config.Serve)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, httptest.NewRequest("POST", "/predict", bytes.NewReader(read(t, image))))
+	var answer struct {
+		Predictions []struct {
+			Classes []struct {
+				Class       string
+				Probability float64
+			}
+		}
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != 200 || len(answer.Predictions) != 1 || len(answer.Predictions[0].Classes) != 3 {
+		t.Fatalf("code %d, %v: %s", w.Code, err, w.Body)
+	}
+	for _, c := range answer.Predictions[0].Classes {
+		if c.Probability < 0.5 {
+			t.Errorf("the server gives %s a probability of %g", c.Class, c.Probability)
+		}
+	}
+}
+
+// Rates are tried, and plans made, for this loss as for others.
+func TestSeveralLabelsArePlanned(t *testing.T) {
+	dir, out := newLabelled(t), t.TempDir()
+	find := severalOf(dir, filepath.Join(out, "rates"), "--steps", "12")
+	find[0] = "lr-find"
+	if text := succeed(t, find...); !strings.Contains(text, "lr-find") {
+		t.Error(text)
+	}
+	succeed(t, "plan", "--model", "resnet32", "--image", "16", "--batch", "8", "--modules", "3", "--set", "loss.name=bce", "--set", "loss.class_weights=balanced", "--set", "model.depth=8", "--set", "model.width=4", "--set", "threads=1")
 }
 
 // A probe gives new heads a start from which they tell classes, where drawn ones do not.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -185,7 +186,7 @@ func printSummary(w io.Writer, s record.Summary, out string, diagnosed bool) err
 	if s.Subset {
 		accuracy += " (on a subset of the data)"
 	}
-	rows := []string{"accuracy\t" + accuracy}
+	rows := []string{cmp.Or(s.Measure, "accuracy") + "\t" + accuracy}
 	if s.KNN {
 		rows[0] += ", by nearest neighbours"
 	}

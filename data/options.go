@@ -8,7 +8,7 @@ import (
 
 // Options is the `data:` section of a recipe. Its tags name the keys and their defaults; the zero value is not valid.
 type Options struct {
-	Set        string    `recipe:"set" default:"fashion-mnist" oneof:"@" doc:"which set to train on; folder holds train/CLASS/* and val/CLASS/*, tar holds shards train*.tar and val*.tar with entries CLASS/NAME, or NAME.jpg and NAME.cls, csv holds train.csv and val.csv of paths and labels, one or several an image: images in JPEG, PNG or WebP"`
+	Set        string    `recipe:"set" default:"fashion-mnist" oneof:"@" doc:"which set to train on; folder holds train/CLASS/* and val/CLASS/*, multi-folder the same with an image in the folder of every class it has, tar holds shards train*.tar and val*.tar with entries CLASS/NAME, or NAME.jpg and NAME.cls, csv holds train.csv and val.csv of paths and labels, one or several an image: images in JPEG, PNG or WebP"`
 	Dir        string    `recipe:"dir" doc:"a folder that holds the set, or holds the set's usual folder; --data goes first, $LOCUS_DATA and where distributions install come after; a relative one is looked for in those, too"`
 	Batch      int       `recipe:"batch" default:"128" min:"1" max:"65536" doc:"images in a training batch"`
 	Size       int       `recipe:"size" default:"0" min:"0" max:"4096" doc:"side of the images of folder and tar in pixels; 0 for 224"`

@@ -35,7 +35,7 @@ func (o LossOptions) matches(in Input) error {
 		return fault.New("loss.name is %s: must be bce, since the images of this data have any number of classes", name)
 	case !in.MultiLabel && o.MultiLabel():
 		return fault.New("loss.name is bce: must be cross-entropy or focal, since each image of this data has one class; " +
-			"data.set=csv has several where train.csv begins with path,labels, or with path and a column a class")
+			"data.set=csv has several where train.csv begins with path,labels, or with path and a column a class, and so has data.set=multi-folder")
 	}
 	return nil
 }

@@ -36,12 +36,13 @@ func PlotCompare(path string, runs []Series) error {
 		epochs = max(epochs, len(run.accuracy()))
 		legend.Add(show.Name(run.Name), &plotter.Line{LineStyle: distinct(i)})
 	}
+	measure := measureOf(runs[0].Epochs)
 	var panels []*panel
 	if p := glance(runs); p != nil {
 		panels = append(panels, p)
 	}
 	if epochs > 1 {
-		accuracy, err := curves(runs, "Test accuracy", "accuracy (%)", Series.accuracy)
+		accuracy, err := curves(runs, "Test "+measure, measure+" (%)", Series.accuracy)
 		if err != nil {
 			return err
 		}

@@ -18,18 +18,22 @@ const leastSpan = 20
 // glance draws a point a run, its last test accuracy over its peak memory, and returns nil where no run has both. Bars tell how
 // far the accuracy on all images that there could be may be from that on the test set. They know nothing of other seeds.
 func glance(runs []Series) *panel {
-	p := newChart("Accuracy against memory: up and left is better", "peak of live tensors (MiB)", "test accuracy (%)")
+	title, measure := "Accuracy", measureOf(runs[0].Epochs)
+	if measure != accuracy {
+		title = measure
+	}
+	p := newChart(title+" against memory: up and left is better", "peak of live tensors (MiB)", "test "+measure+" (%)")
 	p.X.Tick.Marker = plot.TickerFunc(roundTicks)
 	var points tags
 	for i, run := range runs {
 		peak, _ := run.memory()
-		accuracy := run.accuracy()
-		if peak == 0 || len(accuracy) == 0 {
+		values := run.accuracy()
+		if peak == 0 || len(values) == 0 {
 			continue
 		}
-		t := tag{x: float64(peak) / (1 << 20), y: accuracy[len(accuracy)-1].Y, style: distinct(i)}
+		t := tag{x: float64(peak) / (1 << 20), y: values[len(values)-1].Y, style: distinct(i)}
 		t.low, t.high = t.y, t.y
-		if run.TestImages > 0 {
+		if run.TestImages > 0 && measureOf(run.Epochs) == accuracy {
 			t.low, t.high = interval(t.y, run.TestImages)
 			p.X.Label.Text = "peak of live tensors (MiB)\nbars: 95 % interval, by the number of test images"
 		}

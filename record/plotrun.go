@@ -53,7 +53,7 @@ type runPicture struct {
 func runPictures(epochs []Epoch, steps []Step) []runPicture {
 	at, of := abscissa(epochs)
 	all := []runPicture{
-		{"accuracy", "Test accuracy of each head", at, "accuracy (%)", headAccuracy(epochs, of), "%.1f %%", 100, (*panel).fitAccuracy},
+		{"accuracy", "Test " + measureOf(epochs) + " of each head", at, measureOf(epochs) + " (%)", headAccuracy(epochs, of), "%.1f %%", 100, (*panel).fitAccuracy},
 		{"loss", "Training loss of each module", "step", "loss", moduleLoss(epochs, steps), "%.3f", 0, (*panel).fitFromZero},
 		{"reconciliation", "Gradient agreement with the module before", "step", "cosine of δ_now and δ_prev (−1 … 1)",
 			moduleCosine(epochs, steps), "%.2f", 0, func(p *panel) { p.fit(-1, 1) }},

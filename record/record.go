@@ -64,6 +64,17 @@ type Epoch struct {
 	RestingBytes    int64     `json:"resting_bytes"` // what lives on between steps, computed from shapes
 }
 
+// measureOf names what the accuracies of epochs are.
+func measureOf(epochs []Epoch) string {
+	if len(epochs) > 0 && epochs[0].Measure != "" {
+		return epochs[0].Measure
+	}
+	return accuracy
+}
+
+// accuracy is what heads are measured by unless a run says something else.
+const accuracy = "accuracy"
+
 // Scores are measures of heads' answers by their names, such as "perplexity": a value a module, NaN for one without answers.
 // Top-1 and top-5 accuracy are not among them, as they have fields of their own.
 type Scores map[string][]float64

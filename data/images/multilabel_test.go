@@ -229,3 +229,60 @@ func TestSeveralClassesAreStratified(t *testing.T) {
 		t.Error("another time, other samples are held out")
 	}
 }
+
+// A folder in which images lie in that of each of their classes, as links, as hard links or as copies, is the set that a table
+// of them is.
+func TestFoldersOfSeveralClasses(t *testing.T) {
+	isolate(t)
+	one, two := encoded(t, "x.png", photo(40, 36, 1)), encoded(t, "x.png", photo(36, 44, 2))
+	dir := writeFolder(t, map[string][]byte{
+		"train/cat/deep/1.png": one, "train/dog/deep/1.png": one, "train/fox/2.png": two, "train/dog/3.png": two, "val/fox/1.png": one, "val/cat/1.png": one,
+		"train.csv": []byte("path,labels\ntrain/cat/deep/1.png,cat;dog\ntrain/dog/3.png,cat;dog;fox\ntrain/fox/2.png,fox;dog\n"),
+		"val.csv":   []byte("path,labels\nval/cat/1.png,cat;fox\n"),
+	})
+	in := func(name string) string { return filepath.Join(dir, "train", filepath.FromSlash(name)) }
+	for _, err := range []error{
+		os.Symlink("../dog/3.png", in("fox/3.png")), os.Link(in("dog/3.png"), in("cat/3.png")), os.Link(in("fox/2.png"), in("dog/2.png")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	open := func(set string) data.Source {
+		o := photoOptions(set)
+		o.Batch = 1
+		s, err := data.Open(o, 1, []string{dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	folder, table := open("multi-folder"), open("csv")
+	if !slices.Equal(folder.Info().Classes, table.Info().Classes) || !slices.Equal(folder.Info().Counts, []int{2, 3, 2}) || !folder.Info().MultiLabel {
+		t.Errorf("%+v, want %+v", folder.Info(), table.Info())
+	}
+	order := func(s data.Source, part data.Part) map[string]string { // pixels to classes
+		b := next(t, s.Part(part))
+		all := map[string]string{}
+		for i := range b.N {
+			size := b.Shape.Size()
+			all[string(b.Bytes[i*size:(i+1)*size])+string(b.Has[3*i:3*i+3])] = string(b.Has[3*i : 3*i+3])
+		}
+		return all
+	}
+	for _, part := range []data.Part{data.Train, data.Test} {
+		if got, want := order(folder, part), order(table, part); !reflect.DeepEqual(got, want) || folder.Part(part).Len() != table.Part(part).Len() {
+			t.Errorf("%s: other images or classes than in the table", part)
+		}
+	}
+	if err := os.WriteFile(in("fox/deep.png"), two, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(in("cat/deep.png"), one, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err := data.Open(photoOptions("multi-folder"), 1, []string{dir})
+	if !fault.Is(err) || !strings.Contains(err.Error(), "cat/deep.png and fox/deep.png have one name and are not the same image") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -97,6 +97,12 @@ var specs = []*spec{
 		get:    "put your images into train/CLASS/ and val/CLASS/ of a folder; ImageNet's are at https://image-net.org",
 	},
 	{
+		name: "multi-folder", doc: "photographs of your own in folders, in that of each class they have", shape: data.Shape{C: 3}, mean: imageNetMean, std: imageNetStd,
+		holds: holdsFolders, trains: func(dir string) bool { return holdsFolder(dir, trainPart) }, scan: func(dir, part string) (*photos, map[string]int, error) { return scanSeveral(filepath.Join(dir, part)) },
+		layout: "train/CLASS/* and val/CLASS/*, images in JPEG, PNG or WebP, each in the folder of every class it has",
+		get:    "put your images into train/CLASS/ and val/CLASS/ of a folder, as copies or links in the folder of each class they have",
+	},
+	{
 		name: "tar", doc: "photographs of your own in tar files", shape: data.Shape{C: 3}, mean: imageNetMean, std: imageNetStd,
 		holds: holdsShards, trains: func(dir string) bool { return holdsShard(dir, trainPart) }, scan: scanShards,
 		layout: "shards train*.tar and val*.tar, uncompressed, with entries CLASS/NAME, or NAME.jpg and NAME.cls, images in JPEG, PNG or WebP",
