@@ -76,7 +76,7 @@ func (t Tensor) ReturnFrom(read func(elements []byte) error, buffer *[]byte, lea
 	if a.device == CPU && len(a.shape) != 4 {
 		s := a.device.Scope(NoGrad)
 		defer s.Close()
-		src := s.Full(a.dtype, 0, a.shape...)
+		src := s.room(a.dtype, a.shape...)
 		if err := read(src.memory()); err != nil {
 			return err
 		}
@@ -89,6 +89,16 @@ func (t Tensor) ReturnFrom(read func(elements []byte) error, buffer *[]byte, lea
 	}
 	t.Return(*buffer, leaf)
 	return nil
+}
+
+// room returns a tensor of the host whose elements are still to be written. To fill it with a number would take threads of
+// its own, which then compete with those that train.
+func (s *Scope) room(dtype DType, shape ...int64) Tensor {
+	var out C.lt_tensor
+	p, n := dims(shape)
+	bytes := (&away{dtype: dtype, shape: shape}).bytes()
+	check("room", C.lt_from_data(C.int(CPU), C.int(dtype), p, n, nil, C.size_t(bytes), &out))
+	return s.wrap(out)
 }
 
 // memory returns the elements where they lie; nil where that is not in the host's memory, or not in row-major order.

@@ -146,7 +146,7 @@ char* lt_from_data(int device, int dtype, const int64_t* sizes, int dim, const v
   return call(false, [&] {
     auto t = at::empty(at::IntArrayRef(sizes, dim), options(0, dtype).pinned_memory(device > 0));
     TORCH_CHECK(t.nbytes() == nbytes, "from data: ", nbytes, " bytes given, the shape needs ", t.nbytes());
-    std::memcpy(host(t), data, nbytes);
+    if (data) std::memcpy(host(t), data, nbytes);  // else whoever asked writes the elements himself
     *out = wrap(upload(t, device_of(device)));
   });
 }
