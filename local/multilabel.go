@@ -65,7 +65,7 @@ func (c *Chain) countMany(p *nn.Pass, logits, y torch.Tensor, score *Score, hear
 	}
 	target := p.Cast(y, logits.DType())
 	defer target.Free()
-	return []torch.Tensor{p.Double(0), p.Double(0), p.BinaryCrossEntropy(logits, target)}
+	return []torch.Tensor{p.Full(torch.Float32, 0), p.Full(torch.Float32, 0), p.BinaryCrossEntropy(logits, target)}
 }
 
 // Blank returns labels of n samples in the form that the rule takes, for who needs them and has none. The scope owns them.

@@ -117,7 +117,7 @@ func (s *Subject) train(d torch.Device, dtype torch.DType) (t trained, err error
 	if _, err := r.model.Learner.Drain(); err != nil {
 		return t, fmt.Errorf("on %v: %w", d, err)
 	}
-	r.soft = false // answers are counted against classes
+	r.soft = r.Rule.MultiLabel // other answers are counted against classes
 	scores, err := r.model.Learner.Evaluate(r.batch(deviceSteps + 1))
 	if err != nil {
 		return t, fmt.Errorf("evaluation on %v: %w", d, err)

@@ -2,6 +2,7 @@ package methodtest
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/nn"
@@ -59,6 +60,10 @@ var variants = []struct {
 	{name: "pipeline", method: "sgr", change: small(func(s *model.Spec) { s.Method.Pipeline = 2 })},
 	{name: "smoothed labels", method: "layerwise", change: small(func(s *model.Spec) { s.Method.Smoothing = 0.1 })},
 	{name: "mixed labels", method: "sgr", change: small(nil), soft: true},
+	{name: "several labels", method: "sgr", soft: true, change: small(func(s *model.Spec) {
+		s.Input.MultiLabel, s.Input.Samples, s.Loss.Name, s.Loss.Weights = true, 100, "bce", []string{"balanced"}
+		s.Input.Counts = slices.Repeat([]int{20}, s.Input.Classes)
+	})},
 	{name: "bfloat16", method: "layerwise", change: small(func(s *model.Spec) { s.DType = torch.BFloat16 })},
 	{name: "images as they are", method: "infopro", change: small(func(s *model.Spec) { s.Input.Mean, s.Input.Std = nil, nil })},
 }

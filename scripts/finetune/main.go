@@ -75,11 +75,11 @@ func main() {
 
 // study tries every way for every seed. A row is printed as soon as it is there.
 func study(ctx context.Context) error {
-	if err := sameStudy(); err != nil {
-		return err
-	}
 	if *dry {
 		return forecast(ctx)
+	}
+	if err := sameStudy(); err != nil {
+		return err
 	}
 	w := csv.NewWriter(os.Stdout)
 	_ = w.Write(columns)
