@@ -21,7 +21,7 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 cd "$(dirname "$0")/../.."
 export OMP_NUM_THREADS=1
-exec nice go run ./scripts/finetune "${net[@]}" -depth 0 -head linear -precision bf16 -set folder -data "$photos" -size 224 -batch 16 \
+exec go run ./scripts/finetune "${net[@]}" -depth 0 -head linear -precision bf16 -set folder -data "$photos" -size 224 -batch 16 \
     -old cifar10 -shared -before 0 -before-size 64 -before-epochs 4 -before-large 200 \
     -limit 800 -epochs 6 -test 500 -head-init probe -timed 3 -out "$out" \
     -only "frozen, probe;bp;bp, checkpoints;last module only;layerwise;sgr;block rotation" "$@"
