@@ -1,9 +1,12 @@
 package model_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -110,6 +113,8 @@ func TestNamesOfOtherLibraries(t *testing.T) {
 		told   string
 	}{
 		"module and compiled": {resnet, func(n string) []string { return []string{"module._orig_mod." + n} }, "without module., without _orig_mod."},
+		"model":               {vit, func(n string) []string { return []string{"model." + n} }, "without model."},
+		"backbone":            {swin, func(n string) []string { return []string{"backbone." + n} }, "without backbone."},
 		"Hugging Face ViT": {vit, replaced("cls_token", "vit.embeddings.cls_token", "pos_embed", "vit.embeddings.position_embeddings",
 			"patch_embed.proj", "vit.embeddings.patch_embeddings.projection", "blocks.", "vit.encoder.layer.", "attn.qkv", "attention.attention.QKV",
 			"attn.proj", "attention.output.dense", "mlp.fc1", "intermediate.dense", "mlp.fc2", "output.dense", "norm1", "layernorm_before",
@@ -167,6 +172,54 @@ func TestNamesOfOtherLibraries(t *testing.T) {
 				t.Errorf("names %q, fresh %q, resized %q, left %q", told, a.Fresh, a.Resized, a.Left)
 			}
 		})
+	}
+}
+
+// Swin's tables of another window are resized to ours, whatever index the file has: rows that are alike stay as they are.
+func TestOtherWindows(t *testing.T) {
+	const window, mine = 12, 7
+	m := built(t, little("swin_t", 24, 8, 32, 5))
+	var tensors []safetensors.Tensor
+	want := map[string][]float32{}
+	for _, p := range m.Params() {
+		tensor := safetensors.Tensor{Name: p.Name, DType: safetensors.F32, Shape: p.Value.Shape(), Data: p.Value.Data()}
+		switch {
+		case strings.HasSuffix(p.Name, ".relative_position_index"):
+			tensor.DType, tensor.Shape, tensor.Data = safetensors.I64, []int64{window * window * window * window}, make([]byte, 8*window*window*window*window)
+		case strings.HasSuffix(p.Name, ".relative_position_bias_table"):
+			heads := int(p.Value.Shape()[1])
+			tensor.Shape, tensor.Data = []int64{(2*window - 1) * (2*window - 1), int64(heads)}, nil
+			row := make([]byte, 0, 4*heads)
+			for head := range heads {
+				row = binary.LittleEndian.AppendUint32(row, math.Float32bits(float32(head)-1.5))
+			}
+			tensor.Data = bytes.Repeat(row, (2*window-1)*(2*window-1))
+			for range (2*mine - 1) * (2*mine - 1) {
+				for head := range heads {
+					want[p.Name] = append(want[p.Name], float32(head)-1.5)
+				}
+			}
+		}
+		tensors = append(tensors, tensor)
+	}
+	path := filepath.Join(t.TempDir(), "window12.safetensors")
+	if err := safetensors.Write(path, tensors, nil); err != nil {
+		t.Fatal(err)
+	}
+	a, err := m.InitFrom(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(want) != 8 || len(a.Resized) != 8 || !strings.Contains(a.Resized[0], "relative_position_bias_table [529 ") || len(a.Fresh)+len(a.Left) != 0 {
+		t.Errorf("%d tables; resized %q, fresh %q, left %q", len(want), a.Resized, a.Fresh, a.Left)
+	}
+	for _, p := range m.Params() {
+		values := p.Value.Float64s()
+		for i, v := range want[p.Name] {
+			if math.Abs(values[i]-float64(v)) > 1e-5 {
+				t.Fatalf("%s: value %d is %g, want %g", p.Name, i, values[i], v)
+			}
+		}
 	}
 }
 
