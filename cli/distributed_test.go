@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -277,6 +278,27 @@ func TestDivergenceEndsAllProcesses(t *testing.T) {
 		t.Errorf("exit code %d\n%s", r.code, r.err)
 	}
 	tensors(t, b.path("diverged/last.safetensors"))
+}
+
+// A file that cannot be written at rank 0 ends all processes with its line and code, and what is there can be gone on from.
+func TestFullDiskEndsAllProcesses(t *testing.T) {
+	b := newWorkbench(t)
+	if r := several(t, 2, nil, b.train("full", "--steps", "3", "--set", "mesh.modules=2", "--set", "schedule.name=constant")...); r.code != 0 {
+		t.Fatal(r.err)
+	}
+	again := []string{"train", "--resume", "--out", b.path("full"), "--data", b.data, "--steps", "6"}
+	limited := program(t)
+	limited.Path = "/bin/bash"
+	limited.Args = append([]string{"bash", "-c", `ulimit -f 8; exec "$0" "$@"`, os.Args[0]}, append(again, "--nproc", "2")...)
+	limited.Env = append(limited.Env, asProgram+"="+impatient)
+	said, _ := limited.CombinedOutput()
+	lines := regexp.MustCompile(`(?m)^\[[01]\] locus: .*cannot be written: file too large.*ulimit -f`).FindAllString(string(said), -1)
+	if code := limited.ProcessState.ExitCode(); code != 2 || strings.Count(string(said), "locus: ") != 2 || len(lines) != 2 {
+		t.Errorf("exit code %d, want 2 and two lines, got\n%s", code, said)
+	}
+	if r := several(t, 2, nil, again...); r.code != 0 {
+		t.Errorf("exit code %d\n%s", r.code, r.err)
+	}
 }
 
 // Two processes that a launcher has placed meet over the network. What is wrong with one of them is told by each that can know

@@ -12,16 +12,18 @@ func TestLaunchersAreFoundByTheirVariables(t *testing.T) {
 		env  string
 		want Place
 	}{
-		"none":                {"", Place{World: 1}},
-		"nproc":               {"LOCUS_RANK=1 LOCUS_WORLD_SIZE=2 LOCUS_LOCAL_RANK=1 LOCUS_LOCAL_WORLD_SIZE=2 LOCUS_SOCKET=/t/s LOCUS_SECRET=x RANK=5 WORLD_SIZE=9", Place{Launcher: "--nproc", Rank: 1, World: 2, LocalRank: 1, LocalWorld: 2, Path: "/t/s", Secret: "x"}},
-		"torchrun":            {"TORCHELASTIC_RUN_ID=none RANK=3 WORLD_SIZE=4 LOCAL_RANK=1 LOCAL_WORLD_SIZE=2 MASTER_ADDR=a MASTER_PORT=29500", Place{Launcher: "torchrun", Rank: 3, World: 4, LocalRank: 1, LocalWorld: 2, Host: "a", Port: 29501}},
-		"Kubernetes":          {"RANK=1 WORLD_SIZE=3 MASTER_ADDR=job-master-0 MASTER_PORT=23456", Place{Launcher: "PyTorchJob", Rank: 1, World: 3, Host: "job-master-0", Port: 23456}},
-		"Slurm":               {"SLURM_PROCID=2 SLURM_STEP_NUM_TASKS=4 SLURM_LOCALID=0 SLURM_JOB_ID=12345 SLURM_STEP_NODELIST=node[03-04] SLURM_STEP_TASKS_PER_NODE=2(x2)", Place{Launcher: "Slurm", Rank: 2, World: 4, LocalWorld: 2, Host: "node03", Port: 29945}},
-		"a batch script":      {"SLURM_PROCID=0 SLURM_NTASKS=4 SLURM_JOB_ID=12345", Place{World: 1}},
-		"one task":            {"SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=1", Place{Launcher: "Slurm", World: 1}},
-		"Open MPI":            {"OMPI_COMM_WORLD_RANK=1 OMPI_COMM_WORLD_SIZE=2 OMPI_COMM_WORLD_LOCAL_RANK=1 OMPI_COMM_WORLD_LOCAL_SIZE=2", Place{Launcher: "Open MPI", Rank: 1, World: 2, LocalRank: 1, LocalWorld: 2, Host: "127.0.0.1"}},
-		"torchrun over Slurm": {"TORCHELASTIC_RUN_ID=1 RANK=0 WORLD_SIZE=2 MASTER_ADDR=a MASTER_PORT=1 SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=8", Place{Launcher: "torchrun", World: 2, Host: "a", Port: 2}},
-		"a rank and no world": {"RANK=0", Place{World: 1}},
+		"none":                  {"", Place{World: 1}},
+		"nproc":                 {"LOCUS_RANK=1 LOCUS_WORLD_SIZE=2 LOCUS_LOCAL_RANK=1 LOCUS_LOCAL_WORLD_SIZE=2 LOCUS_SOCKET=/t/s LOCUS_SECRET=x RANK=5 WORLD_SIZE=9", Place{Launcher: "--nproc", Rank: 1, World: 2, LocalRank: 1, LocalWorld: 2, Path: "/t/s", Secret: "x"}},
+		"torchrun":              {"TORCHELASTIC_RUN_ID=none RANK=3 WORLD_SIZE=4 LOCAL_RANK=1 LOCAL_WORLD_SIZE=2 MASTER_ADDR=a MASTER_PORT=29500", Place{Launcher: "torchrun", Rank: 3, World: 4, LocalRank: 1, LocalWorld: 2, Host: "a", Port: 29501}},
+		"Kubernetes":            {"RANK=1 WORLD_SIZE=3 MASTER_ADDR=job-master-0 MASTER_PORT=23456", Place{Launcher: "PyTorchJob", Rank: 1, World: 3, Host: "job-master-0", Port: 23456}},
+		"Slurm":                 {"SLURM_PROCID=2 SLURM_STEP_NUM_TASKS=4 SLURM_LOCALID=0 SLURM_JOB_ID=12345 SLURM_STEP_NODELIST=node[03-04] SLURM_STEP_TASKS_PER_NODE=2(x2)", Place{Launcher: "Slurm", Rank: 2, World: 4, LocalWorld: 2, Host: "node03", Port: 29945}},
+		"a batch script":        {"SLURM_PROCID=0 SLURM_NTASKS=4 SLURM_JOB_ID=12345", Place{World: 1}},
+		"one task":              {"SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=1", Place{Launcher: "Slurm", World: 1}},
+		"Open MPI":              {"OMPI_COMM_WORLD_RANK=1 OMPI_COMM_WORLD_SIZE=2 OMPI_COMM_WORLD_LOCAL_RANK=1 OMPI_COMM_WORLD_LOCAL_SIZE=2", Place{Launcher: "Open MPI", Rank: 1, World: 2, LocalRank: 1, LocalWorld: 2, Host: "127.0.0.1"}},
+		"torchrun over Slurm":   {"TORCHELASTIC_RUN_ID=1 RANK=0 WORLD_SIZE=2 MASTER_ADDR=a MASTER_PORT=1 SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=8", Place{Launcher: "torchrun", World: 2, Host: "a", Port: 2}},
+		"PyTorchJob over Slurm": {"RANK=1 WORLD_SIZE=2 MASTER_ADDR=a MASTER_PORT=5 SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=8", Place{Launcher: "PyTorchJob", Rank: 1, World: 2, Host: "a", Port: 5}},
+		"Slurm over Open MPI":   {"SLURM_PROCID=1 SLURM_STEP_NUM_TASKS=2 SLURM_STEP_NODELIST=n1,n2 MASTER_PORT=5 OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=9", Place{Launcher: "Slurm", Rank: 1, World: 2, Host: "n1", Port: 5}},
+		"a rank and no world":   {"RANK=0", Place{World: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := find(environment(tt.env))
@@ -108,5 +110,18 @@ func TestInterfacesAreFound(t *testing.T) {
 	}
 	if a, err := towards("127.0.0.1"); err != nil || a != "127.0.0.1" {
 		t.Errorf("%s, %v", a, err)
+	}
+}
+
+// Rank 0 warns where others can reach the processes, and says nothing on loopback, or where it is alone.
+func TestWarning(t *testing.T) {
+	for address, warns := range map[string]bool{"127.0.0.1": false, "::1": false, "10.1.2.3": true, "fd00::7": true} {
+		w := &World{Place: Place{World: 2}, address: address}
+		if got := w.Warning(); strings.Contains(got, "without encryption") != warns || strings.Contains(got, "\n") {
+			t.Errorf("%s: %q", address, got)
+		}
+		if w.World = 1; w.Warning() != "" {
+			t.Errorf("%s: a process alone warns", address)
+		}
 	}
 }

@@ -188,6 +188,7 @@ char* dist_nccl_join(dist_nccl l, const void* id, int rank, int size, int device
     auto c = std::make_unique<Communicator>(Communicator{of(l), device_of(device)});
 #ifdef LT_STREAMS
     const c10::OptionalDeviceGuard there(device > 0 ? std::optional<at::Device>(c->device) : std::nullopt);
+    if (device > 0) at::globalContext().lazyInitDevice(c->device.type());
     if (device > 0) c->own = c10::impl::VirtualGuardImpl(c->device.type()).getNewStream(c->device, 0);
 #endif
     of(l).must(of(l).join(&c->comm, size, *static_cast<const Id*>(id), rank), "ncclCommInitRank");
