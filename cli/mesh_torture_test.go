@@ -13,7 +13,7 @@ import (
 )
 
 // TestTortureProcesses kills a random rank of three, or of four in a grid, at a random moment, LOCUS_MESH_TORTURE times in all,
-// resumes, and wants the final weights of a run that nobody has disturbed. Each kill is a row of LOCUS_MESH_TORTURE_LOG.
+// resumes, and wants the final weights of a run that nobody has disturbed. Half of the kills are of each. Each is a row of LOCUS_MESH_TORTURE_LOG.
 func TestTortureProcesses(t *testing.T) {
 	kills, _ := strconv.Atoi(os.Getenv("LOCUS_MESH_TORTURE"))
 	if kills == 0 {
@@ -29,31 +29,33 @@ func TestTortureProcesses(t *testing.T) {
 		n    int
 		sets []string
 	}{{3, []string{"--set", "mesh.modules=3"}}, {4, []string{"--set", "mesh.modules=2", "--set", "mesh.data=2"}}} {
-		whole := fmt.Sprint("whole", shape.n)
-		if r := several(t, shape.n, nil, b.train(whole, append(shape.sets, "--steps", "12")...)...); r.code != 0 {
-			t.Fatal(r.err)
-		}
-		want := tensors(t, b.path(whole+"/last.safetensors"))
-		for run, done := 0, 0; done < kills/2; run++ {
-			out := fmt.Sprint("run", shape.n, "-", run)
-			args := b.train(out, append(shape.sets, "--steps", "12")...)
-			for finished := false; !finished; {
-				killed, rank, after, code := killOne(t, shape.n, done < kills/2, args)
-				finished = !killed && code == 0
-				if !killed && code != 0 {
-					t.Fatalf("%s ended with code %d", out, code)
-				}
-				if killed {
-					done++
-					fmt.Fprintf(log, "%d,%s,%d,%d,%d\n", shape.n, shape.sets[1], rank, after.Milliseconds(), code)
-				}
-				if _, err := os.Stat(b.path(out + "/config.yaml")); err == nil {
-					args = append([]string{"train", "--resume", "--out", b.path(out), "--data", b.data}, shape.sets...)
-				}
+		t.Run(strconv.Itoa(shape.n), func(t *testing.T) {
+			whole := fmt.Sprint("whole", shape.n)
+			if r := several(t, shape.n, nil, b.train(whole, append(shape.sets, "--steps", "12")...)...); r.code != 0 {
+				t.Fatal(r.err)
 			}
-			alike(t, out, tensors(t, b.path(out+"/last.safetensors")), want)
-			os.RemoveAll(b.path(out))
-		}
+			want := tensors(t, b.path(whole+"/last.safetensors"))
+			for run, done := 0, 0; done < kills/2; run++ {
+				out := fmt.Sprint("run", shape.n, "-", run)
+				args := b.train(out, append(shape.sets, "--steps", "12")...)
+				for finished := false; !finished; {
+					killed, rank, after, code := killOne(t, shape.n, done < kills/2, args)
+					finished = !killed && code == 0
+					if !killed && code != 0 {
+						t.Fatalf("%s ended with code %d", out, code)
+					}
+					if killed {
+						done++
+						fmt.Fprintf(log, "%d,%s,%d,%d,%d\n", shape.n, shape.sets[1], rank, after.Milliseconds(), code)
+					}
+					if _, err := os.Stat(b.path(out + "/config.yaml")); err == nil {
+						args = append([]string{"train", "--resume", "--out", b.path(out), "--data", b.data}, shape.sets...)
+					}
+				}
+				alike(t, out, tensors(t, b.path(out+"/last.safetensors")), want)
+				os.RemoveAll(b.path(out))
+			}
+		})
 	}
 }
 
