@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"math"
 	"os"
@@ -122,6 +123,7 @@ func (s *situation) stages() []stage {
 		return []stage{{c, s.old, filepath.Join(s.before, "before"), -1}}
 	}
 	later := c
+	c.Schedule.Warmup = 0.2
 	later.Optim.LR, later.Data.Batch = *firstRate/10, *batch
 	return []stage{
 		{c, sized(s.old, *small), filepath.Join(s.before, "before-small"), -1},
@@ -137,7 +139,7 @@ func (s *situation) prepare(ctx context.Context) error {
 	for _, stage := range s.stages() {
 		o := train.Options{Out: stage.out, Steps: stage.steps, Init: s.start, Adopted: func(model.Adoption) {}}
 		s.start = filepath.Join(stage.out, "last.safetensors")
-		if _, err := os.Stat(filepath.Join(stage.out, "summary.json")); err == nil {
+		if finished(stage.out) {
 			continue
 		}
 		summary, err := run(ctx, stage.config, stage.source, o)
@@ -147,6 +149,13 @@ func (s *situation) prepare(ctx context.Context) error {
 		fmt.Fprintf(os.Stderr, "trained on the old classes: %.2f %% of them are right\n", summary.TestAcc)
 	}
 	return nil
+}
+
+// finished reports whether a run was trained to its end. One that was interrupted has a summary, too, which says so.
+func finished(dir string) bool {
+	var s record.Summary
+	text, err := os.ReadFile(filepath.Join(dir, "summary.json"))
+	return err == nil && json.Unmarshal(text, &s) == nil && s.Stopped == ""
 }
 
 // run trains by a recipe on a set, or goes on with what was killed.
