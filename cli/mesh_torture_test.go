@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// TestTortureProcesses kills a random rank of three, or of four in a grid, at a random moment, LOCUS_MESH_TORTURE times in all,
-// resumes, and wants the final weights of a run that nobody has disturbed. Half of the kills are of each. Each is a row of LOCUS_MESH_TORTURE_LOG.
+// TestTortureProcesses kills a random rank of three, or of four in a grid, at a random moment, LOCUS_MESH_TORTURE times in all, half
+// of them each. It resumes, and wants the final weights of a run that nobody has disturbed. Each kill is a row of
+// LOCUS_MESH_TORTURE_LOG.
 func TestTortureProcesses(t *testing.T) {
 	kills, _ := strconv.Atoi(os.Getenv("LOCUS_MESH_TORTURE"))
 	if kills == 0 {
