@@ -12,7 +12,9 @@ import (
 // standIn has the processes of a test talk by the library that stands in for NCCL.
 func standIn(t *testing.T) {
 	t.Helper()
-	library := t.TempDir() + "/nccl.so"
+	folder := t.TempDir()
+	library := folder + "/nccl.so"
+	t.Setenv("STANDIN_FOLDER", folder)
 	args := []string{"-std=c++20", "-O1", "-fPIC", "-shared", "-o", library, "../torch/dist/testdata/nccl.cpp"}
 	if text, err := exec.Command("g++", args...).CombinedOutput(); err != nil {
 		t.Fatalf("g++: %v\n%s", err, text)

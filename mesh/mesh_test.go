@@ -208,6 +208,7 @@ func overNCCL(t *testing.T, shape mesh.Shape, o mesh.Options) []*mesh.World {
 		t.Fatalf("g++: %v\n%s", err, text)
 	}
 	t.Setenv(dist.EnvNCCL, library)
+	t.Setenv("STANDIN_FOLDER", filepath.Dir(library))
 	o.Engine = "nccl"
 	return overGloo(t, shape, o)
 }

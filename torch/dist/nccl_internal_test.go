@@ -58,6 +58,7 @@ func TestNCCLsMeetingEnds(t *testing.T) {
 		t.Fatalf("g++: %v\n%s", err, text)
 	}
 	t.Setenv(EnvNCCL, library)
+	t.Setenv("STANDIN_FOLDER", filepath.Dir(library))
 	made, err := joinNCCL(Place{Size: 1, Store: alone{}, Address: "127.0.0.1", Meeting: 300 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)

@@ -45,6 +45,7 @@ func standIn(t *testing.T, flags ...string) {
 		built.by[key] = out
 	}
 	t.Setenv(dist.EnvNCCL, built.by[key])
+	t.Setenv("STANDIN_FOLDER", built.folder)
 }
 
 // An NCCL that cannot be used is told by every rank in one line, which says what is wrong and what to do.

@@ -2,7 +2,7 @@
 // memory. Ranks meet in a file that all of them map. A call returns when it is done, and not before the other ranks have come.
 //
 // The variable STANDIN_FAULT of the environment has calls fail: "init" and "enqueue" by an error, "async" by one that is found when
-// NCCL is asked later, and "stuck" by never returning, whatever is done.
+// NCCL is asked later, and "stuck" by never returning, whatever is done. STANDIN_FOLDER is where ranks meet.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -146,7 +146,7 @@ const char* ncclGetErrorString(int code) {
 }
 
 int ncclGetUniqueId(Id* id) {
-  const char* folder = getenv("TMPDIR");
+  const char* folder = getenv("STANDIN_FOLDER");
   std::string path = std::string(folder ? folder : "/tmp") + "/standin-XXXXXX";
   if (path.size() >= sizeof id->bytes) return kSystemError;
   const int file = mkstemp(path.data());
