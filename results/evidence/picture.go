@@ -64,11 +64,11 @@ func renderPicture(folder string, spec []byte) (name string, svg []byte, err err
 	return p.Picture, svg, err
 }
 
-// chart puts the rows into one chart; rows without the value are left out.
+// chart puts the rows into one chart; rows without one of the values are left out.
 func (p Picture) chart(c Chart, rows []row) (record.Curves, error) {
 	chart := record.Curves{Title: c.Title, X: c.X, Y: c.Y, Levels: c.Levels, Accuracy: c.Accuracy}
 	for _, r := range rows {
-		if r[c.Of] == "" {
+		if r[c.Of] == "" || r[p.X] == "" {
 			continue
 		}
 		x, err := strconv.ParseFloat(r[p.X], 64)
