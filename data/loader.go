@@ -65,11 +65,17 @@ type lane struct {
 	filler     atomic.Pointer[Filler] // while it fills a batch
 }
 
-// buffers is how many batches a lane has: one that is filled while the other is read.
+// buffers is how many batches a lane has at least: one that is filled while the other is read.
 const buffers = 2
 
-// Buffers returns how many batches a [Loader] holds at a time with so many workers.
-func Buffers(workers int) int { return buffers * max(1, workers) }
+// Buffers returns how many batches a [Loader] with these options may hold at a time.
+func (o BatchOptions) Buffers() int {
+	workers := max(1, o.Workers)
+	return workers * o.buffers(workers)
+}
+
+// buffers is how many of them each of so many lanes has: in all those that are to be ready, and the one in use.
+func (o BatchOptions) buffers(lanes int) int { return max(buffers, (o.Ahead+lanes)/lanes) }
 
 // NewLoader starts to prepare the batches of epoch o.Epoch of n samples, with a filler of newFiller's for each goroutine. The
 // caller calls Close when done, at the end of the epoch too. It panics on options that are not allowed.
@@ -90,8 +96,9 @@ func NewLoader(n int, o BatchOptions, newFiller func() Filler) *Loader {
 	l.batches = Count(len(l.order), o.Batch, o.KeepLast)
 	l.lanes = make([]*lane, max(0, min(max(1, o.Workers), l.batches-o.Start)))
 	for w := range l.lanes {
-		l.lanes[w] = &lane{full: make(chan *filled, buffers), free: make(chan *filled, buffers)}
-		for range buffers {
+		n := o.buffers(len(l.lanes))
+		l.lanes[w] = &lane{full: make(chan *filled, n), free: make(chan *filled, n)}
+		for range n {
 			l.lanes[w].free <- &filled{}
 		}
 		l.workers.Go(func() {

@@ -61,6 +61,30 @@ func TestLoaderCloseWakesNext(t *testing.T) {
 	})
 }
 
+// While one batch is in use, as many must be ready as were asked for, and no more be held than Buffers says.
+func TestLoaderReadsAhead(t *testing.T) {
+	for _, c := range []struct{ workers, ahead, ready, buffers int }{
+		{0, 0, 1, 2}, {1, 0, 1, 2}, {1, 1, 1, 2}, {1, 8, 8, 9}, {2, 0, 3, 4}, {2, 3, 3, 4}, {2, 4, 5, 6}, {3, 8, 8, 9},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			o := BatchOptions{Batch: 2, Workers: c.workers, Ahead: c.ahead}
+			l := NewLoader(100, o, func() Filler { return failing{never} })
+			defer l.Close()
+			if _, err := l.Next(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			ready := 0
+			for _, lane := range l.lanes {
+				ready += len(lane.full)
+			}
+			if ready != c.ready || o.Buffers() != c.buffers {
+				t.Errorf("%d workers, %d ahead: %d ready of %d, want %d of %d", c.workers, c.ahead, ready, o.Buffers(), c.ready, c.buffers)
+			}
+		})
+	}
+}
+
 // Parts of a batch, one after the other, are the batch.
 func TestPartsMakeTheBatch(t *testing.T) {
 	for _, parts := range []int{1, 2, 3, 6} {

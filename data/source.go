@@ -115,6 +115,7 @@ type Batches interface {
 type BatchOptions struct {
 	Batch    int  // samples a batch
 	Workers  int  // goroutines; below 1 counts as 1; the batches do not depend on it
+	Ahead    int  // batches to have ready while the last one is in use; each worker has at least one, whatever this says
 	Augment  bool // change the samples as the set's options ask for training; without it they are as evaluation has them
 	Views    int  // 2 for a second view of each sample in Batch.Second; 0 and 1 for none
 	Shuffle  bool

@@ -218,9 +218,31 @@ func trainingBatches(m *Model, samples data.Samples, epoch, start, part, parts i
 	}
 	return data.BatchOptions{
 		Order: order,
-		Batch: o.Batch, Workers: o.Workers, Augment: true, Views: m.Views(), Shuffle: o.Shuffle,
+		Batch: o.Batch, Workers: o.Workers, Ahead: readAhead(m), Augment: true, Views: m.Views(), Shuffle: o.Shuffle,
 		Seed: m.Config.Seed, Epoch: epoch, Start: start, Part: part, Parts: parts,
 	}
+}
+
+// mostReadAhead is how many bytes of batches a training that streams has ready. Beyond that memory is wanted more than time.
+const mostReadAhead = 32 << 20
+
+// readAhead is how many batches a model's training takes at once. Where modules are visited in turn it asks for a visit's
+// batches in a row, and for none while it trains on them. Where it keeps its signals in files, memory is wanted more than time.
+func readAhead(m *Model) int {
+	if o := m.Config.Method; m.Streams() && o.Signals != "spill" {
+		return int(min(float64(o.Visit), mostReadAhead/bufferBytes(m)))
+	}
+	return 0
+}
+
+// bufferBytes is what one batch of a model's training takes in a loader.
+func bufferBytes(m *Model) float64 {
+	in, value := m.Spec.Input, 1 // byte: of images
+	if in.Mean == nil {
+		value = 8
+	}
+	sample := float64(in.Shape.C) * float64(max(1, in.Shape.H)) * float64(max(1, in.Shape.W))
+	return float64(m.Config.Data.Batch) * sample * float64(m.Views()*value)
 }
 
 // tensors moves a batch to the device.

@@ -104,12 +104,8 @@ func (r *Run) plannedBytes() int64 {
 
 // batchBytes is what the loaders' buffers take once all are full.
 func (r *Run) batchBytes() int64 {
-	o, shape := r.model.Config.Data, r.info.Shape
-	value := 1 // byte: of images
-	if r.info.Mean == nil {
-		value = 8
-	}
-	bytes := float64(o.Batch) * float64(shape.Size()) * float64(r.model.Views()*value) * float64(data.Buffers(o.Workers))
+	buffers := data.BatchOptions{Workers: r.model.Config.Data.Workers, Ahead: readAhead(r.model)}.Buffers()
+	bytes := bufferBytes(r.model) * float64(buffers)
 	return int64(min(bytes, math.MaxInt64/4))
 }
 
