@@ -1,8 +1,6 @@
 package report
 
 import (
-	"bytes"
-	"encoding/base64"
 	"fmt"
 	"html/template"
 	"slices"
@@ -10,12 +8,6 @@ import (
 
 	"github.com/locus-learn/locus/internal/sample"
 	"github.com/locus-learn/locus/internal/show"
-)
-
-// What the page has room for; the tables beside it have all.
-const (
-	mostClasses = 30
-	mostPairs   = 12
 )
 
 // shownMistake is a mistake on the page.
@@ -36,77 +28,47 @@ type classRow struct {
 
 // html renders everything as one page that needs no other file. shown are the mistakes as PNG files.
 func (e Examination) html(shown [][]byte) ([]byte, error) {
-	data := struct {
-		Title, Checkpoint, Samples string
-		Subset                     bool
-		Modules                    []int
-		Heads                      [][]string
-		Drawings                   map[string]drawn
-		Verdicts                   []string
-		Exits                      [][]string
-		Classes                    []classRow
-		MoreClasses                int
-		Pairs                      [][]string
-		Mistakes                   []shownMistake
-		Bins                       int
-	}{
-		Title: fmt.Sprintf("%s: what its heads answer", show.Line(e.Checkpoint)), Checkpoint: show.Line(e.Checkpoint), Subset: e.Subset,
-		Samples:  fmt.Sprintf("%d %s samples of %s", len(e.Labels), e.Part, show.Line(e.Set)),
-		Drawings: map[string]drawn{}, Verdicts: e.verdicts(), Exits: e.exitRows(), Pairs: e.pairRows(), Bins: bins,
+	page, err := answersOf(e.Checkpoint, e.Subset, "accuracy", e.drawings())
+	if err != nil {
+		return nil, err
 	}
-	for _, d := range e.drawings() {
-		name, _ := d.title()
-		var err error
-		if data.Drawings[name], err = embedded(d); err != nil {
-			return nil, err
-		}
-	}
+	page.Samples = fmt.Sprintf("%d %s samples of %s", len(e.Labels), e.Part, show.Line(e.Set))
+	page.Verdicts = e.verdicts()
 	for _, i := range e.answering() {
-		data.Modules = append(data.Modules, e.Heads[i].Module)
-		data.Heads = append(data.Heads, e.headRow(i))
+		h := e.Heads[i]
+		_, ece := e.calibration(h)
+		page.head(h.Module, h.Blocks, e.alone(i), decimal(h.Top1, 2), decimal(h.Top5, 2), decimal(h.Loss, 3), decimal(100*ece, 2))
 	}
-	data.Classes = e.classRows()
-	data.MoreClasses = max(0, len(data.Classes)-mostClasses)
-	data.Classes = data.Classes[:len(data.Classes)-data.MoreClasses]
+	e.exitRows(&page)
+	data := struct {
+		answered
+		Classes     []classRow
+		MoreClasses int
+		Pairs       [][]string
+		Mistakes    []shownMistake
+	}{answered: page, Pairs: e.pairRows()}
+	data.Classes, data.MoreClasses = worst(e.classRows())
 	for i, m := range e.Mistakes {
 		data.Mistakes = append(data.Mistakes, e.mistake(m, shown[i]))
 	}
-	var b bytes.Buffer
-	err := templates.ExecuteTemplate(&b, "examined.html", data)
-	return b.Bytes(), err
-}
-
-func (e Examination) headRow(i int) []string {
-	h := e.Heads[i]
-	_, ece := e.calibration(h)
-	millions := float64(e.alone(i)) / 1e6
-	return []string{strconv.Itoa(h.Module), h.Blocks, decimal(h.Top1, 2), decimal(h.Top5, 2), decimal(h.Loss, 3), decimal(100*ece, 2),
-		decimal(millions, digitsFor(millions))}
+	return rendered("examined.html", data)
 }
 
 // decimal writes a number with so many digits behind the point, and – for none.
 func decimal(v float64, digits int) string { return sample.Of([]float64{v}).Text(digits) }
 
-// exitRows are some confidences that people choose.
-func (e Examination) exitRows() (rows [][]string) {
+// exitRows adds some confidences that people choose.
+func (e Examination) exitRows(page *answered) {
 	if len(e.answering()) < 2 {
-		return nil
+		return
 	}
 	whole := float64(e.alone(len(e.Heads) - 1))
-	row := func(name string, x exit) {
-		cells := []string{name, decimal(x.accuracy, 2), decimal(x.macs/1e6, digitsFor(x.macs/1e6)), decimal(100*x.macs/whole, 0)}
-		for _, share := range x.shares {
-			cells = append(cells, decimal(share, 1))
-		}
-		rows = append(rows, cells)
-	}
 	for _, t := range []float64{0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999} {
-		row(strconv.FormatFloat(t, 'g', -1, 64), e.leave(t))
+		page.exit(strconv.FormatFloat(t, 'g', -1, 64), e.leave(t), whole)
 	}
 	last := exit{accuracy: e.last().Top1, macs: whole, shares: make([]float64, len(e.answering()))}
 	last.shares[len(last.shares)-1] = 100
-	row("last head alone", last)
-	return rows
+	page.exit("last head alone", last, whole)
 }
 
 // classRows has a row a class, those of which the last head is least often right first.
@@ -158,12 +120,8 @@ func (e Examination) pairRows() (rows [][]string) {
 
 func (e Examination) mistake(m Mistake, png []byte) shownMistake {
 	s := e.last().Said[m.Sample]
-	out := shownMistake{
-		Title: m.Title, Class: show.Line(e.Classes[e.Labels[m.Sample]]), Said: show.Line(e.Classes[s.Class]),
+	return shownMistake{
+		Picture: inline(png), Title: m.Title, Class: show.Line(e.Classes[e.Labels[m.Sample]]), Said: show.Line(e.Classes[s.Class]),
 		Sure: decimal(100*s.Sure, 1), Right: decimal(100*s.Right, 1), Sample: strconv.Itoa(m.Sample),
 	}
-	if png != nil {
-		out.Picture = template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(png))
-	}
-	return out
 }

@@ -66,9 +66,7 @@ func (g Grouping) html(figures []figure) ([]byte, error) {
 				sample.Of([]float64{accuracy(r)}).Text(2), fmt.Sprintf("%.1f", peak(r))})
 		}
 	}
-	var b bytes.Buffer
-	err := templates.ExecuteTemplate(&b, "page.html", data)
-	return b.Bytes(), err
+	return rendered("page.html", data)
 }
 
 // heading says what the page is about.

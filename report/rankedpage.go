@@ -1,9 +1,7 @@
 package report
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/base64"
 	"fmt"
 	"html/template"
 	"slices"
@@ -70,65 +68,37 @@ type wrong struct {
 
 // html renders everything as one page that needs no other file. shown are the mistakes as PNG files.
 func (r rankedReport) html(shown [][]byte) ([]byte, error) {
-	data := struct {
-		Title, Checkpoint, Samples string
-		Subset                     bool
-		Modules                    []int
-		Heads                      [][]string
-		Drawings                   map[string]drawn
-		Verdicts                   []string
-		Exits                      [][]string
-		Classes                    []rankedRow
-		MoreClasses                int
-		Mistakes                   []wrong
-		Bins                       int
-	}{
-		Title: fmt.Sprintf("%s: what its heads answer", show.Line(r.Checkpoint)), Checkpoint: show.Line(r.Checkpoint), Subset: r.Subset,
-		Samples:  fmt.Sprintf("%d %s samples of %s, which have any number of %d classes", r.samples(), r.Part, show.Line(r.Set), len(r.Classes)),
-		Drawings: map[string]drawn{}, Exits: r.exitRows(), Bins: bins,
-		Verdicts: verdicts(r.curve, float64(r.ways.alone(len(r.Heads)-1)), 100*r.means[len(r.means)-1].AP, "a mean average precision"),
+	page, err := answersOf(r.Checkpoint, r.Subset, "mAP", r.figures())
+	if err != nil {
+		return nil, err
 	}
-	for _, f := range r.figures() {
-		var err error
-		if data.Drawings[f.name], err = embedded(f); err != nil {
-			return nil, err
-		}
-	}
+	page.Samples = fmt.Sprintf("%d %s samples of %s, which have any number of %d classes", r.samples(), r.Part, show.Line(r.Set), len(r.Classes))
+	whole := float64(r.ways.alone(len(r.Heads) - 1))
+	page.Verdicts = verdicts(r.curve, whole, 100*r.means[len(r.means)-1].AP, "a mean average precision")
 	for i, h := range r.Heads {
-		data.Modules = append(data.Modules, h.Module)
 		_, ece := r.calibration(h)
-		m, millions := r.means[i], float64(r.ways.alone(i))/1e6
-		data.Heads = append(data.Heads, []string{strconv.Itoa(h.Module), h.Blocks, decimal(100*m.AP, 2), decimal(100*m.F1, 2), decimal(100*m.F1Micro, 2),
-			decimal(h.Loss, 3), decimal(100*ece, 2), decimal(millions, digitsFor(millions))})
+		m := r.means[i]
+		page.head(h.Module, h.Blocks, r.ways.alone(i), decimal(100*m.AP, 2), decimal(100*m.F1, 2), decimal(100*m.F1Micro, 2),
+			decimal(h.Loss, 3), decimal(100*ece, 2))
 	}
-	data.Classes = r.classRows()
-	data.MoreClasses = max(0, len(data.Classes)-mostClasses)
-	data.Classes = data.Classes[:len(data.Classes)-data.MoreClasses]
+	for _, x := range r.exits([]float64{0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999}) { // some that people choose
+		page.exit(strconv.FormatFloat(x.threshold, 'g', -1, 64), x, whole)
+	}
+	data := struct {
+		answered
+		Classes     []rankedRow
+		MoreClasses int
+		Mistakes    []wrong
+	}{answered: page}
+	data.Classes, data.MoreClasses = worst(r.classRows())
 	for i, m := range r.Mistakes {
 		at := m.Sample*len(r.Classes) + m.Class
-		one := wrong{Title: m.Title, Sample: strconv.Itoa(m.Sample), Class: show.Line(r.Classes[m.Class]), Has: r.Has[at] != 0,
-			Probability: decimal(100*probability(r.last().Logits[at]), 1)}
-		if shown[i] != nil {
-			one.Picture = template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(shown[i]))
-		}
-		data.Mistakes = append(data.Mistakes, one)
+		data.Mistakes = append(data.Mistakes, wrong{
+			Picture: inline(shown[i]), Title: m.Title, Sample: strconv.Itoa(m.Sample), Class: show.Line(r.Classes[m.Class]), Has: r.Has[at] != 0,
+			Probability: decimal(100*probability(r.last().Logits[at]), 1),
+		})
 	}
-	var b bytes.Buffer
-	err := templates.ExecuteTemplate(&b, "ranked.html", data)
-	return b.Bytes(), err
-}
-
-// exitRows are some confidences that people choose.
-func (r rankedReport) exitRows() (rows [][]string) {
-	whole := float64(r.ways.alone(len(r.Heads) - 1))
-	for _, x := range r.exits([]float64{0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999}) {
-		cells := []string{strconv.FormatFloat(x.threshold, 'g', -1, 64), decimal(x.accuracy, 2), decimal(x.macs/1e6, digitsFor(x.macs/1e6)), decimal(100*x.macs/whole, 0)}
-		for _, share := range x.shares {
-			cells = append(cells, decimal(share, 1))
-		}
-		rows = append(rows, cells)
-	}
-	return rows
+	return rendered("ranked.html", data)
 }
 
 // classRows has a row a class, those that the last head ranks worst first.
