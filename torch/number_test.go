@@ -112,3 +112,34 @@ func TestReadingsAreCopies(t *testing.T) {
 	given.Free()
 	given.Free()
 }
+
+// What is finite is asked of each element, and not of sums, which overflow where elements are large.
+func TestAllFinite(t *testing.T) {
+	large := float32(3e38)
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	for _, c := range []struct {
+		values []float32
+		want   bool
+	}{
+		{[]float32{}, true},
+		{[]float32{1, -2, 0}, true},
+		{[]float32{large, large, large}, true},
+		{[]float32{-large, -large, 1}, true},
+		{[]float32{large, large, inf}, false},
+		{[]float32{inf, -inf}, false},
+		{[]float32{0, nan}, false},
+		{[]float32{large, large, nan}, false},
+	} {
+		for _, dtype := range []DType{Float32, Float64, BFloat16} {
+			s := NewScope(NoGrad)
+			a := s.Cast(s.FromFloats(c.values, int64(len(c.values))), dtype)
+			whole := s.Full(dtype, 1, 3)
+			for _, ts := range [][]Tensor{{a}, {a, whole}, {whole, a}} {
+				if got := AllFinite(ts); got != c.want {
+					t.Errorf("%v as %v: %v, want %v", c.values, dtype, got, c.want)
+				}
+			}
+			s.Close()
+		}
+	}
+}

@@ -239,8 +239,9 @@ char* lt_equal(lt_tensor a, lt_tensor b, bool* out) {
 char* lt_all_finite(const lt_tensor* ts, int n, bool* out) {
   return call(false, [&] {
     *out = true;
-    // A sum is finite only if every term is; an overflowing sum of finite gradients is as fatal to training.
-    for (int i = 0; i < n && *out; i++) *out = std::isfinite(T(ts[i]).sum().item<double>());
+    // A sum is finite only if every term is. One that is not may be of finite terms, near the largest there are.
+    for (int i = 0; i < n && *out; i++)
+      *out = std::isfinite(T(ts[i]).sum().item<double>()) || T(ts[i]).isfinite().all().item<bool>();
   });
 }
 
