@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -186,7 +185,7 @@ func printSummary(w io.Writer, s record.Summary, out string, diagnosed bool) err
 	if s.Subset {
 		accuracy += " (on a subset of the data)"
 	}
-	rows := []string{cmp.Or(s.Measure, "accuracy") + "\t" + accuracy}
+	rows := []string{s.MeasuredBy() + "\t" + accuracy}
 	if s.KNN {
 		rows[0] += ", by nearest neighbours"
 	}

@@ -18,11 +18,8 @@ const leastSpan = 20
 // glance draws a point a run, its last test accuracy over its peak memory, and returns nil where no run has both. Bars tell how
 // far the accuracy on all images that there could be may be from that on the test set. They know nothing of other seeds.
 func glance(runs []Series) *panel {
-	title, measure := "Accuracy", measureOf(runs[0].Epochs)
-	if measure != accuracy {
-		title = measure
-	}
-	p := newChart(title+" against memory: up and left is better", "peak of live tensors (MiB)", "test "+measure+" (%)")
+	measure := measureOf(runs[0].Epochs)
+	p := newChart(Titled(measure)+" against memory: up and left is better", "peak of live tensors (MiB)", "test "+measure+" (%)")
 	p.X.Tick.Marker = plot.TickerFunc(roundTicks)
 	var points tags
 	for i, run := range runs {

@@ -9,6 +9,7 @@
 package record
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"slices"
@@ -66,10 +67,24 @@ type Epoch struct {
 
 // measureOf names what the accuracies of epochs are.
 func measureOf(epochs []Epoch) string {
-	if len(epochs) > 0 && epochs[0].Measure != "" {
-		return epochs[0].Measure
+	if len(epochs) == 0 {
+		return accuracy
 	}
-	return accuracy
+	return epochs[0].MeasuredBy()
+}
+
+// MeasuredBy names what the accuracies of the epoch are: "accuracy", or what [Epoch] says of Measure.
+func (e Epoch) MeasuredBy() string { return cmp.Or(e.Measure, accuracy) }
+
+// MeasuredBy names what the accuracies of the run are: "accuracy", or what [Epoch] says of Measure.
+func (s Summary) MeasuredBy() string { return cmp.Or(s.Measure, accuracy) }
+
+// Titled is what a title that begins with a measure's name begins with.
+func Titled(measure string) string {
+	if measure == accuracy {
+		return "Accuracy"
+	}
+	return measure
 }
 
 // accuracy is what heads are measured by unless a run says something else.

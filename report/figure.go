@@ -58,13 +58,15 @@ func (f figure) title() (name, about string)            { return f.name, f.about
 func (f figure) size(w Width) (width, height vg.Length) { return w.size() }
 
 func (g Grouping) figures() []figure {
+	measure := g.measure()
+	title, axis := record.Titled(measure), "test "+measure+" (%)"
 	all := []figure{
-		{name: "memory", x: "peak of live tensors (MiB)", y: "test accuracy (%)", points: true, percent: true,
-			about: "Accuracy against memory: up and left is better.", lines: g.lines(memoryPoint)},
-		{name: "depth", x: "module $k$", y: "test accuracy (%)", counts: true, percent: true,
-			about: "Accuracy of the head behind each module, from the input on.", lines: g.lines(depthPoints)},
-		{name: "accuracy", x: "step", y: "test accuracy (%)", counts: true, percent: true,
-			about: "Accuracy while training.", lines: g.lines(func(g Group) []point { return mean(g, accuracies) })},
+		{name: "memory", x: "peak of live tensors (MiB)", y: axis, points: true, percent: true,
+			about: title + " against memory: up and left is better.", lines: g.lines(memoryPoint)},
+		{name: "depth", x: "module $k$", y: axis, counts: true, percent: true,
+			about: title + " of the head behind each module, from the input on.", lines: g.lines(depthPoints)},
+		{name: "accuracy", x: "step", y: axis, counts: true, percent: true,
+			about: title + " while training.", lines: g.lines(func(g Group) []point { return mean(g, accuracies) })},
 		{name: "loss", x: "step", y: "training loss", counts: true,
 			about: "Loss of the last module.", lines: g.lines(func(g Group) []point { return mean(g, losses) })},
 		{name: "agreement", x: "step", y: "cosine of $δ$ and $r$", counts: true,

@@ -118,6 +118,28 @@ func TestTables(t *testing.T) {
 	contains(t, "interval", row["accuracy_low95"], "89.51586") // 92 − 4.30265/√3
 }
 
+// Tables and pictures say what runs are measured by, which is no accuracy where images have several labels.
+func TestMeasures(t *testing.T) {
+	root := six(t)
+	g, _ := grouped(t, []string{"method"}, root)
+	for _, c := range []struct{ first, second, title, name string }{
+		{"", "", "Accuracy", "accuracy"}, {"mAP", "mAP", "mAP", "mAP"}, {"", "mAP", "accuracy or mAP", "accuracy or mAP"},
+	} {
+		for i, measure := range []string{c.first, c.second} {
+			for j := range g.Groups[i].Runs {
+				g.Groups[i].Runs[j].Summary.Measure = measure
+			}
+		}
+		contains(t, "notes", strings.Join(g.notes(), "\n"), c.title+" is that of the test set")
+		contains(t, "TeX", g.TeX(), "& "+c.name+` (\%) &`)
+		for _, f := range g.figures() {
+			if f.name == "memory" && (f.y != "test "+c.name+" (%)" || f.about != c.title+" against memory: up and left is better.") {
+				t.Errorf("the axis is %q of %q", f.y, f.about)
+			}
+		}
+	}
+}
+
 // Without keys, rows are by what differs; what follows from the method is no column.
 func TestRowsByWhatDiffers(t *testing.T) {
 	root := six(t)

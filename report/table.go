@@ -14,12 +14,28 @@ import (
 
 	"github.com/locus-learn/locus/internal/sample"
 	"github.com/locus-learn/locus/internal/show"
+	"github.com/locus-learn/locus/record"
 )
 
 // level of the intervals in table.csv.
 const level = 0.95
 
 func accuracy(r Run) float64 { return r.Summary.Final() }
+
+// measure names what runs are compared by. Different ones stand side by side, for the reader to see.
+func (g Grouping) measure() string {
+	var all []string
+	for _, group := range g.Groups {
+		for _, r := range group.Runs {
+			if m := r.Summary.MeasuredBy(); !slices.Contains(all, m) {
+				all = append(all, m)
+			}
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, " or ")
+}
+
 func peak(r Run) float64     { return float64(r.Summary.PeakBytes) / (1 << 20) }
 func resting(r Run) float64  { return float64(r.Summary.RestingBytes) / (1 << 20) }
 func stepTime(r Run) float64 { return r.Summary.SecondsPerStep }
@@ -94,7 +110,7 @@ func (g Grouping) rows() (header []string, rows [][]string) {
 
 // notes explain the table under it.
 func (g Grouping) notes() []string {
-	notes := []string{"Accuracy is that of the test set: mean ± standard deviation over n runs, which differ in their seeds."}
+	notes := []string{record.Titled(g.measure()) + " is that of the test set: mean ± standard deviation over n runs, which differ in their seeds."}
 	if slices.ContainsFunc(g.Groups, Group.subset) {
 		notes = append(notes, "* on a subset of the data: not comparable with published numbers.")
 	}
@@ -196,7 +212,7 @@ func (g Grouping) TeX() string {
 		}
 		header = append(header, name)
 	}
-	header = append(header, "$n$", `accuracy (\%)`, "peak (MiB)", "step (s)")
+	header = append(header, "$n$", g.measure()+` (\%)`, "peak (MiB)", "step (s)")
 	b.WriteString(strings.Join(header, " & ") + " \\\\\n\\midrule\n")
 	for _, row := range g.Groups {
 		var cells []string

@@ -85,7 +85,8 @@ type Run struct {
 	Left     number `json:"left"`  // seconds, null where unknown
 	Speed    number `json:"speed"` // images a second
 	Accuracy number `json:"accuracy"`
-	Peak     int64  `json:"peak"` // bytes, 0 before the first evaluation
+	Measure  string `json:"measure"` // what accuracies are; empty before the first one
+	Peak     int64  `json:"peak"`    // bytes, 0 before the first evaluation
 	Resting  int64  `json:"resting"`
 	Loss     points `json:"loss"`    // of each module
 	Acc      points `json:"acc"`     // of each head
@@ -174,7 +175,7 @@ func measured(dir string) Run {
 		run.Cosine.add(s.Step, s.SGRCos)
 	}
 	for _, e := range log.Epochs {
-		run.Step, run.Accuracy = max(run.Step, e.Step), number(e.TestAcc)
+		run.Step, run.Accuracy, run.Measure = max(run.Step, e.Step), number(e.TestAcc), e.MeasuredBy()
 		run.Peak, run.Resting = max(run.Peak, e.PeakBytes), max(run.Resting, e.RestingBytes)
 		run.Acc.add(e.Step, e.ModuleAcc)
 	}

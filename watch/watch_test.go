@@ -48,7 +48,8 @@ func made(t *testing.T, dir, method string, n int) {
 		}
 		if i%10 == 9 {
 			acc := 90 - 100*v
-			if err := j.Epoch(record.Epoch{Step: 10 * (i + 1), TestAcc: acc, ModuleAcc: []float64{acc - 8, acc - 3, acc}, PeakBytes: 120 << 20, RestingBytes: 20 << 20}); err != nil {
+			measure := map[string]string{"bp": "mAP"}[method] // its images have several labels
+			if err := j.Epoch(record.Epoch{Measure: measure, Step: 10 * (i + 1), TestAcc: acc, ModuleAcc: []float64{acc - 8, acc - 3, acc}, PeakBytes: 120 << 20, RestingBytes: 20 << 20}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -155,9 +156,11 @@ func TestRunsAndHowTheyStand(t *testing.T) {
 	}
 	runs := read()
 	for id, want := range map[string]Run{
-		"arms/bp": {State: Done, Step: 500, Total: 500}, "sgr": {State: Running, Step: 200, Total: 500, Left: 150}, "left": {State: Waiting, Step: 100, Total: 500},
+		"arms/bp": {State: Done, Step: 500, Total: 500, Measure: "mAP"},
+		"sgr":     {State: Running, Step: 200, Total: 500, Left: 150, Measure: "accuracy"},
+		"left":    {State: Waiting, Step: 100, Total: 500, Measure: "accuracy"},
 	} {
-		if r := runs[id]; r.State != want.State || r.Step != want.Step || r.Total != want.Total || r.Left != want.Left || r.Peak != 120<<20 || len(r.Acc.Y[0]) != 3 {
+		if r := runs[id]; r.State != want.State || r.Step != want.Step || r.Total != want.Total || r.Left != want.Left || r.Measure != want.Measure || r.Peak != 120<<20 || len(r.Acc.Y[0]) != 3 {
 			t.Errorf("%s is %+v, want %+v", id, r, want)
 		}
 	}
