@@ -16,7 +16,7 @@ import (
 type Memory struct {
 	Name             string    // for messages; "data" if empty
 	Shape            Shape     // of one sample; 0 rows or columns count as 1
-	Classes          []string  // names, label 0 first; if empty, the classes are the numbers from 0 to the greatest label
+	Classes          []string  // names, label 0 first; if empty, the classes are the numbers from 0 to the greatest one of Train
 	Mean, Std        []float64 // of bytes: one value a channel, of values in [0, 1]; empty for 0.5
 	Train            Table
 	Validation, Test Table // may be empty
@@ -28,7 +28,13 @@ type Table struct {
 	Floats []float32
 	Ints   []int64
 	Labels []int64 // N classes
+
+	// Sets are in place of Labels where a sample may have any number of classes: those of each of N samples, ascending.
+	Sets [][]uint16
 }
+
+// Len returns the number of samples.
+func (t Table) Len() int { return max(len(t.Labels), len(t.Sets)) }
 
 // FromFloats is a set of floats in memory, as many classes as the labels have. Values come as they are, so the caller scales
 // them. An empty test is allowed.
@@ -36,8 +42,8 @@ func FromFloats(shape Shape, train, test Table) (Source, error) {
 	return Memory{Shape: shape, Train: train, Test: test}.Source()
 }
 
-// Source checks the set and returns it as a source. Lengths that disagree, labels outside of the classes and values that are
-// not finite are faults.
+// Source checks the set and returns it as a source. Lengths that disagree, classes that there are not and values that are not
+// finite are faults, and so are tables of which one has Labels and one has Sets.
 func (m Memory) Source() (Source, error) {
 	info, err := m.info()
 	if err != nil {
@@ -52,10 +58,13 @@ func (m Memory) Source() (Source, error) {
 		if err := p.table.check(info); err != nil {
 			return nil, fault.New("%s: %s data %w", info.Name, p.part.Word(), err)
 		}
-		if other := p.table.kind(); len(p.table.Labels) > 0 && other != kind {
+		if other := p.table.kind(); p.table.Len() > 0 && other != kind {
 			return nil, fault.New("%s: %s data has %s: must have %s, as training data has", info.Name, p.part.Word(), other, kind)
 		}
-		s.parts[p.part] = stored{p.table, info.Shape}
+		if other := p.table.labelled(); p.table.Len() > 0 && other != m.Train.labelled() {
+			return nil, fault.New("%s: %s data has %s: must have %s, as training data has", info.Name, p.part.Word(), other, m.Train.labelled())
+		}
+		s.parts[p.part] = stored{p.table, info.Shape, len(info.Classes)}
 	}
 	return s, nil
 }
@@ -66,13 +75,17 @@ func (m Memory) info() (Info, error) {
 	if s := info.Shape; s.C < 1 || s.H < 1 || s.W < 1 {
 		return info, fault.New("%s: a sample has shape %v: each number must be at least 1", info.Name, s)
 	}
-	if len(m.Train.Labels) == 0 {
+	if m.Train.Len() == 0 {
 		return info, fault.New("%s: training data has no labels: must have one a sample", info.Name)
 	}
-	if most := slices.Max(m.Train.Labels); len(info.Classes) == 0 && most >= 0 && most < mostClasses {
+	info.MultiLabel = m.Train.Sets != nil
+	if most := m.Train.greatest(); len(info.Classes) == 0 && most < mostClasses {
 		for label := range most + 1 {
 			info.Classes = append(info.Classes, strconv.FormatInt(label, 10))
 		}
+	}
+	if len(info.Classes) == 0 && info.MultiLabel {
+		return info, fault.New("%s: no sample of training data has a class: must have some, or Classes name them", info.Name)
 	}
 	if len(m.Train.Bytes) == 0 {
 		return info, nil
@@ -101,18 +114,50 @@ func (t Table) kind() string {
 	return "bytes"
 }
 
+// labelled says how its samples are.
+func (t Table) labelled() string {
+	if t.Sets != nil {
+		return "Sets of classes"
+	}
+	return "Labels"
+}
+
+// greatest returns the greatest class of its samples, -1 if there is none.
+func (t Table) greatest() int64 {
+	most := int64(-1)
+	for _, label := range t.Labels {
+		most = max(most, label)
+	}
+	for _, set := range t.Sets {
+		for _, class := range set {
+			most = max(most, int64(class))
+		}
+	}
+	return most
+}
+
 // check returns a fault that goes on after the name of the table.
 func (t Table) check(info Info) error {
 	values := len(t.Bytes) + len(t.Floats) + len(t.Ints)
 	if n := max(len(t.Bytes), len(t.Floats), len(t.Ints)); n != values {
 		return fault.New("has bytes, floats and integers at a time: must have one of them")
 	}
-	if want := len(t.Labels) * info.Shape.Size(); values != want {
-		return fault.New("has %d values: must have %d, which is %d labels times %d values a sample", values, want, len(t.Labels), info.Shape.Size())
+	if t.Labels != nil && t.Sets != nil {
+		return fault.New("has Labels and Sets at a time: must have one of them")
+	}
+	if want := t.Len() * info.Shape.Size(); values != want {
+		return fault.New("has %d values: must have %d, which is %d labels times %d values a sample", values, want, t.Len(), info.Shape.Size())
 	}
 	for i, label := range t.Labels {
 		if label < 0 || label >= int64(len(info.Classes)) {
 			return fault.New("has label %d at sample %d: must be 0 to %d", label, i, len(info.Classes)-1)
+		}
+	}
+	for i, set := range t.Sets {
+		for j, class := range set {
+			if int(class) >= len(info.Classes) || j > 0 && class <= set[j-1] {
+				return fault.New("has classes %d at sample %d: must ascend, from 0 to %d", set, i, len(info.Classes)-1)
+			}
 		}
 	}
 	for i, v := range t.Floats {
@@ -125,21 +170,30 @@ func (t Table) check(info Info) error {
 
 // stored is samples in memory.
 type stored struct {
-	table Table
-	shape Shape
+	table   Table
+	shape   Shape
+	classes int
 }
 
-func (s stored) Len() int { return len(s.table.Labels) }
+func (s stored) Len() int { return s.table.Len() }
 
 // Label is as [Labelled] says.
 func (s stored) Label(position int) int { return int(s.table.Labels[position]) }
 
+// MultiLabel is as [MultiLabelled] says.
+func (s stored) MultiLabel() bool { return s.table.Sets != nil }
+
+// Classes is as [MultiLabelled] says.
+func (s stored) Classes(position int) []uint16 { return s.table.Sets[position] }
+
 // Subset copies the samples.
 func (s stored) Subset(positions []int) Samples {
-	out := stored{shape: s.shape}
 	v := s.rows(Values{}, positions)
-	out.table = Table{Bytes: v.Bytes, Floats: v.Floats, Ints: v.Ints, Labels: s.labels(nil, positions)}
-	return out
+	s.table = Table{
+		Bytes: v.Bytes, Floats: v.Floats, Ints: v.Ints,
+		Labels: gather(nil, s.table.Labels, 1, positions), Sets: gather(nil, s.table.Sets, 1, positions),
+	}
+	return s
 }
 
 func (s stored) Batches(o BatchOptions) Batches {
@@ -156,8 +210,19 @@ func (s stored) rows(v Values, positions []int) Values {
 	}
 }
 
-func (s stored) labels(out []int64, positions []int) []int64 {
-	return gather(out, s.table.Labels, 1, positions)
+// has tells of each class whether a sample has it, in out's memory; nil where each sample has one class.
+func (s stored) has(out []byte, positions []int) []byte {
+	if !s.MultiLabel() {
+		return nil
+	}
+	out = slices.Grow(out[:0], len(positions)*s.classes)[:len(positions)*s.classes]
+	clear(out)
+	for i, p := range positions {
+		for _, class := range s.table.Sets[p] {
+			out[i*s.classes+int(class)] = 1
+		}
+	}
+	return out
 }
 
 // gather copies rows of the given size into out's memory; nil if there is nothing to copy from.
@@ -186,7 +251,8 @@ func (c *copier) Fill(b *Batch, order []int, i int) (told func() error, err erro
 	second := b.Second
 	*b = Batch{
 		N: len(positions), Shape: c.from.shape, Values: c.from.rows(b.Values, positions),
-		Labels: c.from.labels(b.Labels, positions), Places: positions, Weight: 1,
+		Labels: gather(b.Labels, c.from.table.Labels, 1, positions), Has: c.from.has(b.Has, positions),
+		Places: positions, Weight: 1,
 	}
 	if c.o.Views == 2 {
 		b.Second = c.from.rows(second, positions)
@@ -201,6 +267,9 @@ func (s stored) Fingerprint() string {
 	for _, values := range []any{s.table.Labels, s.table.Bytes, s.table.Floats, s.table.Ints} {
 		binary.Write(sum, binary.LittleEndian, values)
 		fmt.Fprintf(h, "%d ", sum.Sum32())
+	}
+	for _, set := range s.table.Sets {
+		fmt.Fprintf(h, "%d\n", set)
 	}
 	return fmt.Sprintf("%016x", h.Sum64())
 }

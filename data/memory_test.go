@@ -72,6 +72,52 @@ func TestMemoryDeliversItsRows(t *testing.T) {
 	}
 }
 
+// Samples in memory may have any number of classes.
+func TestMemoryOfSeveralLabels(t *testing.T) {
+	table := func(n int) (out Table) {
+		for i := range n {
+			out.Floats = append(out.Floats, float32(i))
+			var set []uint16
+			for class := range uint16(3) {
+				if i>>class&1 == 1 {
+					set = append(set, class)
+				}
+			}
+			out.Sets = append(out.Sets, set)
+		}
+		return out
+	}
+	s, err := Memory{Shape: Shape{C: 1}, Train: table(8), Test: table(2)}.Source()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info := s.Info(); !info.MultiLabel || !slices.Equal(info.Classes, []string{"0", "1", "2"}) {
+		t.Errorf("got %+v", info)
+	}
+	train := s.Part(Train)
+	if counts := countsOf(train, 3); !slices.Equal(counts, []int{4, 4, 4}) {
+		t.Errorf("classes have %v samples", counts)
+	}
+	batches := train.Subset([]int{7, 0, 5, 2}).Batches(BatchOptions{Batch: 3, Workers: 1, KeepLast: true})
+	defer batches.Close()
+	for _, want := range [][]byte{{1, 1, 1, 0, 0, 0, 1, 0, 1}, {0, 1, 0}} {
+		b, err := batches.Next(t.Context())
+		if err != nil || b.Labels != nil || !slices.Equal(b.Has, want) {
+			t.Errorf("got %+v, %v, want %v", b, err, want)
+		}
+	}
+	other := table(8)
+	other.Sets[3] = []uint16{0}
+	if changed, err := (Memory{Shape: Shape{C: 1}, Train: other}).Source(); err != nil || fingerprintOf(changed.Part(Train)) == fingerprintOf(train) {
+		t.Errorf("other classes, the same fingerprint: %v", err)
+	}
+	if _, half, err := SplitByClass(train, 4, 1, "test"); err != nil || half.Len() != 4 {
+		t.Errorf("half of the samples: %v", err)
+	}
+}
+
+func fingerprintOf(s Samples) string { return s.(Identified).Fingerprint() }
+
 func TestMemoryRefusesWhatDisagrees(t *testing.T) {
 	ints := Table{Ints: []int64{1, 2}, Labels: []int64{0}}
 	nan := Table{Floats: []float32{1, 2, 3, float32(math.NaN())}, Labels: []int64{0, 1}}
@@ -88,6 +134,13 @@ func TestMemoryRefusesWhatDisagrees(t *testing.T) {
 		{"label", Memory{Shape: Shape{C: 2}, Classes: []string{"a"}, Train: points(2)}, "has label 1 at sample 1: must be 0 to 0"},
 		{"negative", Memory{Shape: Shape{C: 2}, Train: Table{Floats: []float32{1, 2}, Labels: []int64{-1}}}, "has label -1"},
 		{"NaN", Memory{Shape: Shape{C: 2}, Train: nan}, "NaN in sample 1"},
+		{"sets and labels", Memory{Shape: Shape{C: 1}, Train: Table{Ints: []int64{1}, Labels: []int64{0}, Sets: [][]uint16{{0}}}}, "has Labels and Sets at a time"},
+		{"sets beside labels", Memory{Shape: Shape{C: 2}, Train: points(3), Test: Table{Floats: []float32{0, 0}, Sets: [][]uint16{{0}}}}, "test data has Sets of classes: must have Labels"},
+		{"no class", Memory{Shape: Shape{C: 1}, Train: Table{Ints: []int64{1}, Sets: [][]uint16{{}}}}, "no sample of training data has a class"},
+		{"descending", Memory{Shape: Shape{C: 1}, Train: Table{Ints: []int64{1, 2}, Sets: [][]uint16{nil, {2, 1}}}}, "has classes [2 1] at sample 1: must ascend, from 0 to 2"},
+		{"twice", Memory{Shape: Shape{C: 1}, Train: Table{Ints: []int64{1}, Sets: [][]uint16{{1, 1}}}}, "has classes [1 1] at sample 0"},
+		{"beyond", Memory{Shape: Shape{C: 1}, Classes: []string{"a"}, Train: Table{Ints: []int64{1}, Sets: [][]uint16{{1}}}}, "must ascend, from 0 to 0"},
+		{"fewer sets", Memory{Shape: Shape{C: 1}, Train: Table{Ints: []int64{1, 2}, Sets: [][]uint16{{1}}}}, "has 2 values: must have 1"},
 		{"means", Memory{Name: "own", Shape: Shape{C: 1}, Mean: []float64{0, 0}, Train: Table{Bytes: []byte{1}, Labels: []int64{0}}}, "own: has 2 means"},
 	} {
 		_, err := tt.set.Source()

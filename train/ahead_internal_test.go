@@ -3,6 +3,7 @@ package train
 import (
 	"testing"
 
+	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/nn"
 )
@@ -25,12 +26,12 @@ func TestReadAhead(t *testing.T) {
 		o := Defaults()
 		o.Model.Name, o.Model.Width, o.Method.Name, o.Method.Modules, o.Data.Batch = "resnet32", 4, "layerwise", 3, c.batch
 		o.Method.Resident, o.Method.Visit, o.Method.Signals = c.resident, c.visit, c.signals
-		channels := []float64{0.5, 0.5, 0.5}
-		m, err := NewModel(o, model.Input{Shape: nn.Shape{C: 3, H: 32, W: 32}, Classes: 10, Mean: channels, Std: channels}, false)
+		info := data.Info{Shape: data.Shape{C: 3, H: 32, W: 32}, Mean: []float64{0.5, 0.5, 0.5}}
+		m, err := NewModel(o, model.Input{Shape: nn.Shape{C: 3, H: 32, W: 32}, Classes: 10}, false)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := readAhead(m); got != c.want {
+		if got := readAhead(m, info); got != c.want {
 			t.Errorf("%d in memory, batch %d, visit %d, signals in %s: %d batches, want %d", c.resident, c.batch, c.visit, c.signals, got, c.want)
 		}
 		m.Free()

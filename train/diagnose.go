@@ -109,7 +109,7 @@ func (r *Run) together(ctx context.Context, batch local.Signal) (local.Signal, e
 	}
 	samples := r.set.Part(data.Train)
 	for part := 1; part < parts; part++ {
-		loader := samples.Batches(trainingBatches(r.model, samples, r.at.Epoch, r.at.Batch, part, parts))
+		loader := samples.Batches(trainingBatches(r.model, r.set, r.at.Epoch, r.at.Batch, part, parts))
 		b, err := loader.Next(ctx)
 		loader.Close()
 		if err != nil {

@@ -205,20 +205,19 @@ func (r *Run) loader() data.Batches {
 	if r.mesh != nil {
 		part, parts = r.mesh.Part()
 	}
-	samples := r.set.Part(data.Train)
-	return samples.Batches(trainingBatches(r.model, samples, r.at.Epoch, r.at.Batch, part, parts))
+	return r.set.Part(data.Train).Batches(trainingBatches(r.model, r.set, r.at.Epoch, r.at.Batch, part, parts))
 }
 
-// trainingBatches are those of an epoch from one on, or a part of each.
-func trainingBatches(m *Model, samples data.Samples, epoch, start, part, parts int) data.BatchOptions {
+// trainingBatches are those of an epoch of a set from one on, or a part of each.
+func trainingBatches(m *Model, set data.Source, epoch, start, part, parts int) data.BatchOptions {
 	o := m.Config.Data
 	var order []int
 	if o.Balanced {
-		order = data.BalancedOrder(m.Config.Seed, epoch, samples)
+		order = data.BalancedOrder(m.Config.Seed, epoch, set.Part(data.Train))
 	}
 	return data.BatchOptions{
 		Order: order,
-		Batch: o.Batch, Workers: o.Workers, Ahead: readAhead(m), Augment: true, Views: m.Views(), Shuffle: o.Shuffle,
+		Batch: o.Batch, Workers: o.Workers, Ahead: readAhead(m, set.Info()), Augment: true, Views: m.Views(), Shuffle: o.Shuffle,
 		Seed: m.Config.Seed, Epoch: epoch, Start: start, Part: part, Parts: parts,
 	}
 }
@@ -228,21 +227,20 @@ const mostReadAhead = 32 << 20
 
 // readAhead is how many batches a model's training takes at once. Where modules are visited in turn it asks for a visit's
 // batches in a row, and for none while it trains on them. Where it keeps its signals in files, memory is wanted more than time.
-func readAhead(m *Model) int {
+func readAhead(m *Model, info data.Info) int {
 	if o := m.Config.Method; m.Streams() && o.Signals != "spill" {
-		return int(min(float64(o.Visit), mostReadAhead/bufferBytes(m)))
+		return int(min(float64(o.Visit), mostReadAhead/bufferBytes(m, info)))
 	}
 	return 0
 }
 
 // bufferBytes is what one batch of a model's training takes in a loader.
-func bufferBytes(m *Model) float64 {
-	in, value := m.Spec.Input, 1 // byte: of images
-	if in.Mean == nil {
+func bufferBytes(m *Model, info data.Info) float64 {
+	value := 1 // byte: of images
+	if info.Mean == nil {
 		value = 8
 	}
-	sample := float64(in.Shape.C) * float64(max(1, in.Shape.H)) * float64(max(1, in.Shape.W))
-	return float64(m.Config.Data.Batch) * sample * float64(m.Views()*value)
+	return float64(m.Config.Data.Batch) * float64(info.Shape.Size()) * float64(m.Views()*value)
 }
 
 // tensors moves a batch to the device.

@@ -158,11 +158,104 @@ func TestOwnNetOnADevice(t *testing.T) {
 // New frees the model that it cannot train.
 func TestOwnRunRefused(t *testing.T) {
 	before := torch.LiveTensors()
+	set := func(channels, side, classes int) data.Source {
+		table := data.Table{Floats: make([]float32, 64*channels*side*side), Labels: make([]int64, 64)}
+		table.Labels[0] = int64(classes - 1)
+		s, err := data.FromFloats(data.Shape{C: channels, H: side, W: side}, table, data.Table{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	for _, c := range []struct {
+		batch int
+		set   data.Source
+		want  string
+	}{
+		{1000, blobs(t, 64), "data.batch is 1000: must be at most 64"},
+		{8, set(3, 1, 4), "the network takes 2 channels or values a sample: data has 3"},
+		{8, set(2, 5, 4), "model.image is 0: data has images of side 5"},
+		{8, set(2, 1, 5), "the network has 4 classes: data has 5"},
+		{8, set(2, 1, 3), ""}, // more than there are do no harm
+	} {
+		config := ownConfig()
+		config.Data.Batch = c.batch
+		r, err := train.New(ownModel(t, torch.CPU), c.set, config, train.Options{Out: t.TempDir(), Steps: -1})
+		if c.want == "" && err == nil {
+			r.Close()
+		} else if !fault.Is(err) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("error %v, want %q", err, c.want)
+		}
+	}
+	if n := torch.LiveTensors() - before; n != 0 {
+		t.Errorf("%d tensors are left", n)
+	}
+}
+
+// quadrants are points that may be right of the middle, above it, both, or neither.
+func quadrants(t *testing.T) data.Source {
+	t.Helper()
+	table := func(n int, index uint64) (out data.Table) {
+		random := seed.Rand(7, "quadrants", index)
+		for range n {
+			x, y := 2*random.Float64()-1, 2*random.Float64()-1
+			var set []uint16
+			if x > 0 {
+				set = append(set, 0)
+			}
+			if y > 0 {
+				set = append(set, 1)
+			}
+			out.Floats, out.Sets = append(out.Floats, float32(x), float32(y)), append(out.Sets, set)
+		}
+		return out
+	}
+	source, err := data.Memory{Shape: data.Shape{C: 2}, Classes: []string{"right", "above"}, Train: table(512, 0), Test: table(128, 1)}.Source()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return source
+}
+
+// Data of one's own may have any number of classes a sample. A network that was made for one class is refused, and the other
+// way round.
+func TestOwnDataOfSeveralLabels(t *testing.T) {
+	before := torch.LiveTensors()
+	network := func(multi bool) *model.Model {
+		spec := model.Defaults()
+		spec.Net.Name, spec.Net.Depth, spec.Net.Width, spec.Head.Name = "mlp", 2, 16, "linear"
+		spec.Method.Name, spec.Method.Modules = "layerwise", 2
+		spec.Input = model.Input{Shape: nn.Shape{C: 2}, Classes: 2, MultiLabel: multi}
+		if multi {
+			spec.Loss.Name = "bce"
+		}
+		m, err := model.New(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
 	c := ownConfig()
-	c.Data.Batch = 1000
-	_, err := train.New(ownModel(t, torch.CPU), blobs(t, 64), c, train.Options{Out: t.TempDir(), Steps: -1})
-	if !fault.Is(err) || !strings.Contains(err.Error(), "data.batch is 1000: must be at most 64") {
-		t.Errorf("error %v", err)
+	c.Schedule.Epochs = 10
+	r, err := train.New(network(true), quadrants(t), c, train.Options{Out: t.TempDir(), Steps: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := r.Train(t.Context())
+	if err != nil || s.Measure != "mAP" || s.TestAcc < 99 || len(s.ModuleAcc) != 2 {
+		t.Errorf("summary %+v, error %v", s, err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	for _, multi := range []bool{false, true} {
+		source, words := quadrants(t), "the network learns one class a sample"
+		if multi {
+			source, words = blobs(t, 512), "the network learns any number of classes a sample"
+		}
+		if _, err := train.New(network(multi), source, c, train.Options{Out: t.TempDir(), Steps: -1}); !fault.Is(err) || !strings.Contains(err.Error(), words) {
+			t.Errorf("a network of several labels, %v, and other data: %v", multi, err)
+		}
 	}
 	if n := torch.LiveTensors() - before; n != 0 {
 		t.Errorf("%d tensors are left", n)

@@ -104,8 +104,8 @@ func (r *Run) plannedBytes() int64 {
 
 // batchBytes is what the loaders' buffers take once all are full.
 func (r *Run) batchBytes() int64 {
-	buffers := data.BatchOptions{Workers: r.model.Config.Data.Workers, Ahead: readAhead(r.model)}.Buffers()
-	bytes := bufferBytes(r.model) * float64(buffers)
+	buffers := data.BatchOptions{Workers: r.model.Config.Data.Workers, Ahead: readAhead(r.model, r.info)}.Buffers()
+	bytes := bufferBytes(r.model, r.info) * float64(buffers)
 	return int64(min(bytes, math.MaxInt64/4))
 }
 

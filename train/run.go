@@ -229,6 +229,24 @@ func inputOf(info data.Info) model.Input {
 	return model.Input{Shape: shape, Classes: len(info.Classes), Counts: info.Counts, Samples: info.Samples, MultiLabel: info.MultiLabel, Mean: info.Mean, Std: info.Std}
 }
 
+// fitsData returns a fault if a network is not for samples such as a set's. One of one's own may be for any.
+func fitsData(m *Model, info data.Info) error {
+	want, has, classes := m.Net.Input, inputOf(info).Shape, len(info.Classes)
+	switch {
+	case want.H != has.H:
+		return fault.New("model.image is %d: %s has images of side %d", want.H, info.Name, has.H)
+	case want.C != has.C:
+		return fault.New("the network takes %d channels or values a sample: %s has %d", want.C, info.Name, has.C)
+	case m.Rule.MultiLabel && !info.MultiLabel:
+		return fault.New("the network learns any number of classes a sample: each of %s has one class; loss.name=cross-entropy fits those", info.Name)
+	case !m.Rule.MultiLabel && info.MultiLabel:
+		return fault.New("the network learns one class a sample: each of %s has any number of classes; loss.name=bce fits those", info.Name)
+	case m.Net.Classes > 0 && m.Net.Classes < classes || info.MultiLabel && m.Net.Classes != classes:
+		return fault.New("the network has %d classes: %s has %d", m.Net.Classes, info.Name, classes)
+	}
+	return nil
+}
+
 func dirs(first string) []string {
 	if first == "" {
 		return nil
@@ -239,8 +257,8 @@ func dirs(first string) []string {
 // start brings weights, position and sinks to where the run begins.
 func (r *Run) start(o Options) error {
 	c := r.model.Config
-	if want, has := r.model.Net.Input, inputOf(r.info).Shape; want.H != has.H {
-		return fault.New("model.image is %d: %s has images of side %d", want.H, r.info.Name, has.H)
+	if err := fitsData(r.model, r.info); err != nil {
+		return err
 	}
 	r.at.Total = c.Schedule.Epochs * r.perEpoch
 	if !o.Budget {
