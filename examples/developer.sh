@@ -27,7 +27,8 @@ echo "3. load what it saved"
 "$out/mine" export "$out/run" "$out/small.safetensors"
 
 echo "4. serve it, and ask about an image of lying stripes"
-"$out/mine" serve "$out/run" --listen 127.0.0.1:0 2>"$out/serve.log" &
+: >"$out/serve.log" # it is looked at before the server may have begun
+"$out/mine" serve "$out/run" --listen 127.0.0.1:0 2>>"$out/serve.log" &
 server=$!
 trap 'kill $server 2>/dev/null || true' EXIT
 for _ in $(seq 100); do

@@ -46,7 +46,8 @@ for file in network.onnx network.onnx.md; do
 done
 
 echo "6. serve it, ask about a picture, stop"
-"$locus" serve "$out/run/best.safetensors" --listen 127.0.0.1:0 2>"$out/serve.log" &
+: >"$out/serve.log" # it is looked at before the server may have begun
+"$locus" serve "$out/run/best.safetensors" --listen 127.0.0.1:0 2>>"$out/serve.log" &
 server=$!
 trap 'kill $server 2>/dev/null || true' EXIT
 for _ in $(seq 100); do
@@ -55,10 +56,10 @@ for _ in $(seq 100); do
     sleep 0.1
 done
 [ -n "$address" ] || { echo "engineer: the server has not said where it is: $(cat "$out/serve.log")" >&2; exit 1; }
-picture=$(find "$photos/val" -type f | sort | head -n 1)
+picture=$(find "$photos/val" -type f | sort | sed -n 1p)
 answer=$(curl -sS --fail --data-binary @"$picture" "$address/predict?top=1")
 echo "$answer"
-curl -sS --fail "$address/metrics" | grep -m 1 '^locus_'
+curl -sS --fail "$address/metrics" | awk '/^locus_/ && !shown++' # which reads all of it, as grep -m would not
 kill -TERM "$server"
 wait "$server" || { echo "engineer: the server did not end well: $(cat "$out/serve.log")" >&2; exit 1; }
 trap - EXIT

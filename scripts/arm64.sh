@@ -18,7 +18,7 @@ command -v aarch64-linux-gnu-g++ >/dev/null && command -v qemu-aarch64-static >/
 if [ ! -e "$root$libs/libtorch_cpu.so" ]; then
     mkdir -p "$root" "$folder"/{lists/partial,archives/partial}
     touch "$folder/status"
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' | head -n 1)
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' | sed -n 1p)
     [ -n "$mirror" ] || { echo "arm64: apt knows no mirror of Debian 12: run this on Debian 12, after apt-get update" >&2; exit 1; }
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg arch=arm64] $mirror bookworm main" >"$folder/sources.list"
     apt=(apt-get -qq -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o "Dir::State::status=$folder/status"

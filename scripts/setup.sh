@@ -30,7 +30,7 @@ least_gcc=10
 
 # at_least VERSION LEAST
 at_least() {
-    [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]
+    [ "$(printf '%s\n' "$1" "$2" | sort -V | sed -n 1p)" = "$2" ]
 }
 
 # version_of FOLDER prints the version of the libtorch whose headers are in FOLDER/include, such as 1.13.1.
