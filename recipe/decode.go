@@ -26,9 +26,28 @@ func Decode(source string, doc []byte, cfg any) error {
 	if err != nil {
 		return err
 	}
+	return root.decode(source, doc)
+}
+
+// Recall is [Decode] for what [Describe] wrote, to compare it with something: names of which a method Choices has the list are
+// taken whatever they are, since the program that wrote them may have known others.
+func Recall(source string, doc []byte, cfg any) error {
+	root, err := schema(cfg)
+	if err != nil {
+		return err
+	}
+	for f := range root.values() {
+		if f.asked {
+			f.oneof = nil
+		}
+	}
+	return root.decode(source, doc)
+}
+
+func (f *field) decode(source string, doc []byte) error {
 	node, err := parseDocument(doc)
 	if err == nil && node != nil {
-		err = root.fill(node)
+		err = f.fill(node)
 	}
 	return locate(source, err)
 }

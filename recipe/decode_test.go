@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/locus-learn/locus/internal/fault"
 )
 
 func TestDecode(t *testing.T) {
@@ -40,6 +42,28 @@ func TestDecode(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// Names that this program does not know are taken from a document that was written, and nothing else that Decode refuses.
+func TestRecall(t *testing.T) {
+	type section struct {
+		Chosen chooser `recipe:"chosen"`
+		Rule   string  `recipe:"rule" default:"sgd" oneof:"sgd adamw"`
+	}
+	for _, c := range []struct{ doc, want string }{
+		{"chosen: {name: mine}", ""},
+		{"rule: mine", "run.yaml:1: rule is mine: must be one of sgd, adamw"},
+		{"chosen: {nam: mine}", "run.yaml:1: unknown key chosen.nam"},
+		{"chosen: {name: [mine]}", "run.yaml:1: chosen.name is a list of 1"},
+	} {
+		var cfg section
+		switch err := Recall("run.yaml", []byte(c.doc), &cfg); {
+		case c.want == "" && (err != nil || cfg.Chosen.Name != "mine"):
+			t.Errorf("%s: %+v, error %v", c.doc, cfg, err)
+		case c.want != "" && (!fault.Is(err) || !strings.Contains(err.Error(), c.want)):
+			t.Errorf("%s: error %v, want %s", c.doc, err, c.want)
+		}
 	}
 }
 

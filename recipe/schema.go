@@ -36,6 +36,7 @@ type limits struct {
 	unbounded       string // why a number has no bounds; empty where it has to have them
 	most            int    // elements of a list
 	oneof           []string
+	asked           bool   // the section's method Choices has these
 	allowed         string // all of it in words, to follow "must be"
 	each            string // the same for one element
 }
@@ -170,7 +171,7 @@ func (f *field) choose(tag reflect.StructTag) error {
 		if !ok {
 			return fmt.Errorf(`tag oneof:"@" needs a method Choices(key string) []string of %s`, f.parent.value.Type())
 		}
-		f.oneof = section.Choices(f.name)
+		f.oneof, f.asked = section.Choices(f.name), true
 	}
 	f.each = "one of " + strings.Join(f.oneof, ", ")
 	return nil

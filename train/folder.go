@@ -130,17 +130,37 @@ func describe(f *runfolder.Folder, c Config) error {
 
 // LoadRun resolves the recipe of an existing run folder, with assignments on top.
 func LoadRun(dir string, sets []string) (Config, error) {
-	path := filepath.Join(dir, configFile)
-	doc, err := disk.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Config{}, fault.New("%s holds no run to resume: it has no %s", dir, configFile)
-	}
+	path, doc, err := described(dir)
 	if err != nil {
-		cause, _ := disk.Cause(err)
-		return Config{}, fault.New("the run cannot be resumed: %s cannot be read: %w", path, cause)
+		return Config{}, err
 	}
 	c, _, err := resolve(recipe.Source{Name: filepath.Base(dir), Path: path, Doc: doc}, sets)
 	return c, err
+}
+
+// begunWith is the recipe that the run in a folder was begun with, to compare another one with: its data may be one's own, which
+// no name finds and nothing can check.
+func begunWith(dir string) (Config, error) {
+	path, doc, err := described(dir)
+	if err != nil {
+		return Config{}, err
+	}
+	c := Defaults()
+	return c, recipe.Recall(path, doc, &c)
+}
+
+// described reads what [describe] wrote.
+func described(dir string) (path string, doc []byte, err error) {
+	path = filepath.Join(dir, configFile)
+	doc, err = disk.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return path, nil, fault.New("%s holds no run to resume: it has no %s", dir, configFile)
+	}
+	if err != nil {
+		cause, _ := disk.Cause(err)
+		return path, nil, fault.New("the run cannot be resumed: %s cannot be read: %w", path, cause)
+	}
+	return path, doc, nil
 }
 
 // Agree returns a fault when a recipe given for a resumed run is not the one that the run was started with.

@@ -3,6 +3,7 @@ package train_test
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -260,4 +261,58 @@ func TestOwnDataOfSeveralLabels(t *testing.T) {
 	if n := torch.LiveTensors() - before; n != 0 {
 		t.Errorf("%d tensors are left", n)
 	}
+}
+
+// A registered network that learns from data of one's own goes on from its run folder, whatever the data's name: one that no set
+// has, or that of a set that the recipe's other keys do not suit.
+func TestOwnDataResumed(t *testing.T) {
+	for _, name := range []string{"data", "cifar10", "folder"} {
+		b := workbench{t.TempDir()}
+		run := func(out string, steps int, resume bool, change func(*train.Config)) error {
+			spec := model.Defaults()
+			spec.Net.Name, spec.Net.Depth, spec.Net.Width, spec.Head.Name = "mlp", 2, 16, "linear"
+			spec.Method.Name, spec.Method.Modules = "layerwise", 2
+			spec.Input = model.Input{Shape: nn.Shape{C: 2}, Classes: 4}
+			m, err := model.New(spec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := ownConfig()
+			c.Data.Set, c.Data.Size, c.Data.Augment, c.Schedule.Name = "tar", 224, "resized-crop", "constant"
+			change(&c)
+			r, err := train.New(m, named{blobs(t, 512), name}, c, train.Options{Out: filepath.Join(b.dir, out), Steps: steps, Resume: resume})
+			if err != nil {
+				return err
+			}
+			_, err = r.Train(t.Context())
+			return errors.Join(err, r.Close())
+		}
+		same := func(*train.Config) {}
+		if err := errors.Join(run("whole", 20, false, same), run("halves", 10, false, same), run("halves", 20, true, same)); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if !reflect.DeepEqual(b.weights(t, "halves"), b.weights(t, "whole")) {
+			t.Errorf("%s: the weights differ", name)
+		}
+		err := run("halves", 30, true, func(c *train.Config) { c.Data.Batch = 16 })
+		if !fault.Is(err) || !strings.Contains(err.Error(), "data.batch is not what the run") {
+			t.Errorf("%s: error %v", name, err)
+		}
+		doc, err := os.ReadFile(filepath.Join(b.dir, "halves", "config.yaml"))
+		if err != nil || !strings.Contains(string(doc), "set: "+name+"\n") || !strings.Contains(string(doc), " size: 0\n") {
+			t.Errorf("%s: error %v, recipe\n%s", name, err, doc)
+		}
+	}
+}
+
+// named is a set under another name.
+type named struct {
+	data.Source
+	name string
+}
+
+func (n named) Info() data.Info {
+	info := n.Source.Info()
+	info.Name = n.name
+	return info
 }

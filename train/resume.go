@@ -80,7 +80,7 @@ func (r *Run) resumes(o Options) error {
 
 // changes returns the keys that are not what the run in a folder was begun with. One that may not change is a fault.
 func changes(dir string, c *Config) ([]string, error) {
-	was, err := LoadRun(dir, nil)
+	was, err := begunWith(dir)
 	if err != nil {
 		return nil, err
 	}
