@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <torch/version.h>
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <stdexcept>
@@ -129,7 +130,7 @@ struct Kernels {
       if (!text.empty()) fail(text);
       must(driver().load(&modules[bf16], image.data()), "cuModuleLoadData");
       for (const char* name : {"moments", "statistics", "forward", "sums", "gradients", "backward", "tangent", "bends", "curve",
-                               "row_dots", "add_rows"})
+                               "row_dots", "add_rows", "maxima", "taken", "given"})
         must(driver().find(&functions[bf16][name], modules[bf16], name), name);
     }
 #else
@@ -194,6 +195,22 @@ const std::string& trouble(at::Device device) { return of(device).trouble; }
 bool takes(const at::Tensor& t) {
   return t.device().is_cuda() && (t.scalar_type() == at::kFloat || t.scalar_type() == at::kBFloat16) && t.numel() > 0 &&
          t.numel() < int64_t{1} << 31 && reinterpret_cast<uintptr_t>(t.data_ptr()) % 16 == 0 && trouble(t.device()).empty();
+}
+
+bool takes_channels(const at::Tensor& t) { return t.dim() > 1 && t.size(1) % kVector == 0 && takes(t); }
+
+Grid::Grid(const at::Tensor& t, bool summing) {
+  channels = static_cast<unsigned>(t.size(1));
+  rows = static_cast<unsigned>(t.numel() / channels);
+  const unsigned vectors = channels / kVector;
+  const unsigned most = summing ? 512 : 4096;  // chunks are the grid's second dimension, of which CUDA allows 65,535
+  unsigned lanes = 1;
+  while (lanes < 32 && lanes < vectors) lanes *= 2;
+  const unsigned deep = kThreads / lanes, tiles = (vectors + lanes - 1) / lanes;
+  const unsigned want = std::min((rows + deep - 1) / deep, std::max(1u, most / tiles));
+  chunk = (rows + want - 1) / want;
+  chunks = (rows + chunk - 1) / chunk;
+  shape = {tiles, chunks, lanes, deep};
 }
 
 void start(const char* kernel, const at::Tensor& on, Shape s, void** arguments) {

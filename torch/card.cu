@@ -1,4 +1,4 @@
-// Kernels for CUDA devices, compiled at run time by NVRTC: card.cpp loads them, norm_card.cpp and rows.cpp call them. They
+// Kernels for CUDA devices, compiled at run time by NVRTC: card.cpp loads them; norm_card.cpp, rows.cpp and pool.cpp call them. They
 // need no headers, and a C++ compiler takes them as well: testdata/card/emulate.cpp runs them on the CPU.
 //
 // A channels-last tensor is a matrix of so many rows and channels. A thread has eight neighbouring channels, which are one
@@ -382,5 +382,84 @@ extern "C" __global__ void add_rows(const S* x, const S* a, const S* b, const do
     load(b + at, v);
     for (int i = 0; i < V; i++) o[i] = o[i] + s * u[i] + r * v[i];
     store(y + at, o);
+  }
+}
+
+// k×k windows over maps of h×w, one for each of oh×ow results. A choice is the position within its window, row by row, in a
+// byte. Rows are results, or, for the adjoint, places.
+struct Windows { unsigned h, w, oh, ow, k, stride, padding; };
+struct __align__(8) Choices { unsigned char v[V]; };
+
+// The part of a result's window that lies on the map: positions [from, to) on each side, and where position 0 is.
+struct Window {
+  int a, b, a_to, b_to, top, left;
+  unsigned long long map;  // the first place of the result's map
+  __device__ Window(const Windows& g, unsigned row) {
+    top = (int)(row / g.ow % g.oh * g.stride) - (int)g.padding;
+    left = (int)(row % g.ow * g.stride) - (int)g.padding;
+    map = (unsigned long long)(row / g.ow / g.oh) * g.h * g.w;
+    a = top < 0 ? -top : 0;
+    b = left < 0 ? -left : 0;
+    a_to = top + (int)g.k < (int)g.h ? (int)g.k : (int)g.h - top;
+    b_to = left + (int)g.k < (int)g.w ? (int)g.k : (int)g.w - left;
+  }
+  __device__ unsigned long long at(const Windows& g, int i, int j) const {
+    return map + (unsigned long long)(top + i) * g.w + (unsigned)(left + j);
+  }
+};
+
+// Maxima and their choices. The first of equals wins, and NaN over all.
+extern "C" __global__ void maxima(const S* x, unsigned char* choice, S* y, Windows g, unsigned rows, unsigned channels,
+                                  unsigned chunk) {
+  Walk k(rows, channels, chunk);
+  for (; k.row < k.end; k.row += k.step) {
+    const Window o(g, k.row);
+    float best[V], v[V];
+    Choices chosen;
+    for (int a = o.a; a < o.a_to; a++)
+      for (int b = o.b; b < o.b_to; b++) {
+        load(x + o.at(g, a, b) * channels + k.channel, v);
+        for (int i = 0; i < V; i++) {
+          if ((a > o.a || b > o.b) && !(v[i] > best[i] || v[i] != v[i])) continue;
+          best[i] = v[i];
+          chosen.v[i] = (unsigned char)(a * (int)g.k + b);
+        }
+      }
+    store(y + k.at(channels), best);
+    *(Choices*)(choice + k.at(channels)) = chosen;
+  }
+}
+
+// What x has at recorded choices.
+extern "C" __global__ void taken(const S* x, const unsigned char* choice, S* y, Windows g, unsigned rows, unsigned channels,
+                                 unsigned chunk) {
+  Walk k(rows, channels, chunk);
+  for (; k.row < k.end; k.row += k.step) {
+    const Window o(g, k.row);
+    const Choices chosen = *(const Choices*)(choice + k.at(channels));
+    Pack out;
+    for (int i = 0; i < V; i++)
+      out.v[i] = x[o.at(g, chosen.v[i] / (int)g.k, chosen.v[i] % (int)g.k) * channels + k.channel + i];
+    *(Pack*)(y + k.at(channels)) = out;
+  }
+}
+
+// The adjoint of taken. Every place collects from the windows over it, always in one order.
+extern "C" __global__ void given(const S* dy, const unsigned char* choice, S* dx, Windows g, unsigned rows, unsigned channels,
+                                 unsigned chunk) {
+  Walk k(rows, channels, chunk);
+  for (; k.row < k.end; k.row += k.step) {
+    const unsigned w = k.row % g.w + g.padding, h = k.row / g.w % g.h + g.padding, n = k.row / g.w / g.h;
+    float sum[V] = {}, d[V];
+    for (unsigned i = h < g.k ? 0 : (h - g.k) / g.stride + 1; i < g.oh && i * g.stride <= h; i++)
+      for (unsigned j = w < g.k ? 0 : (w - g.k) / g.stride + 1; j < g.ow && j * g.stride <= w; j++) {
+        const unsigned long long at = (((unsigned long long)n * g.oh + i) * g.ow + j) * channels + k.channel;
+        const unsigned position = (h - i * g.stride) * g.k + w - j * g.stride;
+        const Choices chosen = *(const Choices*)(choice + at);
+        load(dy + at, d);
+        for (int c = 0; c < V; c++)
+          if (chosen.v[c] == position) sum[c] += d[c];
+      }
+    store(dx + k.at(channels), sum);
   }
 }

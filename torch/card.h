@@ -19,6 +19,18 @@ struct Shape {
   unsigned gx, gy, bx, by;  // blocks of the grid, threads of a block
 };
 
+// Whether the kernels over rows and channels take a tensor [N, C, …].
+bool takes_channels(const at::Tensor& t);
+
+// How the rows of a channels-last tensor [N, C, …] are cut into blocks. It depends on the shape alone, and so do sums to the last
+// bit. Where sums are added up over the chunks, there are fewer of them.
+struct Grid {
+  unsigned rows, channels, chunk, chunks;
+  Shape shape;
+
+  Grid(const at::Tensor& t, bool summing);
+};
+
 // Starts a kernel on the stream that libtorch's operations use. `on` says device and type; the arguments are those of the
 // kernel in card.cu, type by type.
 void start(const char* kernel, const at::Tensor& on, Shape shape, void** arguments);

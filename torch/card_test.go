@@ -115,3 +115,42 @@ func TestDeviceNormKernels(t *testing.T) {
 		}
 	}
 }
+
+// On a card max pools have the CPU's results to the last bit, and choices of a byte where kernels of ours take the channels.
+func TestDevicePoolKernels(t *testing.T) {
+	device := nntest.Device(t)
+	if !device.IsCUDA() {
+		t.Skip("LOCUS_TEST_DEVICE is no CUDA device")
+	}
+	results := func(s *torch.Scope, g window, dtype torch.DType, nchw bool) (choice torch.Tensor, values []torch.Tensor) {
+		oh, ow := g.outputs()
+		operand := func(seed uint64, h, w int64) torch.Tensor { return maps(s, dtype, nchw, seed, g.n, g.c, h, w) }
+		x, other := operand(1, g.h, g.w).SetRequiresGrad(true), operand(2, g.h, g.w).SetRequiresGrad(true)
+		r, q := operand(3, oh, ow), operand(4, g.h, g.w)
+		y, choice := s.MaxPool2d(x, g.k, g.stride, g.padding, torch.Tensor{})
+		z, _ := s.MaxPool2d(other, g.k, g.stride, g.padding, choice)
+		grad := s.Grad(s.Sum(s.Mul(s.Mul(z, z), r)), []torch.Tensor{other}, torch.GradOptions{CreateGraph: true})[0]
+		return choice, []torch.Tensor{
+			y, z, grad, s.Grad(s.Sum(s.Mul(y, r)), []torch.Tensor{x}, torch.GradOptions{})[0],
+			s.Grad(s.Sum(s.Mul(grad, q)), []torch.Tensor{other}, torch.GradOptions{})[0],
+		}
+	}
+	for _, g := range append(slices.Clone(windows), window{3, 24, 7, 9, 3, 2, 1}, window{2, 520, 5, 4, 2, 2, 0}, window{1, 8, 40, 40, 16, 3, 4}) {
+		t.Run(g.String(), func(t *testing.T) {
+			forEachLayout(t, func(t *testing.T, dtype torch.DType, nchw bool) {
+				here, there := torch.NewScope(torch.Grad), torch.NewScopeOn(device, torch.Grad)
+				defer here.Close()
+				defer there.Close()
+				_, want := results(here, g, dtype, nchw)
+				choice, got := results(there, g, dtype, nchw)
+				for i := range want {
+					equal(t, fmt.Sprint("result ", i), got[i], want[i].Float64s())
+				}
+				oh, ow := g.outputs()
+				if small := dtype != torch.Float64 && g.c%8 == 0 && g.k <= 16; small && choice.Bytes() != g.n*g.c*oh*ow {
+					t.Errorf("a choice takes %d bytes for %d windows", choice.Bytes(), g.n*g.c*oh*ow)
+				}
+			})
+		})
+	}
+}

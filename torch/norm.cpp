@@ -12,6 +12,7 @@
 #include <numeric>
 
 #include "call.h"
+#include "card.h"
 #include "host.h"
 #include "kernels.h"
 #include "node.h"
@@ -526,7 +527,7 @@ bool fits(const Operands& v, const Peers& peers) {
                             t.numel() == v.x.size(1));
   };
   // The card's kernels know one part only.
-  const bool there = v.x.is_cpu() || (v.x.is_cuda() && !peers.any() && v.x.dim() == 4 && norm::on_card::fits(v.x));
+  const bool there = v.x.is_cpu() || (v.x.is_cuda() && !peers.any() && v.x.dim() == 4 && card::takes_channels(v.x));
   return own_kernels() && there && v.x.dim() == 4 && v.x.numel() > 0 && v.x.is_contiguous(kNHWC) &&
          (v.x.scalar_type() == at::kFloat || v.x.scalar_type() == at::kBFloat16) && v.w.defined() && v.b.defined() &&
          values(v.w) && values(v.b) && values(v.running_mean) && values(v.running_var) &&

@@ -2,8 +2,6 @@
 
 #include "norm_card.h"
 
-#include <algorithm>
-
 #include "card.h"
 
 namespace norm::on_card {
@@ -11,29 +9,12 @@ namespace {
 
 using at::Tensor;
 using card::address;
+using card::Grid;
 
 constexpr unsigned kLine = 32, kDeep = 8;  // LINE and DEEP of card.cu
 
-// How a tensor is cut into blocks. It depends on the shape alone, and so do the sums to the last bit.
-struct Grid {
-  unsigned rows, channels, chunk, chunks;
-  card::Shape shape, line;
-
-  // Where sums are added up over the chunks, there are fewer of them.
-  Grid(const Tensor& x, bool summing) {
-    channels = static_cast<unsigned>(x.size(1));
-    rows = static_cast<unsigned>(x.numel() / channels);
-    const unsigned vectors = channels / card::kVector, most = summing ? 512 : 4096;
-    unsigned lanes = 1;
-    while (lanes < 32 && lanes < vectors) lanes *= 2;
-    const unsigned deep = card::kThreads / lanes, tiles = (vectors + lanes - 1) / lanes;
-    const unsigned want = std::min((rows + deep - 1) / deep, std::max(1u, most / tiles));
-    chunk = (rows + want - 1) / want;
-    chunks = (rows + chunk - 1) / chunk;
-    shape = {tiles, chunks, lanes, deep};
-    line = {(channels + kLine - 1) / kLine, 1, kLine, kDeep};
-  }
-};
+// The blocks that add up over the chunks of a grid.
+card::Shape line(const Grid& g) { return {(g.channels + kLine - 1) / kLine, 1, kLine, kDeep}; }
 
 Tensor channel(const Tensor& x) { return at::empty({x.size(1)}, x.options().dtype(at::kFloat)); }
 Tensor doubles(const Tensor& x, int64_t rows) { return at::empty({rows, x.size(1)}, x.options().dtype(at::kDouble)); }
@@ -41,18 +22,13 @@ Tensor fresh(const Tensor& x) { return at::empty(x.sizes(), x.options().memory_f
 
 }  // namespace
 
-bool fits(const Tensor& x) {
-  // The chunks of a grid are its second dimension, of which CUDA allows 65,535.
-  return x.size(1) % card::kVector == 0 && card::takes(x);
-}
-
 Saved statistics(const Tensor& x, const Options& o, const Tensor& running_mean, const Tensor& running_var) {
   if (!o.train) return {running_mean.clone(), (running_var + o.eps).rsqrt_(), {}};
   const Grid g(x, true);
   Saved s{channel(x), channel(x), {}};
   const Tensor partial = doubles(x, 2 * g.chunks);
   card::launch("moments", x, g.shape, address(x), g.rows, g.channels, g.chunk, address(partial));
-  card::launch("statistics", x, g.line, address(partial), g.rows, g.channels, g.chunk, g.chunks, o.eps, o.momentum,
+  card::launch("statistics", x, line(g), address(partial), g.rows, g.channels, g.chunk, g.chunks, o.eps, o.momentum,
                address(s.mean), address(s.invstd), address(running_mean), address(running_var));
   return s;
 }
@@ -72,7 +48,7 @@ Sums sums(const Tensor& dy, const Tensor& along, const Tensor& x, const Tensor& 
   Sums out{doubles(x, 3), channel(x), channel(x), channel(x), channel(x)};
   card::launch("sums", x, g.shape, address(dy), address(x), address(along), address(s.gates), static_cast<int>(gate),
                address(s.mean), address(s.invstd), address(w), address(b), g.rows, g.channels, g.chunk, address(partial));
-  card::launch("gradients", x, g.line, address(partial), g.rows, g.channels, g.chunks, static_cast<int>(through),
+  card::launch("gradients", x, line(g), address(partial), g.rows, g.channels, g.chunks, static_cast<int>(through),
                address(s.invstd), address(w), address(out.totals), address(out.dw), address(out.db), address(out.slope),
                address(out.offset));
   return out;

@@ -13,8 +13,6 @@ struct Saved {
 
 namespace on_card {
 
-bool fits(const at::Tensor& x);
-
 Saved statistics(const at::Tensor& x, const Options& o, const at::Tensor& running_mean, const at::Tensor& running_var);
 at::Tensor normalise(const at::Tensor& x, const at::Tensor& add, const at::Tensor& w, const at::Tensor& b, Gate gate,
                      const Saved& s);

@@ -1,7 +1,7 @@
 //go:build !lazyengine
 
 // Pooling in channels-last layout. Maxima with recorded choices and means are linear maps; each has a kernel, and its
-// adjoint another, so that they can be differentiated as often as one likes.
+// adjoint another, so that they can be differentiated as often as one likes. Those of maxima are there for CUDA devices, too.
 #include "aten.h"
 
 #include <ATen/Dispatch.h>
@@ -11,6 +11,7 @@
 #include <functional>
 
 #include "call.h"
+#include "card.h"
 #include "host.h"
 #include "kernels.h"
 #include "node.h"
@@ -61,6 +62,22 @@ bool fits(const Tensor& x) {
          (t == at::kFloat || t == at::kDouble || t == at::kBFloat16);
 }
 
+// A map as kernels read it.
+Tensor laid(const Tensor& x) {
+  Tensor t = x.contiguous(kNHWC);
+  return t.is_cpu() || card::takes_channels(t) ? t : t.clone(kNHWC);
+}
+
+// Starts a kernel of card.cu that has from, choice and to as its arguments, and Windows as it is there.
+void on_card(const char* kernel, const Tensor& from, const Tensor& choice, const Tensor& to, const Windows& g) {
+  const auto side = [](int64_t n) { return static_cast<unsigned>(n); };
+  const struct { unsigned h, w, oh, ow, k, stride, padding; } windows{side(g.h), side(g.w), side(g.oh), side(g.ow), side(g.k),
+                                                                      side(g.stride), side(g.padding)};
+  const card::Grid grid(to, false);
+  card::launch(kernel, from, grid.shape, card::address(from), card::address(choice), card::address(to), windows, grid.rows,
+               grid.channels, grid.chunk);
+}
+
 Tensor maps(const Tensor& like, at::IntArrayRef shape, at::ScalarType type) {
   return at::empty(shape, like.options().dtype(type).requires_grad(false).memory_format(kNHWC));
 }
@@ -68,9 +85,10 @@ Tensor maps(const Tensor& like, at::IntArrayRef shape, at::ScalarType type) {
 Tensor gather(Tensor x, const Tensor& choice, const Windows& g);
 
 Tensor scatter(Tensor dy, const Tensor& choice, const Windows& g) {
-  dy = dy.contiguous(kNHWC);
+  dy = laid(dy);
   Tensor dx = maps(dy, {g.n, g.c, g.h, g.w}, dy.scalar_type());
-  POOL_TYPES(dy.scalar_type(), [&] {
+  if (!dy.is_cpu()) on_card("given", dy, choice, dx, g);
+  else POOL_TYPES(dy.scalar_type(), [&] {
     at::parallel_for(0, g.n * g.h, 1, [&](int64_t begin, int64_t end) {
       std::vector<Sum<scalar_t>> sum(g.c);
       pool::scatter(g, host<scalar_t>(dy), host<uint8_t>(choice), host<scalar_t>(dx), sum.data(), begin, end);
@@ -80,9 +98,10 @@ Tensor scatter(Tensor dy, const Tensor& choice, const Windows& g) {
 }
 
 Tensor gather(Tensor x, const Tensor& choice, const Windows& g) {
-  x = x.contiguous(kNHWC);
+  x = laid(x);
   Tensor y = maps(x, choice.sizes(), x.scalar_type());
-  POOL_TYPES(x.scalar_type(), [&] {
+  if (!x.is_cpu()) on_card("taken", x, choice, y, g);
+  else POOL_TYPES(x.scalar_type(), [&] {
     at::parallel_for(0, g.n * g.oh, 1, [&](int64_t begin, int64_t end) {
       std::vector<Sum<scalar_t>> taken(g.c);
       pool::gather(g, host<scalar_t>(x), host<uint8_t>(choice), host<scalar_t>(y), taken.data(), begin, end);
@@ -92,9 +111,10 @@ Tensor gather(Tensor x, const Tensor& choice, const Windows& g) {
 }
 
 std::pair<Tensor, Tensor> maximum(Tensor x, const Windows& g) {
-  x = x.contiguous(kNHWC);
+  x = laid(x);
   Tensor y = maps(x, {g.n, g.c, g.oh, g.ow}, x.scalar_type()), choice = maps(x, y.sizes(), at::kByte);
-  POOL_TYPES(x.scalar_type(), [&] {
+  if (!x.is_cpu()) on_card("maxima", x, choice, y, g);
+  else POOL_TYPES(x.scalar_type(), [&] {
     at::parallel_for(0, g.n * g.oh, 1, [&](int64_t begin, int64_t end) {
       std::vector<Sum<scalar_t>> best(g.c);
       pool::maximum(g, host<scalar_t>(x), host<scalar_t>(y), host<uint8_t>(choice), best.data(), begin, end);
@@ -134,11 +154,12 @@ Tensor mean(Tensor x, const Cells& g) {
 constexpr int64_t kMaxWindow = 16;  // a position must fit into a byte
 
 // libtorch's own for what the kernels do not take. Its choices are places in the map, int64.
-std::pair<Tensor, Tensor> composed_max_pool(const Tensor& x, const Tensor& choice, int64_t k, int64_t stride,
-                                            int64_t padding) {
-  if (choice.defined()) return {x.flatten(2).gather(2, choice.flatten(2)).view(choice.sizes()), Tensor()};
-  auto [y, places] = at::max_pool2d_with_indices(x, {k, k}, {stride, stride}, {padding, padding});
+std::pair<Tensor, Tensor> composed_maximum(const Tensor& x, const Windows& g) {
+  auto [y, places] = at::max_pool2d_with_indices(x, {g.k, g.k}, {g.stride, g.stride}, {g.padding, g.padding});
   return {y, places};
+}
+Tensor composed_gather(const Tensor& x, const Tensor& places) {
+  return x.flatten(2).gather(2, places.flatten(2)).view(places.sizes());
 }
 
 Windows windows(const Tensor& x, int64_t k, int64_t stride, int64_t padding) {
@@ -155,8 +176,8 @@ std::pair<Tensor, Tensor> max_pool(const Tensor& x, const Tensor& choice, int64_
               x.size(3), " is smaller than the window");
   TORCH_CHECK(!choice.defined() || choice.sizes() == at::IntArrayRef({g.n, g.c, g.oh, g.ow}),
               "max pool: the choice is that of another shape");
-  if (!fits(x) || k > kMaxWindow) return composed_max_pool(x, choice, k, stride, padding);
-  return choice.defined() ? std::make_pair(gather(x, choice, g), Tensor()) : maximum(x, g);
+  if (choice.defined()) return {choice.scalar_type() == at::kByte ? gather(x, choice, g) : composed_gather(x, choice), {}};
+  return k <= kMaxWindow && (fits(x) || card::takes_channels(x)) ? maximum(x, g) : composed_maximum(x, g);
 }
 
 // The adjoint of a max pool that chose so, shaped as x.

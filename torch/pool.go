@@ -9,7 +9,8 @@ import "C"
 // which element each window chose, as an opaque constant. Given such a choice, it returns what x has there instead and
 // no second tensor.
 //
-// On the CPU a choice takes a byte a window; windows beyond 16×16 and other devices have libtorch's eight.
+// A choice takes a byte a window. It takes libtorch's eight for windows beyond 16×16, and on a card where the kernels are not
+// used or the channels are no multiple of eight.
 func (s *Scope) MaxPool2d(x Tensor, k, stride, padding int64, choice Tensor) (y, made Tensor) {
 	var out, which C.lt_tensor
 	check("max_pool2d", C.lt_max_pool2d(C.bool(s.grad), x.c(), C.int64_t(k), C.int64_t(stride), C.int64_t(padding),

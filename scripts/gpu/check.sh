@@ -84,6 +84,24 @@ peers() {
     "$python" -B peers/run.py --device cuda --locus "$locus" --python "$python" --together --out "$work/$name.json" "$@"
 }
 
+# planned NAME PRECISION CUTS measures SGR on ResNet-50 where it is cut as `locus plan` finds best for memory. PyTorch's side knows
+# the published cuts alone.
+planned() {
+    "$locus" bench --json --device cuda --model resnet50 --image 224 --batch 256 --modules 3 --methods layerwise,sgr --precision "$2" \
+        --set head.name=infopro --set model.classes=1000 --set "method.cuts=$3" --steps 6 >"$work/$1.json"
+}
+
+# workspace shows whether cuDNN's room to work in is what float32 takes beyond the plan: libtorch bounds it, in MiB, by this
+# variable. What it prints is to be read.
+workspace() {
+    local most
+    for most in 64 512 4096; do
+        echo "at most $most MiB"
+        CUDNN_CONV_WSCAP_DBG=$most "$locus" bench --device cuda --model resnet50 --image 224 --batch 256 --modules 3 --methods bp,sgr \
+            --set head.name=infopro --set model.classes=1000 --steps 2 --warmup 1 || return
+    done
+}
+
 # train ends with accuracies: those of summary.json in each run's folder.
 train() {
     local recipe runs=()
@@ -95,7 +113,7 @@ train() {
     [ ${#runs[@]} = 3 ]
 }
 
-export -f machine tests nccl repeat peers train
+export -f machine tests nccl repeat peers planned workspace train
 wanted=("$@")
 r50=(--model resnet50 --image 224 --batch 256 --classes 1000 --head infopro --modules 3 --warmup 2)
 unpack
@@ -109,7 +127,10 @@ part 60 nccl nccl
 part 60 resnet32-k3 peers resnet32-k3 --methods bp,layerwise,sgr --modules 3 --rounds 2 --steps 20 --warmup 5
 part 90 resnet50-bf16 peers resnet50-bf16 "${r50[@]}" --methods bp,layerwise,sgr --precision bf16 --rounds 1 --steps 6
 part 90 resnet50-fp32 peers resnet50-fp32 "${r50[@]}" --methods bp,sgr --precision fp32 --rounds 1 --steps 6
+part 30 resnet50-bf16-planned planned resnet50-bf16-planned bf16 layer2.0,layer3.0
+part 30 resnet50-fp32-planned planned resnet50-fp32-planned fp32 layer1.1,layer2.1
 part 45 resnet32-k16 peers resnet32-k16 --methods layerwise,sgr --modules 16 --rounds 1 --steps 15 --warmup 4
 part 40 vit peers vit --model vit_s --image 224 --batch 256 --classes 1000 --methods bp --modules 1 --precision bf16 --rounds 1 --steps 6
+part 60 workspace workspace
 part 80 train train
 echo "$((SECONDS - began)) s in all; results are in $out"

@@ -30,22 +30,25 @@ def steps(parts, card, commit):
     """A row for every method and side that was timed."""
     for name, part in parts.items():
         for result in part.get("measured", []) if name != "train" else []:
-            for side in ("ours", "theirs"):
-                yield step(name, result, side, card, commit)
+            if "ours" not in result:  # nothing took turns with it
+                yield step(name, [result], "Locus", " ".join(result["cuts"]), "", card, commit)
+                continue
+            ratio = f"{result['ratios']['step_seconds']['median']:.2f}"
+            cuts = "published" if result["ours"][0]["cuts"] else ""  # peers.py has no others
+            yield step(name, result["ours"], "Locus", cuts, ratio, card, commit)
+            yield step(name, result["theirs"], "PyTorch " + result["theirs"][0]["engine"].split()[1], cuts, ratio, card, commit)
 
 
-def step(name, result, side, card, commit):
-    rows = result[side]
+def step(name, rows, engine, cuts, ratio, card, commit):
     first, times = rows[0], [row["step_seconds"] for row in rows]
     return {
         "model": first["model"], "batch": first["batch"], "image": first["image"], "precision": first["precision"],
-        "method": result["method"], "modules": first["modules"],
-        "engine": "Locus" if side == "ours" else "PyTorch " + first["engine"].split()[1],
+        "method": first["method"], "modules": first["modules"], "cuts": cuts, "engine": engine,
         "step_ms": f"{1000 * sum(times) / len(times):.2f}",
         "low": f"{1000 * min(row['step_seconds_min'] for row in rows):.2f}",
         "high": f"{1000 * max(row['step_seconds_max'] for row in rows):.2f}",
         "peak_mib": f"{max(row['peak_bytes'] for row in rows) / 2**20:.0f}",
-        "ratio": f"{result['ratios']['step_seconds']['median']:.2f}",
+        "ratio": ratio,
         "command": f"scripts/gpu/check.sh {name}", "commit": commit, "machine": card, "n": len(rows), "seed": 1,
     }
 
@@ -79,7 +82,7 @@ def training(parts, card, commit):
 # What asks for a table: see results/evidence.
 TABLES = {
     "steps": ("Steps beside PyTorch's on the same card, in turns", [
-        ("net", "{model}, {precision}, batch {batch} of {image}²"), ("method", "{method}"), ("K", "{modules}"),
+        ("net", "{model}, {precision}, batch {batch} of {image}²"), ("method", "{method}"), ("K", "{modules}"), ("cuts", "{cuts}"),
         ("engine", "{engine}"), ("ms a step", "{step_ms} ({low}–{high})"), ("peak, MiB", "{peak_mib}"),
         ("PyTorch ÷ ours", "{ratio}"), ("machine", "{machine}"), ("commit", "{commit}")]),
     "checks": ("Checks on a card", [

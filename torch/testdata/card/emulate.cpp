@@ -225,6 +225,37 @@ void rows(unsigned samples, unsigned vectors) {
   near("p·a + q·b", y.read(), plain, kTolerance);
 }
 
+// Maxima and choices, what another map has there, and the adjoint, against loops over single elements.
+void pool(unsigned n, unsigned vectors, const Windows& g, unsigned chunk) {
+  const unsigned C = vectors * V, rows = n * g.oh * g.ow, places = n * g.h * g.w;
+  Values x(size_t(places) * C, 1), other(size_t(places) * C, 2), dy(size_t(rows) * C, 3), y(size_t(rows) * C), z(size_t(rows) * C),
+      dx(size_t(places) * C);
+  for (size_t i = 0; i < x.exact.size(); i++) x.exact[i] = widened(x.p()[i] = narrowed(std::round(2 * x.exact[i])));  // ties
+  std::vector<Choices> choice(size_t(rows) * vectors);
+  unsigned char* const chosen = choice.data()->v;
+  const Three block{2, 8};
+  const auto grid = [&](unsigned of) { return Three{(vectors + 1) / 2, (of + chunk - 1) / chunk}; };
+  launch(grid(rows), block, [&] { maxima(x.p(), chosen, y.p(), g, rows, C, chunk); });
+  launch(grid(rows), block, [&] { taken(other.p(), chosen, z.p(), g, rows, C, chunk); });
+  launch(grid(places), block, [&] { given(dy.p(), chosen, dx.p(), g, places, C, chunk); });
+  Doubles best(y.exact.size()), there(best.size()), back(x.exact.size());
+  for (size_t r = 0; r < best.size(); r++) {
+    const int c = r % C, j = r / C % g.ow, i = r / C / g.ow % g.oh, m = r / C / g.ow / g.oh;
+    size_t at = 0;
+    bool fresh = true;
+    for (int a = 0; a < int(g.k); a++)
+      for (int b = 0; b < int(g.k); b++) {
+        const int h = i * int(g.stride) - int(g.padding) + a, w = j * int(g.stride) - int(g.padding) + b;
+        if (h < 0 || w < 0 || h >= int(g.h) || w >= int(g.w)) continue;
+        const size_t place = (size_t(m * g.h + h) * g.w + w) * C + c;
+        if (!fresh && !(x.exact[place] > x.exact[at])) continue;
+        fresh = false, at = place;
+      }
+    best[r] = x.exact[at], there[r] = other.exact[at], back[at] += dy.exact[r];
+  }
+  near("maxima", y.read(), best, 0), near("taken", z.read(), there, 0), near("given", dx.read(), back, kTolerance);
+}
+
 }  // namespace
 
 int main() {
@@ -233,5 +264,10 @@ int main() {
     for (int flags = 0; flags < 4; flags++) norm(z, flags & 1, flags & 2);
   rows(3, 5);
   rows(2, 150);
+  // Windows that overlap, leave gaps, just meet, reach over the border, or are larger than half of the map.
+  for (const Windows& g : {Windows{9, 7, 5, 4, 3, 2, 1}, Windows{7, 7, 2, 2, 2, 3, 0}, Windows{6, 4, 3, 2, 2, 2, 0}, Windows{5, 5, 5, 5, 3, 1, 1}, Windows{4, 5, 2, 2, 4, 3, 1}}) {
+    pool(2, 1, g, 100);
+    pool(1, 3, g, 7);
+  }
   return failed;
 }
