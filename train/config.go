@@ -70,9 +70,17 @@ func resolve(source recipe.Source, sets []string) (c Config, origins recipe.Orig
 	if c.Name == "" {
 		c.Name, origins["name"] = source.Name, "the recipe's own"
 	}
+	if err := c.settle(origins); err != nil {
+		return c, nil, err
+	}
+	return c, origins, recipe.Validate(&c)
+}
+
+// settle gives keys the values that the method decides.
+func (c *Config) settle(origins recipe.Origins) error {
 	method, options, err := method.Lookup(c.Method)
 	if err != nil {
-		return c, nil, err
+		return err
 	}
 	by := "method " + method.Name
 	if options.Modules != c.Method.Modules {
@@ -85,7 +93,30 @@ func resolve(source recipe.Source, sets []string) (c Config, origins recipe.Orig
 		c.Head.Name, origins["head.name"] = method.Head, by
 	}
 	c.Method = options
-	return c, origins, recipe.Validate(&c)
+	return nil
+}
+
+// trainedBy resolves the recipe that a network was trained by. Its data may have been a program's own, which no name finds: then
+// nothing can check the keys of data, and those that ownData lists are kept.
+func trainedBy(path string, doc []byte) (Config, error) {
+	c := Defaults()
+	if err := recipe.Recall(path, doc, &c); err != nil {
+		return c, err
+	}
+	set := c.Data.Set
+	_, unknown := data.Lookup(set)
+	if unknown != nil {
+		c.Data = ownData(c.Data, Defaults().Data.Set)
+	}
+	err := c.settle(recipe.Origins{})
+	if err == nil {
+		err = recipe.Validate(&c)
+	}
+	if err != nil {
+		return c, fault.New("%s: %w", path, err)
+	}
+	c.Data.Set = set
+	return c, nil
 }
 
 // Defaults returns the recipe before any of its keys is set.

@@ -8,7 +8,6 @@ import (
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/nn"
-	"github.com/locus-learn/locus/recipe"
 	"github.com/locus-learn/locus/torch"
 )
 
@@ -31,7 +30,7 @@ func (t *Trained) describe(meta map[string]string) (input nn.Shape, c Config, er
 	if err := t.possible(input); err != nil {
 		return input, c, fault.New("%s: its metadata %w", show.Name(t.Path), err)
 	}
-	if c, _, err = resolve(recipe.Source{Path: show.Name(t.Path), Doc: []byte(meta[metaRecipe])}, nil); err != nil {
+	if c, err = trainedBy(show.Name(t.Path), []byte(meta[metaRecipe])); err != nil {
 		return input, c, err
 	}
 	if !t.Own {

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/runfolder"
@@ -135,6 +136,11 @@ func LoadRun(dir string, sets []string) (Config, error) {
 		return Config{}, err
 	}
 	c, _, err := resolve(recipe.Source{Name: filepath.Base(dir), Path: path, Doc: doc}, sets)
+	if was, unchecked := begunWith(dir); err != nil && unchecked == nil {
+		if _, unknown := data.Lookup(was.Data.Set); unknown != nil {
+			return c, fault.New("%w; data of a program's own is known there alone", err)
+		}
+	}
 	return c, err
 }
 

@@ -3,6 +3,8 @@ package train_test
 import (
 	"context"
 	"errors"
+	"image"
+	"image/png"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -302,6 +304,103 @@ func TestOwnDataResumed(t *testing.T) {
 		if err != nil || !strings.Contains(string(doc), "set: "+name+"\n") || !strings.Contains(string(doc), " size: 0\n") {
 			t.Errorf("%s: error %v, recipe\n%s", name, err, doc)
 		}
+	}
+}
+
+// What learned from data of a program's own is read, exported and asked by those who know its network, in its folder or away
+// from it. Only its data is not there.
+func TestOwnDataElsewhere(t *testing.T) {
+	before := torch.LiveTensors()
+	pixels := func(n int) (out data.Table) {
+		random := seed.Rand(7, "pixels", uint64(n))
+		for i := range n {
+			for range 3 * 16 * 16 {
+				out.Bytes = append(out.Bytes, byte(random.IntN(128)+127*(i%2)))
+			}
+			out.Labels = append(out.Labels, int64(i%2))
+		}
+		return out
+	}
+	pictures, err := data.Memory{Name: "light", Shape: data.Shape{C: 3, H: 16, W: 16}, Classes: []string{"dark", "bright"}, Train: pixels(64), Test: pixels(16)}.Source()
+	if err != nil {
+		t.Fatal(err)
+	}
+	white := filepath.Join(t.TempDir(), "white.png")
+	draw(t, white)
+	for _, c := range []struct {
+		name, net string
+		source    data.Source
+		predicts  bool
+	}{{"pictures", "resnet32", pictures, true}, {"numbers", "mlp", blobs(t, 256), false}} {
+		dir := filepath.Join(t.TempDir(), c.name)
+		info := c.source.Info()
+		spec := model.Defaults()
+		spec.Net.Name, spec.Net.Depth, spec.Net.Width, spec.Head.Name = c.net, 8, 4, "linear"
+		spec.Method.Name, spec.Method.Modules = "layerwise", 2
+		spec.Input = model.Input{Shape: nn.Shape{C: info.Shape.C}, Classes: len(info.Classes)}
+		if info.Shape.H > 1 {
+			spec.Net.Image, spec.Input.Shape.H, spec.Input.Shape.W = info.Shape.H, info.Shape.H, info.Shape.W
+		}
+		m, err := model.New(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := train.New(m, c.source, ownConfig(), train.Options{Out: dir, Steps: 8})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = r.Train(t.Context())
+		if err := errors.Join(err, r.Close()); err != nil {
+			t.Fatal(err)
+		}
+		away := filepath.Join(t.TempDir(), "away.safetensors")
+		if err := os.Link(filepath.Join(dir, "last.safetensors"), away); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{dir, away} {
+			trained, err := train.Open(path)
+			if err != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
+			if _, err := trained.Evaluate(t.Context(), train.Test, "", func(string) {}); !fault.Is(err) || !strings.Contains(err.Error(), "trained on data of a program's own, "+info.Name) {
+				t.Errorf("%s is evaluated: %v", path, err)
+			}
+			if err := trained.Export(filepath.Join(t.TempDir(), "net.onnx"), train.ExportOptions{}); err != nil {
+				t.Errorf("%s is not exported: %v", path, err)
+			}
+			switch p, err := trained.Predict(white, 0); {
+			case c.predicts && (err != nil || len(p.Classes) != 2):
+				t.Errorf("%s answers %+v, error %v", path, p, err)
+			case !c.predicts && (!fault.Is(err) || !strings.Contains(err.Error(), "trained on numbers, of data")):
+				t.Errorf("%s is asked for an image: %v", path, err)
+			}
+			trained.Free()
+			if _, sets, err := train.NetworkOf(path); err != nil || sets[0] != "model.name="+c.net {
+				t.Errorf("%s has the network %v, error %v", path, sets, err)
+			}
+		}
+		if _, err := train.LoadRun(dir, nil); !fault.Is(err) || !strings.Contains(err.Error(), "data of a program's own is known there alone") {
+			t.Errorf("%s is a recipe to train by: %v", dir, err)
+		}
+	}
+	if n := torch.LiveTensors() - before; n != 0 {
+		t.Errorf("%d tensors are left", n)
+	}
+}
+
+// draw writes a white image.
+func draw(t *testing.T, path string) {
+	t.Helper()
+	img := image.NewGray(image.Rect(0, 0, 20, 20))
+	for i := range img.Pix {
+		img.Pix[i] = 255
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(png.Encode(f, img), f.Close()); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -56,11 +56,15 @@ func (t *Trained) Predict(path string, confidence float64) (Prediction, error) {
 	return all[0], nil
 }
 
-// answers returns a fault if the model has no classes to predict.
+// answers returns a fault if the model has no classes to predict, or does not take images.
 func (t *Trained) answers() error {
 	if t.Views() > 1 {
 		return fault.New("%s was trained without labels by method.name %s: it has features and no classes to predict",
 			t.Path, t.Config.Method.Name)
+	}
+	if len(t.set.Mean) == 0 {
+		return fault.New("%s was trained on numbers, of %s, and not on images: a program gives it its numbers by local.Chain's Predict",
+			show.Name(t.Path), show.Name(t.set.Name))
 	}
 	return nil
 }

@@ -126,6 +126,10 @@ func evaluation(set data.Source, images data.Samples, heads []Accuracy) Evaluati
 func (t *Trained) open(part Split, dir string, notice func(string)) (data.Source, data.Samples, error) {
 	o := t.Config.Data
 	o.Batch = 1 // that of training may be more than there are training images here
+	if _, err := data.Lookup(o.Set); err != nil {
+		return nil, nil, fault.New("%s was trained on data of a program's own, %s: it can be evaluated there, by train.Evaluate",
+			show.Name(t.Path), show.Name(o.Set))
+	}
 	set, err := data.Open(o, t.Config.Seed, dirs(dir))
 	if err != nil {
 		return nil, nil, err
