@@ -18,8 +18,8 @@ var ErrClosed = errors.New("data: loader is closed")
 // ErrBroken is wrapped by the fault with which batches stop when more samples cannot be read than data.broken allows.
 var ErrBroken = errors.New("too many images cannot be read")
 
-// ErrFailed is wrapped by the error of a batch whose making panicked: a bug of the set, which need not cost a run.
-var ErrFailed = errors.New("a batch of data cannot be made, which is a bug")
+// ErrFailed is wrapped by the error of a batch whose making failed: this need not cost a run.
+var ErrFailed = errors.New("a batch of data cannot be had")
 
 // Filler fills batches for one goroutine of a [Loader].
 type Filler interface {
@@ -133,7 +133,7 @@ func (l *Loader) fill(f Filler, newFiller func() Filler, b *filled, i int) (used
 	defer func() {
 		if r := recover(); r != nil {
 			used, b.told = f, nil
-			b.err = fmt.Errorf("%w: batch %d of epoch %d: %v", ErrFailed, i, l.o.Epoch, r)
+			b.err = fmt.Errorf("%w, which is a bug of the set: batch %d of epoch %d: %v", ErrFailed, i, l.o.Epoch, r)
 		}
 	}()
 	if f == nil {

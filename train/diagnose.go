@@ -107,9 +107,8 @@ func (r *Run) together(ctx context.Context, batch local.Signal) (local.Signal, e
 	if r.mesh != nil {
 		_, parts = r.mesh.Part()
 	}
-	samples := r.set.Part(data.Train)
 	for part := 1; part < parts; part++ {
-		loader := samples.Batches(trainingBatches(r.model, r.set, r.at.Epoch, r.at.Batch, part, parts))
+		loader := trainingBatches(r.model, r.set, r.at.Epoch, r.at.Batch, part, parts)
 		b, err := loader.Next(ctx)
 		loader.Close()
 		if err != nil {
@@ -129,7 +128,7 @@ func (r *Run) held(ctx context.Context) (local.Signal, error) {
 	if images.Len() == 0 {
 		images = r.set.Part(data.Test)
 	}
-	loader := images.Batches(data.BatchOptions{
+	loader := r.model.batches(images, r.info.Mean, data.BatchOptions{
 		Batch: r.model.Config.Diagnose.Batch, Workers: 1, KeepLast: true, Shuffle: true,
 		Seed: seed.Derive(r.model.Config.Seed, "diagnose/held"),
 	})

@@ -24,7 +24,7 @@ func Evaluate(ctx context.Context, m *Model, images data.Samples, mean, std []fl
 func (m *Model) evaluate(ctx context.Context, images data.Samples, mean, std []float64, look func(data.Batch),
 	score func([]local.Signal) ([][]local.Score, error)) ([]Accuracy, error) {
 	defer torch.Pin()()
-	loader := images.Batches(data.BatchOptions{Batch: m.Config.Data.Batch, Workers: m.Config.Data.Workers, KeepLast: true})
+	loader := m.batches(images, mean, data.BatchOptions{Batch: m.Config.Data.Batch, Workers: m.Config.Data.Workers, KeepLast: true})
 	defer loader.Close()
 	var sums []local.Score
 	var has truth

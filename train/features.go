@@ -30,7 +30,7 @@ func (m *Model) features(ctx context.Context, images data.Samples, mean, std []f
 // featuresBy is features that are found by a function of the chain, which may give none of some modules.
 func (m *Model) featuresBy(ctx context.Context, images data.Samples, mean, std []float64, find func([]torch.Tensor) ([][]torch.Tensor, error)) (f features, err error) {
 	defer torch.Pin()()
-	loader := images.Batches(data.BatchOptions{Batch: m.Config.Data.Batch, Workers: m.Config.Data.Workers, KeepLast: true})
+	loader := m.batches(images, mean, data.BatchOptions{Batch: m.Config.Data.Batch, Workers: m.Config.Data.Workers, KeepLast: true})
 	defer loader.Close()
 	rows := make([][]byte, len(m.Learner.Modules()))
 	for done := false; !done; {

@@ -205,21 +205,21 @@ func (r *Run) loader() data.Batches {
 	if r.mesh != nil {
 		part, parts = r.mesh.Part()
 	}
-	return r.set.Part(data.Train).Batches(trainingBatches(r.model, r.set, r.at.Epoch, r.at.Batch, part, parts))
+	return trainingBatches(r.model, r.set, r.at.Epoch, r.at.Batch, part, parts)
 }
 
-// trainingBatches are those of an epoch of a set from one on, or a part of each.
-func trainingBatches(m *Model, set data.Source, epoch, start, part, parts int) data.BatchOptions {
-	o := m.Config.Data
+// trainingBatches are those of an epoch of a set from one on, or a part of each. The caller closes them.
+func trainingBatches(m *Model, set data.Source, epoch, start, part, parts int) data.Batches {
+	o, samples := m.Config.Data, set.Part(data.Train)
 	var order []int
 	if o.Balanced {
-		order = data.BalancedOrder(m.Config.Seed, epoch, set.Part(data.Train))
+		order = data.BalancedOrder(m.Config.Seed, epoch, samples)
 	}
-	return data.BatchOptions{
+	return m.batches(samples, set.Info().Mean, data.BatchOptions{
 		Order: order,
 		Batch: o.Batch, Workers: o.Workers, Ahead: readAhead(m, set.Info()), Augment: true, Views: m.Views(), Shuffle: o.Shuffle,
 		Seed: m.Config.Seed, Epoch: epoch, Start: start, Part: part, Parts: parts,
-	}
+	})
 }
 
 // mostReadAhead is how many bytes of batches a training that streams has ready. Beyond that memory is wanted more than time.

@@ -253,8 +253,7 @@ func (f *feeder) open(w *mesh.World, dir string) (said []byte, err error) {
 func (f *feeder) feed(epoch, batch int) (x, y torch.Tensor, err error) {
 	if f.loader == nil || f.epoch != epoch || f.next != batch {
 		f.close()
-		samples := f.set.Part(data.Train)
-		f.loader = samples.Batches(trainingBatches(f.model, f.set, epoch, batch, f.part, f.parts))
+		f.loader = trainingBatches(f.model, f.set, epoch, batch, f.part, f.parts)
 	}
 	b, err := f.loader.Next(context.Background())
 	if err != nil {

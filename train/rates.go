@@ -94,9 +94,8 @@ func TryRates(ctx context.Context, c Config, o RateOptions) (Rates, error) {
 
 // try takes the steps.
 func (r *Rates) try(ctx context.Context, m *Model, set data.Source, o RateOptions) error {
-	samples := set.Part(data.Train)
 	for step, epoch := 0, 0; step < o.Steps; epoch++ {
-		loader := samples.Batches(trainingBatches(m, set, epoch, 0, 0, 1))
+		loader := trainingBatches(m, set, epoch, 0, 0, 1)
 		for step < o.Steps {
 			batch, err := loader.Next(ctx)
 			if errors.Is(err, io.EOF) {

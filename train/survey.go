@@ -71,7 +71,7 @@ type Work struct {
 
 // work sends one of some samples through the modules and counts.
 func (m *Model) work(samples data.Samples, mean, std []float64) (all []Work, err error) {
-	batches := samples.Batches(data.BatchOptions{Batch: 1, Workers: 1})
+	batches := m.batches(samples, mean, data.BatchOptions{Batch: 1, Workers: 1})
 	defer batches.Close()
 	batch, err := batches.Next(context.Background())
 	if err != nil {
