@@ -60,10 +60,7 @@ func NewModule(index int, last bool, blocks []nn.Block, head, aux nn.Layer, buil
 		m.Blocks = append(m.Blocks, b.Name)
 	}
 	m.Body, m.blocks = body, body
-	m.Params = append(nn.Params(body), nn.Params(head)...)
-	if aux != nil {
-		m.Params = append(m.Params, nn.Params(aux)...)
-	}
+	m.Params = nn.Params(body, head, aux) // once where they share one
 	m.Refresh(build)
 	return m
 }

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/locus-learn/locus/internal/fault"
@@ -55,6 +56,9 @@ func Of(p Parts) (*Model, error) {
 	if p.Schedule == nil {
 		p.Schedule = local.Together{}
 	}
+	if p.Net == nil {
+		return nil, errors.New("model: Parts.Net is nil: a model needs a network")
+	}
 	modules, err := p.modules()
 	if err != nil {
 		p.Net.Free()
@@ -94,6 +98,9 @@ func (p *Parts) modules() (modules []*local.Module, err error) {
 		}
 		modules, from = append(modules, m), end
 	}
+	if err := apart(modules); err != nil {
+		return modules, err
+	}
 	if err := fitsTangents(&p.Rule, modules); err != nil {
 		return modules, err
 	}
@@ -106,6 +113,9 @@ func (p *Parts) modules() (modules []*local.Module, err error) {
 
 // check finds mistakes of a program that puts parts together.
 func (p *Parts) check() error {
+	if err := p.Net.Check(); err != nil {
+		return err
+	}
 	last := 0
 	for _, end := range p.Ends {
 		if end <= last || end > len(p.Net.Blocks) {
@@ -133,6 +143,21 @@ func (p *Parts) check() error {
 	return nil
 }
 
+// apart returns an error where modules share a parameter, or a name: each has an optimizer of its own, and a checkpoint has a
+// parameter by its name.
+func apart(modules []*local.Module) error {
+	owner := map[string]int{}
+	for _, m := range modules {
+		for _, p := range m.Params {
+			if other := owner[p.Name]; other > 0 {
+				return fmt.Errorf("model: parameter %s is in module %d and in module %d: must be in one of them, and each name be there once; Head names its layers by Cut.Module", p.Name, other, m.Index)
+			}
+			owner[p.Name] = m.Index
+		}
+	}
+	return nil
+}
+
 // Module makes the module in front of a cut of the blocks from … at.End−1, with its head and what it has besides. The
 // blocks, and the classifier where the last module has it, stay the network's. With no blocks it is what follows a body.
 func (p *Parts) Module(from int, at zoo.Cut) (*local.Module, error) {
@@ -141,6 +166,9 @@ func (p *Parts) Module(from int, at zoo.Cut) (*local.Module, error) {
 	if own = !last || p.LastHead; own {
 		if head, err = p.Head(at, p.Init); err != nil {
 			return nil, err
+		}
+		if head == nil {
+			return nil, fmt.Errorf("model: Parts.Head returns no layer for module %d", at.Module)
 		}
 	}
 	var aux nn.Layer
@@ -158,6 +186,10 @@ func (p *Parts) Module(from int, at zoo.Cut) (*local.Module, error) {
 	}
 	m := local.NewModule(at.Module, last, p.Net.Blocks[from:at.End], head, aux, optim)
 	m.Of, m.Embeds = at.Modules, p.Embeds && own
+	if optim != nil && m.Optim == nil {
+		p.FreeAdded(m)
+		return nil, fmt.Errorf("model: Parts.Optim returns no optimizer for module %d", at.Module)
+	}
 	return m, nil
 }
 

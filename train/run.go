@@ -204,8 +204,8 @@ func newRun(m *Model, source data.Source, o Options, folder *runfolder.Folder) (
 		folder.Close()
 		return nil, fault.New("data.batch is %d: must be at most %d, the number of training samples", m.Config.Data.Batch, train.Len())
 	}
-	var err error
-	if o.World != nil {
+	err := trains(m)
+	if err == nil && o.World != nil {
 		err = r.agree(o.World)
 	}
 	if err == nil {
@@ -221,6 +221,14 @@ func newRun(m *Model, source data.Source, o Options, folder *runfolder.Folder) (
 		return nil, err
 	}
 	return r, nil
+}
+
+// trains returns a fault if a model was built to infer only.
+func trains(m *Model) error {
+	if m.Parts.Optim == nil {
+		return fault.New("the network %s was built to infer, without an optimizer: model.Spec with Inference false, or model.Parts with Optim, trains", m.Net.Name)
+	}
+	return nil
 }
 
 // oneByOne returns a function that calls f and lets nobody else do so meanwhile.

@@ -57,11 +57,33 @@ func (c Cut) Out() nn.Shape { return c.Block().Out }
 
 // Params lists the parameters and buffers of the uncut network in PyTorch's order.
 func (n *Network) Params() []*nn.Param {
-	var all []*nn.Param
+	var layers []nn.Layer
 	for _, b := range n.Blocks {
-		all = append(all, nn.Params(b.Layer)...)
+		layers = append(layers, b.Layer)
 	}
-	return append(all, nn.Params(n.Classifier)...)
+	return nn.Params(append(layers, n.Classifier)...)
+}
+
+// Check returns an error that names what the network lacks, or what should be there once. Blocks are cut, and parameters are saved,
+// by their names.
+func (n *Network) Check() error {
+	if len(n.Blocks) == 0 || n.Classifier == nil {
+		return fmt.Errorf("zoo: network %s has %d blocks and the classifier %v: must have at least a block, and a classifier", n.Name, len(n.Blocks), n.Classifier)
+	}
+	blocks, params := map[string]bool{}, map[string]bool{}
+	for i, b := range n.Blocks {
+		if b.Name == "" || blocks[b.Name] || b.Layer == nil {
+			return fmt.Errorf("zoo: block %d of network %s has the name %q and the layer %T: must have a name of its own, and a layer", i, n.Name, b.Name, b.Layer)
+		}
+		blocks[b.Name] = true
+	}
+	for _, p := range n.Params() {
+		if params[p.Name] {
+			return fmt.Errorf("zoo: two parameters of network %s have the name %q: each must have its own, from Init.In(name)", n.Name, p.Name)
+		}
+		params[p.Name] = true
+	}
+	return nil
 }
 
 // Free releases all parameters and buffers.
@@ -210,7 +232,7 @@ func New(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error) {
 	}
 	init.Room = cmp.Or(init.Room, Room())
 	err = init.Rehearse(func(init nn.Init) ([]*nn.Param, error) {
-		net, err := m.Build(o, in, classes, init)
+		net, err := m.build(o, in, classes, init)
 		if err != nil {
 			return nil, err
 		}
@@ -222,7 +244,23 @@ func New(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m.Build(o, in, classes, init)
+	return m.build(o, in, classes, init)
+}
+
+// build is Build of somebody who may be wrong.
+func (m Model) build(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error) {
+	net, err := m.Build(o, in, classes, init)
+	if err != nil {
+		return nil, err
+	}
+	if net == nil {
+		return nil, fmt.Errorf("zoo: the builder of %s returns no network", m.Name)
+	}
+	if err := net.Check(); err != nil {
+		net.Free()
+		return nil, err
+	}
+	return net, nil
 }
 
 // Room is what the parameters of a network and its heads may take: half of this machine's memory, since gradients take as
