@@ -31,6 +31,7 @@ With --methods the recipe stays, but for method.name and the heads that a method
 images and number of steps, which greedy shares out among its modules. A head without classes has no accuracy: –.`,
 		Example: `  locus compare fashion-bp fashion-layerwise fashion-sgr --steps 400
   locus compare --methods bp,sgr cifar10-resnet32-sgr-k3 --set schedule.epochs=10`,
+		Args:              recipes(0, unlimited),
 		ValidArgsFunction: completeRecipes,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.check(cmd); err != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -70,6 +71,9 @@ func newDataCheck() *cobra.Command {
 		Args:              takes(1, 1),
 		ValidArgsFunction: completeSets,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if isFolder(args[0]) && !slices.Contains(data.Names(), args[0]) {
+				return fault.New("set is %q: must be the name of a set; photographs in a folder are set folder: locus data check folder --data %s", args[0], args[0])
+			}
 			r, err := data.Check(cmd.Context(), args[0], folders(dir))
 			if err != nil {
 				return err

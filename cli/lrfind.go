@@ -25,7 +25,7 @@ the rate (the range test of Smith 2017). The suggestion is where the loss falls 
 Ctrl-C ends the trial; what was tried until then is drawn.`,
 		Example: `  locus lr-find fashion-sgr
   locus lr-find mine.yaml --data ~/photos --from 1e-4 --to 1 --steps 200 --out rates`,
-		Args:              takes(0, 1),
+		Args:              recipes(0, 1),
 		ValidArgsFunction: completeRecipes,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("out") && out == "" {

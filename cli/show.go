@@ -19,7 +19,7 @@ that it builds on, --set, the method, or the default. What is printed is a recip
 		Example: `  locus show fashion-sgr
   locus show --brief short-cifar10-sgr
   locus show mine.yaml --set optim.lr=0.05 > resolved.yaml`,
-		Args:              takes(0, 1),
+		Args:              recipes(0, 1),
 		ValidArgsFunction: completeRecipes,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, origins, err := train.Resolve(strings.Join(args, ""), sets) // one or none

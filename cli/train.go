@@ -35,7 +35,7 @@ same. SIGUSR1 saves, and the run goes on.`,
   locus train mine.yaml --data ~/datasets --out runs/mine
   locus train --resume --out runs/mine
   locus train fashion-sgr --nproc 3 --set mesh.modules=3`,
-		Args:              takes(0, 1),
+		Args:              recipes(0, 1),
 		ValidArgsFunction: completeRecipes,
 		RunE: func(cmd *cobra.Command, args []string) (failed error) {
 			if err := f.check(cmd); err != nil {

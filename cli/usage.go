@@ -2,12 +2,15 @@ package cli
 
 import (
 	"errors"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/show"
+	"github.com/locus-learn/locus/train"
 )
 
 // flagFault words what pflag found wrong.
@@ -86,11 +89,39 @@ func takes(least, most int) cobra.PositionalArgs {
 			return nil
 		case strings.Contains(args[most], "=") && cmd.Flags().Lookup("set") != nil:
 			return fault.New("argument %q is one too many: did you mean --set %s?", args[most], args[most])
+		case isFolder(args[most]) && cmd.Flags().Lookup("data") != nil:
+			return fault.New("argument %q is one too many: did you mean --data %s, the folder to look in?", args[most], args[most])
 		case usage == "":
 			return fault.New("argument %q is one too many: %s takes none", args[most], cmd.CommandPath())
 		}
 		return fault.New("argument %q is one too many: %s takes %s", args[most], cmd.CommandPath(), usage)
 	}
+}
+
+// recipes is takes for names of recipes, which folders are given for by mistake: those of runs, and of photographs.
+func recipes(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := takes(least, most)(cmd, args); err != nil {
+			return err
+		}
+		for _, arg := range args {
+			if !isFolder(arg) {
+				continue
+			}
+			if _, err := train.LoadRun(arg, nil); err == nil {
+				return fault.New("%s is the folder of a run: must be a recipe, such as its config.yaml; train --resume --out %s goes on with it, and report sets runs side by side",
+					show.Name(arg), show.Name(arg))
+			}
+			return fault.New("%s is a folder: must be a recipe; photographs in it are data: --set data.set=folder --data %s, or locus finetune",
+				show.Name(arg), show.Name(arg))
+		}
+		return nil
+	}
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // oneOf wants a flag's value to be among the allowed ones.

@@ -95,6 +95,7 @@ func TestDecodeFaults(t *testing.T) {
 		{"name: &a b\ndata: {set: *a}", "run.yaml:1: anchor &a: must be plain YAML without anchors, aliases and tags"},
 		{"seed: !!int 3", "run.yaml:1: tag !!int: must be plain YAML without anchors, aliases and tags"},
 		{"seed: 1\n---\nseed: 2", "run.yaml:2: a second document begins: must be the only one"},
+		{"data:\n\tset: x", "run.yaml:2: not valid YAML: a tab, or another character that no value begins with; lines are indented by spaces"},
 		{"seed: 1\n\tthreads: 2", "run.yaml:2: not valid YAML: found a tab character that violates indentation"},
 		{"name: " + strings.Repeat("é", 100) + "\nseed: " + strings.Repeat("é", 100),
 			`run.yaml:2: seed is "` + strings.Repeat("é", 30) + `…": must be a whole number at least 0`},
