@@ -108,5 +108,5 @@ func explain(err error) error {
 	case e.Kind == torch.OutOfMemory:
 		return train.OutOfMemory(e)
 	}
-	return internal(e.Error())
+	return internal(err.Error())
 }

@@ -14,6 +14,7 @@
 package local
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -63,6 +64,18 @@ func NewModule(index int, last bool, blocks []nn.Block, head, aux nn.Layer, buil
 	m.Params = nn.Params(body, head, aux) // once where they share one
 	m.Refresh(build)
 	return m
+}
+
+// String names the module by its number and its blocks: "module 2 (layer2.0 … layer2.4)".
+func (m *Module) String() string {
+	switch n := len(m.Blocks); n {
+	case 0:
+		return fmt.Sprintf("module %d", m.Index)
+	case 1:
+		return fmt.Sprintf("module %d (%s)", m.Index, m.Blocks[0])
+	default:
+		return fmt.Sprintf("module %d (%s … %s)", m.Index, m.Blocks[0], m.Blocks[n-1])
+	}
 }
 
 // Refresh must follow a change of the parameters' types or places; it makes the optimizer anew.

@@ -1,6 +1,8 @@
 package local
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/locus-learn/locus/nn"
@@ -22,7 +24,7 @@ type Worker struct {
 // is empty.
 //
 // Stats of a step on a device other than the CPU arrive later: see [Stats.Arrive]. The error is a [*Diverged], which on such
-// a device comes with the stats, or what the engine refused.
+// a device comes with the stats, or a [*torch.Error], of what the engine refused, behind the module's name.
 func (w *Worker) Advance(in Signal, at Tick) (out Signal, stats Stats, err error) {
 	if !in.X.Defined() {
 		return Signal{}, untrained, nil
@@ -39,6 +41,9 @@ func (w *Worker) Advance(in Signal, at Tick) (out Signal, stats Stats, err error
 		stats = untrained
 	}
 	stats.Busy = time.Since(began)
+	if refused, ok := errors.AsType[*torch.Error](err); ok {
+		err = fmt.Errorf("%s: %w", w.Module, refused)
+	}
 	return out, stats, err
 }
 

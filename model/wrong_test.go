@@ -1,6 +1,7 @@
 package model_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -115,6 +116,34 @@ func TestSharedWithinAModule(t *testing.T) {
 		}
 	}
 	m.Free()
+	if n := torch.LiveTensors() - before; n != 0 {
+		t.Errorf("%d tensors are left", n)
+	}
+}
+
+// What the engine refuses in a step names the module in which it is: there the author of a layer looks.
+func TestRefusalNamesTheModule(t *testing.T) {
+	before := torch.LiveTensors()
+	for _, inFlight := range []int{0, 2} {
+		narrow := nn.Block{Name: "c", Layer: nn.NewLinear(nn.Init{Seed: 1}.In("c"), 3, 4), Out: nn.Shape{C: 4}}
+		p := wired(classifier(), []nn.Block{hidden("a", "a")}, []nn.Block{hidden("b", "b"), narrow})
+		p.Pipeline, p.Threads = inFlight, 1
+		m, err := model.Of(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := torch.NewScope(torch.NoGrad)
+		x, y := s.Full(torch.Float32, 1, 2, 4).Keep(), s.FromInts([]int64{2, 0}).Keep()
+		s.Close()
+		_, err = m.Learner.Step(x, y, local.Tick{LR: 0.5})
+		if err == nil {
+			_, err = m.Learner.Drain()
+		}
+		if refused, ok := errors.AsType[*torch.Error](err); !ok || !strings.HasPrefix(err.Error(), "module 2 (b … c): ") || refused.Kind == torch.OutOfMemory {
+			t.Errorf("with %d batches in flight: error %v", inFlight, err)
+		}
+		m.Free()
+	}
 	if n := torch.LiveTensors() - before; n != 0 {
 		t.Errorf("%d tensors are left", n)
 	}
