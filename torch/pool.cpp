@@ -70,6 +70,8 @@ Tensor laid(const Tensor& x) {
 
 // Starts a kernel of card.cu that has from, choice and to as its arguments, and Windows as it is there.
 void on_card(const char* kernel, const Tensor& from, const Tensor& choice, const Tensor& to, const Windows& g) {
+  TORCH_CHECK(card::takes_channels(from), "max pool: a choice of the kernels goes with float32 or bfloat16, not with ",
+              from.scalar_type());
   const auto side = [](int64_t n) { return static_cast<unsigned>(n); };
   const struct { unsigned h, w, oh, ow, k, stride, padding; } windows{side(g.h), side(g.w), side(g.oh), side(g.ow), side(g.k),
                                                                       side(g.stride), side(g.padding)};
