@@ -282,7 +282,7 @@ func TestOwnDataResumed(t *testing.T) {
 			c := ownConfig()
 			c.Data.Set, c.Data.Size, c.Data.Augment, c.Schedule.Name = "tar", 224, "resized-crop", "constant"
 			change(&c)
-			r, err := train.New(m, named{blobs(t, 512), name}, c, train.Options{Out: filepath.Join(b.dir, out), Steps: steps, Resume: resume})
+			r, err := train.New(m, called{blobs(t, 512), name}, c, train.Options{Out: filepath.Join(b.dir, out), Steps: steps, Resume: resume})
 			if err != nil {
 				return err
 			}
@@ -404,13 +404,13 @@ func draw(t *testing.T, path string) {
 	}
 }
 
-// named is a set under another name.
-type named struct {
+// called is a set under another name.
+type called struct {
 	data.Source
 	name string
 }
 
-func (n named) Info() data.Info {
+func (n called) Info() data.Info {
 	info := n.Source.Info()
 	info.Name = n.name
 	return info

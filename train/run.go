@@ -150,22 +150,21 @@ func modelOf(c Config, in model.Input, o Options, folder *runfolder.Folder) (*Mo
 // New prepares a run of a model on a data set, which may both be of one's own: it makes the run folder, or restores the run
 // that is in it. The run takes the model over, whatever New returns. The caller closes the run.
 //
-// Of c counts what says how to train: the batch and its order, schedule and rate, probes and diagnosis, and the run's name.
-// What it says of network, method and data is replaced by what m and source are; keys of data that say how a set is read stay
-// where source is the set that data.set names. A model that was not built by names is saved
-// without a recipe: its weights are read by [Run] itself and by train --init, and not by commands such as eval.
+// Of c counts what says how to train: the batch and its order, schedule and rate, probes and diagnosis, and the run's name. Keys
+// that are zero and must not be have their defaults, but for the rate, which must be given. What it says of network, method and data is replaced by what m and source
+// are; keys of data that say how a set is read stay where source is the set that data.set names. A rate and a seed that differ
+// from those of m's Spec are faults where both were set.
+//
+// A model that was not built by names is saved without a recipe: its weights are read by [Run] itself and by train --init, and
+// not by commands such as eval.
 func New(m *model.Model, source data.Source, c Config, o Options) (*Run, error) {
 	if o.Notice == nil {
 		o.Notice = func(string) {}
 	}
-	c.Precision = precisionOf(m.DType)
-	c.Method.Name, c.Method.Modules = "own", len(m.Modules())
-	c.Model.Name = m.Net.Name
-	if name := source.Info().Name; name != c.Data.Set {
-		c.Data = ownData(c.Data, name)
-	}
-	if s := m.Spec; s != nil {
-		c.Model, c.Method, c.Head, c.Optim, c.Tune, c.Loss, c.Seed = s.Net, s.Method, s.Head, s.Optim, s.Tune, s.Loss, s.Seed
+	c, err := ownRecipe(c, m, source.Info())
+	if err != nil {
+		m.Free()
+		return nil, err
 	}
 	folder, err := openFolder(o)
 	if err != nil {
@@ -173,15 +172,6 @@ func New(m *model.Model, source data.Source, c Config, o Options) (*Run, error) 
 		return nil, err
 	}
 	return newRun(&Model{Model: m, Config: c}, source, o, folder)
-}
-
-// ownData is the data section of a recipe for a set of one's own: the keys that say how batches are made of it. The others tell
-// how another set would have been read.
-func ownData(o data.Options, name string) data.Options {
-	own := Defaults().Data
-	own.Set = name
-	own.Batch, own.Workers, own.Shuffle, own.Balanced, own.Broken = o.Batch, o.Workers, o.Shuffle, o.Balanced, o.Broken
-	return own
 }
 
 // newRun is New in a folder that is taken. It takes over that, too.
