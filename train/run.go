@@ -19,6 +19,7 @@ import (
 	"github.com/locus-learn/locus/mesh"
 	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/recipe"
 	"github.com/locus-learn/locus/record"
 )
 
@@ -84,13 +85,13 @@ type Run struct {
 // Streams reports whether modules come and go while the run trains (method.resident), so that little memory is taken.
 func (r *Run) Streams() bool { return r.model.Config.Method.Resident > 0 }
 
-// FromRecipe opens the data and builds the model that a recipe names, and prepares the run as [New] does. The caller closes
-// the run.
+// FromRecipe opens the data and builds the model that a recipe names, and prepares the run as [New] does. Keys that are zero and
+// must not be have their defaults. The caller closes the run.
 func FromRecipe(c Config, o Options) (*Run, error) {
 	if o.Notice == nil {
 		o.Notice = func(string) {}
 	}
-	if err := checkName(c.Name); err != nil {
+	if err := c.complete(); err != nil {
 		return nil, err
 	}
 	inFlight := c.Method.Pipeline
@@ -122,6 +123,18 @@ func FromRecipe(c Config, o Options) (*Run, error) {
 	}
 	m.Config.Method.Pipeline = inFlight
 	return newRun(m, source, o, folder)
+}
+
+// complete puts defaults where a program has left a recipe empty, and checks the rest.
+func (c *Config) complete() error {
+	if err := recipe.Complete(c); err != nil {
+		return err
+	}
+	if err := c.settle(recipe.Origins{}); err != nil {
+		return err
+	}
+	c.Name = cmp.Or(c.Name, c.Method.Name)
+	return recipe.Validate(c)
 }
 
 // modelOf builds the model of a recipe: with the weights of the run that goes on, or drawn ones.
