@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/plan"
 	"github.com/locus-learn/locus/torch"
@@ -57,6 +58,9 @@ type Result struct {
 // step under way: with the error come the rows of what was measured by then.
 func Run(ctx context.Context, spec model.Spec, o Options) ([]Result, error) {
 	defer torch.Pin()()
+	if o.Batch < 1 || o.Steps < 1 || o.Warmup < 0 {
+		return nil, fault.New("bench: batches of %d, %d steps behind %d: must be at least 1, 1 and 0", o.Batch, o.Steps, o.Warmup)
+	}
 	var rows []Result
 	var subjects []*subject
 	defer func() {

@@ -6,11 +6,21 @@ import (
 	"testing"
 
 	"github.com/locus-learn/locus/bench"
+	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
 	"github.com/locus-learn/locus/train"
 )
+
+// Run measures nothing where there is nothing to measure.
+func TestRunRefuses(t *testing.T) {
+	for _, o := range []bench.Options{{Steps: 1}, {Batch: 1}, {Batch: 1, Steps: -1}, {Batch: 1, Steps: 1, Warmup: -1}} {
+		if rows, err := bench.Run(t.Context(), model.Defaults(), o); !fault.Is(err) || rows != nil {
+			t.Errorf("%+v: rows %v, error %v", o, rows, err)
+		}
+	}
+}
 
 // activations measures methods on images of 32×32; bytes do not depend on the machine's speed.
 func activations(t *testing.T, methods []string, sets ...string) map[string]float64 {

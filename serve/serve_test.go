@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/serve"
 	"github.com/locus-learn/locus/train"
 )
@@ -144,6 +145,30 @@ func TestPredictTakesBytesAndJSON(t *testing.T) {
 	if w.Code != 200 || len(both.Predictions) != 2 || len(both.Predictions[0].Classes) != 1 || both.Predictions[0].Classes[0].Class != "dark" ||
 		both.Predictions[1].Classes[0].Class != "bright" {
 		t.Errorf("JSON: code %d, %+v", w.Code, both)
+	}
+}
+
+// A program may leave options out; what cannot be is refused, and no worker is left behind.
+func TestOptionsOfAProgram(t *testing.T) {
+	m := shades(t)
+	for want, o := range map[string]train.ServeOptions{
+		"": {}, "serve: workers is -1": {Workers: -1}, "serve: batch is -1": {Batch: -1}, "serve: queue is -3": {Queue: -3}, "serve: seconds is -1": {Seconds: -1},
+		"serve: confidence is 2": {Confidence: 2},
+	} {
+		s, err := serve.New(m, o)
+		if want != "" {
+			if !fault.Is(err) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%+v: error %v, want %q", o, err, want)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := ask(s.Handler(), post(shade(220), "image/png")); w.Code != 200 || decode(t, w.Body).Predictions[0].Classes[0].Class != "bright" {
+			t.Errorf("with no options: code %d, %s", w.Code, w.Body)
+		}
+		s.Close()
 	}
 }
 

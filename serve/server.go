@@ -42,11 +42,15 @@ type Server struct {
 	metrics *metrics
 }
 
-// New starts the workers that answer. The caller closes the server before it frees the network.
+// New starts the workers that answer. Options that are zero have their defaults. The caller closes the server before it frees the
+// network.
 func New(t *train.Trained, o train.ServeOptions) (*Server, error) {
+	o, err := o.Complete()
+	if err != nil {
+		return nil, err
+	}
 	s := &Server{o: o, room: make(chan struct{}, o.Queue)}
 	s.metrics = newMetrics(func() float64 { return float64(s.c.Waiting()) }, func() float64 { return float64(len(s.room)) })
-	var err error
 	s.c, err = t.Classifier(o, s.metrics.batch)
 	return s, err
 }

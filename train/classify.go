@@ -12,6 +12,7 @@ import (
 
 	"github.com/locus-learn/locus/data/images"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/recipe"
 	"github.com/locus-learn/locus/torch"
 )
 
@@ -24,6 +25,17 @@ type ServeOptions struct {
 	Bytes      int64   `recipe:"bytes" default:"8388608" min:"1024" max:"1073741824" doc:"most bytes of a request"`
 	Pixels     int     `recipe:"pixels" default:"33554432" min:"1" max:"67108864" doc:"most pixels of an image, which takes 3 bytes a pixel while it is decoded"`
 	Seconds    float64 `recipe:"seconds" default:"30" min:"0.01" max:"3600" doc:"most time for a request, from its first byte to its answer"`
+}
+
+// Complete returns the options with defaults in the place of zeros, or a fault that names the first that cannot be.
+func (o ServeOptions) Complete() (ServeOptions, error) {
+	if err := recipe.Complete(&o); err != nil {
+		return o, err
+	}
+	if err := recipe.Validate(&o); err != nil {
+		return o, fault.New("serve: %w", err)
+	}
+	return o, nil
 }
 
 // ErrClosed is what a [Classifier] answers after Close.
@@ -60,10 +72,14 @@ type answered struct {
 	err error
 }
 
-// Classifier starts a classifier. done, which may be nil, is called after each batch, from several goroutines. The caller
+// Classifier starts a classifier. Options that are zero have their defaults. done, which may be nil, is called after each batch, from several goroutines. The caller
 // closes it before it frees the model.
 func (t *Trained) Classifier(o ServeOptions, done func(images int, took time.Duration)) (*Classifier, error) {
 	if err := t.answers(); err != nil {
+		return nil, err
+	}
+	o, err := o.Complete()
+	if err != nil {
 		return nil, err
 	}
 	if done == nil {
