@@ -37,7 +37,7 @@ type Table struct {
 func (t Table) Len() int { return max(len(t.Labels), len(t.Sets)) }
 
 // FromFloats is a set of floats in memory, as many classes as the labels have. Values come as they are, so the caller scales
-// them. An empty test is allowed.
+// them. An empty test is allowed; [Divide] splits one off.
 func FromFloats(shape Shape, train, test Table) (Source, error) {
 	return Memory{Shape: shape, Train: train, Test: test}.Source()
 }

@@ -164,11 +164,19 @@ func TestOwnRunRefused(t *testing.T) {
 	set := func(channels, side, classes int) data.Source {
 		table := data.Table{Floats: make([]float32, 64*channels*side*side), Labels: make([]int64, 64)}
 		table.Labels[0] = int64(classes - 1)
-		s, err := data.FromFloats(data.Shape{C: channels, H: side, W: side}, table, data.Table{})
+		s, err := data.FromFloats(data.Shape{C: channels, H: side, W: side}, table, table)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s
+	}
+	untested, err := data.FromFloats(data.Shape{C: 2}, data.Table{Floats: make([]float32, 128), Labels: append(make([]int64, 63), 3)}, data.Table{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tested, err := data.Divide(untested, data.Options{Test: 0.25}, 1)
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, c := range []struct {
 		batch int
@@ -180,6 +188,8 @@ func TestOwnRunRefused(t *testing.T) {
 		{8, set(2, 5, 4), "model.image is 0: data has images of side 5"},
 		{8, set(2, 1, 5), "the network has 4 classes: data has 5"},
 		{8, set(2, 1, 3), ""}, // more than there are do no harm
+		{8, untested, "data has no test samples, which a run is evaluated on: data.test=0.1"},
+		{8, tested, ""},
 	} {
 		config := ownConfig()
 		config.Data.Batch = c.batch

@@ -15,6 +15,7 @@ import (
 	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/runfolder"
+	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/mesh"
 	"github.com/locus-learn/locus/model"
@@ -208,6 +209,10 @@ func newRun(m *Model, source data.Source, o Options, folder *runfolder.Folder) (
 		return nil, fault.New("data.batch is %d: must be at most %d, the number of training samples", m.Config.Data.Batch, train.Len())
 	}
 	err := trains(m)
+	if err == nil && source.Part(data.Test).Len() == 0 {
+		err = fault.New("%s has no test samples, which a run is evaluated on: data.test=0.1 splits a tenth of the training samples off, as data.Divide does for a program",
+			show.Name(info.Name))
+	}
 	if err == nil && o.World != nil {
 		err = r.agree(o.World)
 	}
