@@ -89,7 +89,11 @@ func newDataCheck() *cobra.Command {
 }
 
 func printReport(w io.Writer, r data.Report) error {
-	fmt.Fprintf(w, "%s in %s is %s: %d of %d training and %d of %d test images\n", r.Name, r.Dir, r.Status,
+	where := ""
+	if r.Dir != "" {
+		where = " in " + r.Dir
+	}
+	fmt.Fprintf(w, "%s%s is %s: %d of %d training and %d of %d test images\n", r.Name, where, r.Status,
 		r.Train.Images, r.Train.Official, r.Test.Images, r.Test.Official)
 	var files []string
 	for _, f := range r.Files {

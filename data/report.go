@@ -88,14 +88,14 @@ func checkPart(ctx context.Context, s Source, part Part) (PartReport, error) {
 			r.Problem = err
 			return r, nil
 		}
+		if err := b.Check(s.Info().form()); err != nil {
+			r.Problem = fault.New("%s batch %d %w", part.Word(), b.Index, err)
+			return r, nil
+		}
 		for i := range len(b.Has) / max(1, classes) {
 			r.count(b.Has[i*classes : (i+1)*classes])
 		}
 		for _, label := range b.Labels {
-			if label < 0 || label >= int64(classes) {
-				r.Problem = fault.New("a %s sample has label %d: must be from 0 to %d", part.Word(), label, classes-1)
-				return r, nil
-			}
 			r.Images++
 			r.PerClass[label]++
 		}
