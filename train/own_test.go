@@ -2,9 +2,11 @@ package train_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"image"
 	"image/png"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -424,4 +426,59 @@ func (n called) Info() data.Info {
 	info := n.Source.Info()
 	info.Name = n.name
 	return info
+}
+
+// A run goes on where its device is not, and on one that it has not had.
+func TestResumedOnAnotherDevice(t *testing.T) {
+	b := workbench{t.TempDir()}
+	config := func(out string) string { return filepath.Join(b.dir, out, "config.yaml") }
+	run := func(out string, device torch.Device, steps int, resume bool) {
+		t.Helper()
+		c := ownConfig()
+		c.Schedule.Name = "constant"
+		m := named(t, func(s *model.Spec) { s.Device, s.Method.Name = device, "sgr" })
+		r, err := train.New(m, blobs(t, 512), c, train.Options{Out: filepath.Join(b.dir, out), Steps: steps, Resume: resume})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Train(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	run("whole", torch.CPU, 20, false)
+
+	run("from", torch.CPU, 10, false) // as if on a card
+	doc, err := os.ReadFile(config("from"))
+	if err != nil || !strings.Contains(string(doc), "device: cpu\n") {
+		t.Fatalf("error %v, recipe\n%s", err, doc)
+	}
+	if err := os.WriteFile(config("from"), []byte(strings.Replace(string(doc), "device: cpu\n", "device: cuda:0\n", 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run("from", torch.CPU, 20, true)
+	if !reflect.DeepEqual(b.weights(t, "from"), b.weights(t, "whole")) {
+		t.Error("behind another device the weights differ")
+	}
+	if doc, err := os.ReadFile(config("from")); err != nil || !strings.Contains(string(doc), "device: cpu\n") {
+		t.Errorf("error %v, the recipe keeps the old device:\n%s", err, doc)
+	}
+
+	run("to", torch.CPU, 10, false)
+	run("to", torch.TestDevice, 20, true)
+	want := b.weights(t, "whole")
+	for name, got := range b.weights(t, "to") {
+		for i := 0; i < len(got); i += 4 {
+			a, b := float32At(got, i), float32At(want[name], i)
+			if d := a - b; d > 1e-3 || d < -1e-3 {
+				t.Errorf("on another device %s ends with %g, want %g", name, a, b)
+			}
+		}
+	}
+}
+
+func float32At(data []byte, at int) float32 {
+	return math.Float32frombits(binary.LittleEndian.Uint32(data[at:]))
 }

@@ -19,6 +19,7 @@ type Change struct{ Key, Effect string }
 // test compares them.
 var resumable = []Change{
 	{"name", "what the run is called"},
+	{"device", "the last bits of sums, and with them those of the weights"},
 	{"threads", "the last bits of sums, and with them those of the weights"},
 	{"data.dir", "nothing: the images must be the same"},
 	{"data.workers", "speed"},
@@ -70,7 +71,9 @@ func (r *Run) resumes(o Options) error {
 	if err := r.lengthen(o, slices.Contains(changed, "schedule.epochs")); err != nil {
 		return err
 	}
-	changed = slices.DeleteFunc(changed, func(key string) bool { return key == "name" || key == "threads" || strings.HasPrefix(key, "data.") })
+	changed = slices.DeleteFunc(changed, func(key string) bool {
+		return key == "name" || key == "device" || key == "threads" || strings.HasPrefix(key, "data.")
+	})
 	if len(changed) > 0 && r.finished() {
 		return fault.New("%s is changed, but the run in %s is finished: a larger schedule.epochs, or --steps, trains on",
 			strings.Join(changed, ", "), o.Out)
