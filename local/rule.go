@@ -1,6 +1,8 @@
 package local
 
 import (
+	"fmt"
+
 	"github.com/locus-learn/locus/internal/seed"
 	"github.com/locus-learn/locus/nn"
 	"github.com/locus-learn/locus/torch"
@@ -133,6 +135,9 @@ func (r *Rule) train(m *Module, in Signal, dtype torch.DType, at Tick, phase Pha
 	adopt(s, in)
 	if err := m.settle(); err != nil {
 		return Signal{}, untrained, err
+	}
+	if m.Optim == nil {
+		return Signal{}, untrained, fmt.Errorf("%s has no optimizer: its model was built to infer", m)
 	}
 	var again torch.Tensor
 	if r.Reforward && !m.Last {

@@ -148,3 +148,24 @@ func TestRefusalNamesTheModule(t *testing.T) {
 		t.Errorf("%d tensors are left", n)
 	}
 }
+
+// A model that was built to infer says so when it is asked to learn.
+func TestStepWithoutOptimizers(t *testing.T) {
+	before := torch.LiveTensors()
+	p := wired(classifier(), []nn.Block{hidden("a", "a")}, []nn.Block{hidden("b", "b")})
+	p.Optim = nil
+	m, err := model.Of(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := torch.NewScope(torch.NoGrad)
+	x, y := s.Full(torch.Float32, 1, 2, 4).Keep(), s.FromInts([]int64{2, 0}).Keep()
+	s.Close()
+	if _, err := m.Learner.Step(x, y, local.Tick{LR: 0.5}); err == nil || !strings.Contains(err.Error(), "module 1 (a) has no optimizer: its model was built to infer") {
+		t.Errorf("error %v", err)
+	}
+	m.Free()
+	if n := torch.LiveTensors() - before; n != 0 {
+		t.Errorf("%d tensors are left", n)
+	}
+}
