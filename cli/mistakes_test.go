@@ -202,3 +202,13 @@ func TestMistakesInArgumentsGetOneLine(t *testing.T) {
 		})
 	}
 }
+
+// A folder that has the name of a recipe is not taken for it.
+func TestRecipeBesideAFolderOfItsName(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.Mkdir("quickstart", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	succeed(t, "show", "--brief", "quickstart")
+	refuse(t, []string{"./quickstart", "folder", "recipe"}, "show", "./quickstart")
+}

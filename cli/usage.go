@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/show"
+	"github.com/locus-learn/locus/recipe"
 	"github.com/locus-learn/locus/train"
 )
 
@@ -105,7 +107,8 @@ func recipes(least, most int) cobra.PositionalArgs {
 			return err
 		}
 		for _, arg := range args {
-			if !isFolder(arg) {
+			named := slices.ContainsFunc(recipe.Names(), func(e recipe.Entry) bool { return e.Name == arg })
+			if named || !isFolder(arg) { // a folder may have the name of a recipe, such as that of its last run
 				continue
 			}
 			if _, err := train.LoadRun(arg, nil); err == nil {

@@ -108,7 +108,8 @@ var syntaxForm = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(.*)$`)
 // syntaxFault folds an error of the YAML library into one line and finds the line that it names.
 func syntaxFault(err error) error {
 	parts := syntaxForm.FindStringSubmatch(oneLine(err.Error()))
-	line, _ := strconv.Atoi(parts[1])                         // 0, no line, where the library names none
+	line, _ := strconv.Atoi(parts[1]) // 0, no line, where the library names none
+
 	if strings.Contains(parts[2], "cannot start any token") { // of the library, for the usual one
 		return &located{line, fault.New("not valid YAML: a tab, or another character that no value begins with; lines are indented by spaces")}
 	}
