@@ -15,3 +15,7 @@ inline int device_code(at::Device d) { return d.is_cpu() ? 0 : d.is_cuda() ? d.i
 inline at::Tensor upload(const at::Tensor& made, at::Device to) {
   return made.to(to, made.scalar_type(), /*non_blocking=*/true);
 }
+
+// As upload, but beside what the device is doing, not behind it: a batch travels while the step before is computed. What the
+// device is given from here on waits for it.
+at::Tensor upload_beside(const at::Tensor& made, at::Device to);

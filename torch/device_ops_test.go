@@ -312,3 +312,43 @@ func TestOutOfMemoryOnADevice(t *testing.T) {
 		t.Errorf("error %v, asked %q", err, e.Shortage())
 	}
 }
+
+// Batches of 256 images of 224×224 beside products of about a step's length: "both" takes what the longer of the others does,
+// as far as images travel while the device computes.
+func BenchmarkDeviceImagesBesideWork(b *testing.B) {
+	device := nntest.Device(b)
+	size, n := int64(8192), 256
+	if !device.IsCUDA() {
+		size, n = 256, 4
+	}
+	pixels := make([]byte, n*224*224*3)
+	work := func(s *torch.Scope, a torch.Tensor) {
+		for range 2 {
+			s.Linear(a, a, torch.Tensor{}).Free()
+		}
+	}
+	images := func(s *torch.Scope, _ torch.Tensor) {
+		s.FromImages(torch.BFloat16, pixels, n, 224, 224, 3, []float32{0, 0, 0}, []float32{1, 1, 1}).Free()
+	}
+	for _, bb := range []struct {
+		name  string
+		steps []func(*torch.Scope, torch.Tensor)
+	}{
+		{"work", []func(*torch.Scope, torch.Tensor){work}},
+		{"images", []func(*torch.Scope, torch.Tensor){images}},
+		{"both", []func(*torch.Scope, torch.Tensor){images, work}},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			s := torch.NewScopeOn(device, torch.NoGrad)
+			defer s.Close()
+			a := s.Full(torch.Float32, 1, size, size)
+			device.Synchronize()
+			for b.Loop() {
+				for _, step := range bb.steps {
+					step(s, a)
+				}
+			}
+			device.Synchronize()
+		})
+	}
+}

@@ -163,7 +163,7 @@ Tensor staged(const void* data, int64_t bytes, at::Device to) {
 // its bits, are those of the table below; 255 is a tensor, since a constant would be multiplied by its inverse.
 Tensor images_on(at::Device device, const uint8_t* pixels, int64_t n, int64_t h, int64_t w, int64_t c, const float* mean,
                  const float* std_) {
-  auto bytes = upload(staged(pixels, n * h * w * c, device), device);
+  auto bytes = upload_beside(staged(pixels, n * h * w * c, device), device);
   auto t = bytes.view({n, h, w, c}).permute({0, 3, 1, 2}).to(at::kFloat);
   std::vector<float> constants(3 * c, 255.0f);
   std::copy_n(mean, c, constants.begin() + c);

@@ -45,7 +45,7 @@ void copied_from_host(int64_t bytes) {
 char* td_take(td_bytes* bytes) {
   using namespace testdevice;
   std::lock_guard<std::mutex> lock(mutex);
-  *bytes = {counts.to_host, counts.from_host, held(), peak()};
+  *bytes = {counts.to_host, counts.from_host, held(), peak(), freed_early()};
   std::string lines;
   for (const auto& [name, o] : counts.operations)
     lines += name + " " + std::to_string(o.launched) + " " + std::to_string(o.stalled) + "\n";

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 
+#include "stream.h"
 #include "testdevice.h"
 
 namespace testdevice {
@@ -16,7 +17,7 @@ namespace {
 
 constexpr int kGarbage = 0xff;  // a float of these bytes is NaN
 
-std::atomic<int64_t> held_{0}, peak_{0};
+std::atomic<int64_t> held_{0}, peak_{0}, early_{0};
 
 void count(int64_t bytes) {
   const int64_t now = held_ += bytes;
@@ -51,16 +52,20 @@ class Range {
 
 // What stands behind an address.
 struct Block {
-  explicit Block(size_t n) : size(n), bytes(new char[n]) {
+  explicit Block(size_t n) : size(n), bytes(new char[n]), early(beside()) {
     std::memset(bytes.get(), kGarbage, n);
     count(static_cast<int64_t>(n));
   }
-  ~Block() { count(-static_cast<int64_t>(size)); }
+  ~Block() {
+    count(-static_cast<int64_t>(size));
+    early_ += early;
+  }
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
 
   const size_t size;
   const std::unique_ptr<char[]> bytes;
+  bool early;  // were it freed now
 };
 
 void release(void* block) { delete static_cast<Block*>(block); }
@@ -81,8 +86,10 @@ struct DeviceAllocator final : c10::Allocator {
   void copy_data(void*, const void*, std::size_t) const { TORCH_CHECK(false, "test device: copies go through tensors"); }
 };
 
+Block* block_of(const c10::DataPtr& data) { return data.cast_context<Block>(&release); }
+
 char* bytes_of(const c10::Storage& s) {
-  const auto* block = s.data_ptr().cast_context<Block>(&release);
+  const auto* block = block_of(s.data_ptr());
   return block ? block->bytes.get() : nullptr;
 }
 
@@ -99,6 +106,10 @@ c10::Allocator* allocator() {
 
 int64_t held() { return held_; }
 int64_t peak() { return peak_; }
+void keep(const c10::DataPtr& data) {
+  if (auto* block = block_of(data)) block->early = false;
+}
+int64_t freed_early() { return early_; }
 void reset_peak() { peak_ = held_.load(); }
 
 at::Tensor make(at::IntArrayRef sizes, at::IntArrayRef strides, at::ScalarType type) {

@@ -16,6 +16,11 @@ int64_t held();
 int64_t peak();
 void reset_peak();
 
+// The memory of a tensor that was made beside the device's work stays until that work is done with it, too. Memory of which
+// nobody has said so is counted when it is freed: the next tensor could be given it too early.
+void keep(const c10::DataPtr& data);
+int64_t freed_early();
+
 // A new tensor on the device. Its elements are arbitrary, in fact those that every read betrays: NaN, or -1.
 at::Tensor make(at::IntArrayRef sizes, at::IntArrayRef strides, at::ScalarType type);
 

@@ -53,6 +53,12 @@ Tensor& copy_(Tensor& to, const Tensor& from, bool non_blocking) {
   }
   if (to.device().is_cpu()) copied_to_host(static_cast<int64_t>(to.nbytes()));
   if (from.device().is_cpu()) copied_from_host(static_cast<int64_t>(from.nbytes()));
+  if (beside()) {
+    TORCH_CHECK(from.device().is_cpu() && non_blocking && from.scalar_type() == to.scalar_type(),
+                "test device: only copies from the host are made beside the work");
+    copy_later(to, from);
+    return to;
+  }
   if (to.device() != from.device() && !non_blocking) {  // as CUDA's copies do, both ways
     stalled("copy_");
     wait();
@@ -138,7 +144,10 @@ void run(const c10::OperatorHandle& op, Stack* stack) {
   Call call(op);
   for (auto v = stack->end() - static_cast<int64_t>(schema.arguments().size()); v != stack->end(); ++v) *v = call.to_cpu(*v);
   const auto name = schema.name().substr(schema.name().find("::") + 2);
-  if (launches(schema)) launched(name);
+  if (launches(schema)) {
+    TORCH_CHECK(!beside(), "test device: ", name, " is not made beside the work");
+    launched(name);
+  }
   if (kReads.count(schema.name())) {
     stalled(name);
     wait();

@@ -38,6 +38,7 @@ type Counts struct {
 	FromHost   int64          // bytes copied to it
 	Held       int64          // bytes of tensors on the device now
 	Peak       int64          // the most that were held
+	FreedEarly int            // tensors, since the start, whose memory another one could have got while it was still read
 }
 
 // Take returns what has happened since the last call, and starts anew.
@@ -48,6 +49,7 @@ func Take() Counts {
 	c := Counts{
 		Launched: map[string]int{}, Stalled: map[string]int{},
 		ToHost: int64(bytes.to_host), FromHost: int64(bytes.from_host), Held: int64(bytes.held), Peak: int64(bytes.peak),
+		FreedEarly: int(bytes.freed_early),
 	}
 	for line := range strings.Lines(C.GoString(lines)) {
 		var name string

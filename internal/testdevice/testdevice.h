@@ -7,7 +7,7 @@ extern "C" {
 #endif
 
 typedef struct {
-  int64_t to_host, from_host, held, peak;
+  int64_t to_host, from_host, held, peak, freed_early;
 } td_bytes;
 
 // Counts since the last call: a line for each operation, "name launches stalls". The caller frees them.

@@ -198,6 +198,9 @@ func TestCounts(t *testing.T) {
 		{"convolution", func() { s.Conv2d(x, w, torch.Tensor{}, 1, 1) }, "1 operations, 0 stalls, 0 to, 0 from"},
 		{"list", func() { torch.ForeachScale([]torch.Tensor{x, rows}, 2) }, "1 operations, 0 stalls, 0 to, 0 from"},
 		{"upload", func() { s.FromFloats([]float32{1, 2, 3}, 3) }, "1 operations, 0 stalls, 0 to, 12 from"},
+		{"images", func() {
+			s.FromImages(torch.Float32, make([]byte, 2*6*6*3), 2, 6, 6, 3, []float32{0, 0, 0}, []float32{1, 1, 1})
+		}, "6 operations, 0 stalls, 0 to, 252 from"},
 		{"draw", func() { rows.Normal(0, 1, 5) }, "1 operations, 0 stalls, 0 to, 512 from"},
 		{"value", func() { s.Sum(x).Item() }, "2 operations, 1 stalls, 8 to, 0 from"},
 		{"elements", func() { labels.Data() }, "1 operations, 1 stalls, 128 to, 0 from"},
@@ -211,6 +214,9 @@ func TestCounts(t *testing.T) {
 			got := fmt.Sprintf("%d operations, %d stalls, %d to, %d from", c.Operations, c.Stalls, c.ToHost, c.FromHost)
 			if got != tt.want {
 				t.Errorf("%s, want %s\n%v", got, tt.want, c)
+			}
+			if c.FreedEarly > 0 {
+				t.Errorf("memory of %d tensors could have been given away while it was read", c.FreedEarly)
 			}
 		})
 	}

@@ -68,6 +68,9 @@ sys.exit(a[8 + int.from_bytes(a[:8], "little"):] != b[8 + int.from_bytes(b[:8], 
         "$locus" train fashion-sgr --device cuda --steps 40 --out "$work/nccl-3" --nproc 2
 }
 
+# images times batches that travel beside products. What it prints is to be read.
+images() { (cd torch && "$here/torch.test" -test.run none -test.bench ImagesBesideWork -test.benchtime 40x); }
+
 # The same run twice must end with the same bits.
 repeat() {
     local run
@@ -113,12 +116,13 @@ train() {
     [ ${#runs[@]} = 3 ]
 }
 
-export -f machine tests nccl repeat peers planned workspace train
+export -f machine tests images nccl repeat peers planned workspace train
 wanted=("$@")
 r50=(--model resnet50 --image 224 --batch 256 --classes 1000 --head infopro --modules 3 --warmup 2)
 unpack
 part 30 machine machine
 part 60 operations tests torch 'Device'
+part 30 images images
 part 40 layers tests nn 'AgreeWithPyTorch'
 part 40 nets tests zoo 'Agree'
 part 80 methods "$locus" verify --device cuda
