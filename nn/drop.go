@@ -29,8 +29,8 @@ func (p *Pass) Noise(x torch.Tensor, relative float64) torch.Tensor {
 	noise, done := p.choice(func() torch.Tensor {
 		noise := p.ZerosLike(x)
 		deviation := p.deviation(x, relative)
+		defer deviation.Free()
 		noise.NormalBy(deviation, p.draw())
-		deviation.Free()
 		return noise
 	})
 	y := p.Add(x, noise, 1)

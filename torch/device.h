@@ -10,9 +10,13 @@ inline at::Device device_of(int d) {
 
 inline int device_code(at::Device d) { return d.is_cpu() ? 0 : d.is_cuda() ? d.index() + 1 : -1; }
 
+// Refuses what a recording under way must not have in it: see graph.cpp.
+void refuse_recording(const char* what);
+
 // Takes a tensor that was made for this call to its device, behind what that is doing. Nobody waits: a copy has read
 // pageable memory when it returns, and libtorch's allocator keeps pinned memory until it was read.
 inline at::Tensor upload(const at::Tensor& made, at::Device to) {
+  if (!to.is_cpu()) refuse_recording("what comes from the host");
   return made.to(to, made.scalar_type(), /*non_blocking=*/true);
 }
 

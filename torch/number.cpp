@@ -7,6 +7,7 @@
 #include <torch/version.h>
 
 #include "call.h"
+#include "device.h"
 
 namespace {
 
@@ -79,6 +80,7 @@ char* lt_normal_by_(lt_tensor t, lt_tensor std_, uint64_t seed) {
     const auto drawn = T(t).is_cpu() ? at::empty_strided(T(t).sizes(), T(t).strides(), options)
                                      : at::empty(T(t).sizes(), options, order);
     drawn.normal_(0, 1, at::make_generator<at::CPUGeneratorImpl>(seed));
+    if (!T(t).is_cpu()) refuse_recording("a draw");
     T(t).copy_(drawn, /*non_blocking=*/true).mul_(T(std_));
   });
 }

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "call.h"
+#include "device.h"
 
 namespace {
 
@@ -31,6 +32,7 @@ char* lt_read_begin(lt_tensor tt, lt_reading* out) {
     if (t.is_cpu()) {
       r->values = t.clone();
     } else {
+      refuse_recording("a copy to the host");
       r->values = at::empty(t.sizes(), at::TensorOptions(at::kDouble).pinned_memory(t.is_cuda()));
       r->values.copy_(t, /*non_blocking=*/true);
       r->copied.emplace(t.device().type());

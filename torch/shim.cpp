@@ -70,6 +70,7 @@ void draw(const Tensor& t, Fill fill) {
   if (t.is_cpu()) return void(fill(t));
   const Tensor here = at::empty_strided(t.sizes(), t.strides(), t.options().device(at::kCPU));
   fill(here);
+  refuse_recording("a draw");
   t.copy_(here, /*non_blocking=*/true);
 }
 
@@ -230,6 +231,7 @@ char* lt_channels_last(bool grad, lt_tensor t, lt_tensor* out) {
 char* lt_copy_(lt_tensor dst, lt_tensor src) {
   return call(false, [&] {
     TORCH_CHECK(T(dst).sizes() == T(src).sizes(), "copy: shapes ", T(dst).sizes(), " and ", T(src).sizes());
+    if (T(dst).device() != T(src).device()) refuse_recording("a copy to another device");
     T(dst).copy_(T(src));
   });
 }

@@ -198,6 +198,14 @@ char* lt_read_begin(lt_tensor t, lt_reading* out);
 char* lt_read_end(lt_reading r, double* out, int n);  // waits
 void lt_read_free(lt_reading r);
 
+// graph.go
+typedef struct lt_graph_s* lt_graph;  // owned by whoever began it
+char* lt_graph_begin(int device, lt_graph* out);
+char* lt_graph_end(lt_graph g);
+char* lt_graph_launch(lt_graph g);
+void lt_graph_free(lt_graph g);
+void lt_set_test_recorder(const void* recorder);  // an lt_recorder, of recorder.h
+
 // autograd.go
 int64_t lt_recorded(void);
 char* lt_set_requires_grad(lt_tensor t, bool on);

@@ -50,15 +50,26 @@ class Range {
   size_t used_ = 0;
 };
 
+// All blocks, with their sizes.
+std::mutex blocks_mutex;
+std::map<char*, size_t>& blocks() {
+  static auto* all = new std::map<char*, size_t>;  // tensors may outlive static destructors
+  return *all;
+}
+
 // What stands behind an address.
 struct Block {
   explicit Block(size_t n) : size(n), bytes(new char[n]), early(beside()) {
     std::memset(bytes.get(), kGarbage, n);
     count(static_cast<int64_t>(n));
+    std::lock_guard<std::mutex> lock(blocks_mutex);
+    blocks()[bytes.get()] = n;
   }
   ~Block() {
     count(-static_cast<int64_t>(size));
     early_ += early;
+    std::lock_guard<std::mutex> lock(blocks_mutex);
+    blocks().erase(bytes.get());
   }
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
@@ -68,7 +79,9 @@ struct Block {
   bool early;  // were it freed now
 };
 
-void release(void* block) { delete static_cast<Block*>(block); }
+// A storage has a share in its block; a recording may have others.
+using Share = std::shared_ptr<Block>;
+void release(void* share) { delete static_cast<Share*>(share); }
 
 #if __has_include(<ATen/DeviceAccelerator.h>)  // libtorch 2.x: no longer const, one function more
 #define TESTDEVICE_CONST
@@ -80,16 +93,19 @@ struct DeviceAllocator final : c10::Allocator {
   c10::DataPtr allocate(size_t n) TESTDEVICE_CONST override {
     if (n == 0) return {nullptr, nullptr, nullptr, device()};
     static auto* range = new Range;  // tensors may outlive static destructors
-    auto block = std::make_unique<Block>(n);
-    return {reinterpret_cast<void*>(range->take(n)), block.release(), &release, device()};
+    auto share = std::make_unique<Share>(std::make_shared<Block>(n));
+    return {reinterpret_cast<void*>(range->take(n)), share.release(), &release, device()};
   }
   void copy_data(void*, const void*, std::size_t) const { TORCH_CHECK(false, "test device: copies go through tensors"); }
 };
 
-Block* block_of(const c10::DataPtr& data) { return data.cast_context<Block>(&release); }
+Share share_of(const c10::DataPtr& data) {
+  const auto* share = data.cast_context<Share>(&release);
+  return share ? *share : nullptr;
+}
 
 char* bytes_of(const c10::Storage& s) {
-  const auto* block = block_of(s.data_ptr());
+  const auto block = share_of(s.data_ptr());
   return block ? block->bytes.get() : nullptr;
 }
 
@@ -107,8 +123,25 @@ c10::Allocator* allocator() {
 int64_t held() { return held_; }
 int64_t peak() { return peak_; }
 void keep(const c10::DataPtr& data) {
-  if (auto* block = block_of(data)) block->early = false;
+  if (const auto block = share_of(data)) block->early = false;
 }
+std::shared_ptr<void> hold(const at::Tensor& t) { return is_on(t) ? share_of(t.storage().data_ptr()) : nullptr; }
+
+Contents contents() {
+  std::lock_guard<std::mutex> lock(blocks_mutex);
+  Contents all;
+  for (const auto& [bytes, n] : blocks()) all.emplace(bytes, std::vector<char>(bytes, bytes + n));
+  return all;
+}
+void restore(const Contents& before) {
+  std::lock_guard<std::mutex> lock(blocks_mutex);
+  for (const auto& [bytes, n] : blocks()) {
+    const auto found = before.find(bytes);
+    if (found != before.end() && found->second.size() == n) std::memcpy(bytes, found->second.data(), n);
+    else std::memset(bytes, kGarbage, n);
+  }
+}
+
 int64_t freed_early() { return early_; }
 void reset_peak() { peak_ = held_.load(); }
 

@@ -3,6 +3,10 @@
 #include <ATen/core/Tensor.h>
 #include <c10/core/Allocator.h>
 
+#include <map>
+#include <memory>
+#include <vector>
+
 namespace testdevice {
 
 constexpr auto kType = c10::DeviceType::PrivateUse1;
@@ -20,6 +24,14 @@ void reset_peak();
 // nobody has said so is counted when it is freed: the next tensor could be given it too early.
 void keep(const c10::DataPtr& data);
 int64_t freed_early();
+
+// Keeps a tensor's memory, without being one of those that hold the tensor.
+std::shared_ptr<void> hold(const at::Tensor& t);
+
+// The bytes of all that is on the device now, by where they lie. restore brings them back; what was made since gets garbage.
+using Contents = std::map<char*, std::vector<char>>;
+Contents contents();
+void restore(const Contents& before);
 
 // A new tensor on the device. Its elements are arbitrary, in fact those that every read betrays: NaN, or -1.
 at::Tensor make(at::IntArrayRef sizes, at::IntArrayRef strides, at::ScalarType type);

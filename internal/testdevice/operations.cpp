@@ -8,6 +8,7 @@
 
 #include "counts.h"
 #include "memory.h"
+#include "record.h"
 #include "stream.h"
 
 namespace testdevice {
@@ -44,7 +45,16 @@ Tensor& set_storage(Tensor& t, at::Storage storage, int64_t offset, IntArrayRef 
   return t;
 }
 
+constexpr const char* kCapturing = "operation not permitted when stream is capturing";
+
 Tensor& copy_(Tensor& to, const Tensor& from, bool non_blocking) {
+  if (recording()) {
+    TORCH_CHECK(to.device() == from.device(), kCapturing, " (copy_)");
+    const Tensor there = real(to), here = real(from);
+    record({to, from}, [there, here] { there.copy_(here); });
+    real(to).copy_(real(from));
+    return to;
+  }
   launched("copy_");
   if (to.device().is_cpu() && non_blocking) {
     copied_to_host(static_cast<int64_t>(to.nbytes()));
@@ -104,6 +114,36 @@ class Call {
     return c10::List<Tensor>(list);
   }
 
+  // The tensors of the device that are arguments of the call.
+  std::vector<Tensor> arguments() const {
+    std::vector<Tensor> all;
+    for (const auto& [t, r] : tensors_) all.push_back(t);
+    return all;
+  }
+
+  // What a call was given, as it is to be given again: a result that has outgrown its memory has other memory since.
+  Stack settled(Stack given) const {
+    const auto now = [&](const Tensor& r) {
+      for (const auto& [t, before] : tensors_)
+        if (r.is_same(before)) return real(t);
+      return r;
+    };
+    for (auto& v : given) {
+      if (v.isTensor()) v = now(v.toTensor());
+      if (!v.isTensorList()) continue;
+      c10::List<Tensor> list;
+      for (const Tensor& r : v.toTensorVector()) list.push_back(now(r));
+      v = list;
+    }
+    return given;
+  }
+
+  // Whether a result is memory of an argument's.
+  bool has(const Tensor& result) const {
+    return std::any_of(tensors_.begin(), tensors_.end(),
+                       [&](const auto& pair) { return result.storage().is_alias_of(pair.second.storage()); });
+  }
+
   void follow_all() {
     for (const auto& [t, r] : tensors_) follow(t, r);
   }
@@ -139,12 +179,44 @@ bool launches(const c10::FunctionSchema& schema) {
                       [](const c10::Argument& r) { return r.alias_info() && !r.alias_info()->isWrite(); });
 }
 
+std::vector<Tensor> tensors_of(const Stack& values) {
+  std::vector<Tensor> all;
+  for (const auto& v : values) {
+    if (v.isTensor()) all.push_back(v.toTensor());
+    else if (v.isTensorList())
+      for (const Tensor& t : v.toTensorVector()) all.push_back(t);
+  }
+  return all;
+}
+
+// Records a call: what it was given, on the device's bytes, what it found there, and the tensors that this has become.
+void again(const c10::OperatorHandle& op, const Call& call, Stack given, const Stack& found, const Stack& results) {
+  std::vector<Tensor> there, keep = call.arguments();
+  const auto first = tensors_of(found), became = tensors_of(results);
+  for (size_t i = 0; i < became.size(); i++) {
+    const bool made = became[i].defined() && !call.has(first[i]);  // else it was written where it lies
+    there.push_back(made ? real(became[i]) : Tensor());
+    if (made) keep.push_back(became[i]);
+  }
+  record(keep, [op, given = std::move(given), there] {
+    Stack stack = given;
+    op.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), &stack);
+    const auto found = tensors_of(stack);
+    for (size_t i = 0; i < found.size(); i++)
+      if (there[i].defined()) there[i].copy_(found[i]);
+  });
+}
+
 void run(const c10::OperatorHandle& op, Stack* stack) {
   const auto& schema = op.schema();
   Call call(op);
   for (auto v = stack->end() - static_cast<int64_t>(schema.arguments().size()); v != stack->end(); ++v) *v = call.to_cpu(*v);
   const auto name = schema.name().substr(schema.name().find("::") + 2);
-  if (launches(schema)) {
+  const size_t arguments = schema.arguments().size(), returns = schema.returns().size();
+  const Stack given(stack->end() - static_cast<int64_t>(arguments), stack->end());
+  if (recording()) {
+    TORCH_CHECK(!kReads.count(schema.name()), kCapturing, " (", name, ")");
+  } else if (launches(schema)) {
     TORCH_CHECK(!beside(), "test device: ", name, " is not made beside the work");
     launched(name);
   }
@@ -154,10 +226,12 @@ void run(const c10::OperatorHandle& op, Stack* stack) {
   }
   op.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), stack);
   call.follow_all();
-  for (auto v = stack->end() - static_cast<int64_t>(schema.returns().size()); v != stack->end(); ++v) {
+  const Stack found(stack->end() - static_cast<int64_t>(returns), stack->end());
+  for (auto v = stack->end() - static_cast<int64_t>(returns); v != stack->end(); ++v) {
     if (v->isTensor() || v->isTensorList()) *v = call.from_cpu(*v);
     else if (name == "_local_scalar_dense") copied_to_host(8);
   }
+  if (recording() && launches(schema)) again(op, call, call.settled(given), found, {stack->end() - static_cast<int64_t>(returns), stack->end()});
 }
 
 torch::CppFunction boxed() { return torch::CppFunction::makeFromBoxedFunction<&run>(); }

@@ -1,0 +1,72 @@
+#include "record.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/core/LegacyTypeDispatch.h>
+
+#include <atomic>
+#include <mutex>
+
+#include "../../torch/recorder.h"
+#include "counts.h"
+#include "memory.h"
+#include "stream.h"
+#include "testdevice.h"
+
+namespace testdevice {
+namespace {
+
+struct Graph {
+  struct Work {
+    std::vector<std::shared_ptr<void>> memory;  // that it is done on
+    std::function<void()> run;
+    int threads;  // of the thread that it came from: a gradient's has another number, and sums have other bits with it
+  };
+  std::vector<Work> works;
+  Contents before;  // of the device's memory; only while it is recorded
+};
+
+std::mutex mutex;
+std::atomic<Graph*> under_way{nullptr};
+
+char* begin(int, void** graph) {
+  auto* g = new Graph{{}, contents()};
+  under_way = g;
+  *graph = g;
+  return nullptr;
+}
+char* end(void* graph) {
+  auto& g = *static_cast<Graph*>(graph);
+  under_way = nullptr;
+  restore(g.before);
+  g.before.clear();
+  return nullptr;
+}
+char* launch(void* graph) {
+  launched("graph");
+  const at::AutoDispatchBelowADInplaceOrView below;  // as the calls were that it repeats
+  const int own = at::get_num_threads();
+  for (const auto& w : static_cast<Graph*>(graph)->works) {
+    if (at::get_num_threads() != w.threads) at::set_num_threads(w.threads);
+    w.run();
+  }
+  at::set_num_threads(own);
+  return nullptr;
+}
+void drop(void* graph) { delete static_cast<Graph*>(graph); }
+
+constexpr lt_recorder kRecorder = {begin, end, launch, drop};
+
+}  // namespace
+
+bool recording() { return under_way.load() != nullptr; }
+
+void record(const std::vector<at::Tensor>& on, std::function<void()> work) {
+  std::vector<std::shared_ptr<void>> memory;
+  for (const auto& t : on) memory.push_back(hold(t));
+  std::lock_guard<std::mutex> lock(mutex);  // a gradient is found on a thread of libtorch's
+  under_way.load()->works.push_back({std::move(memory), std::move(work), at::get_num_threads()});
+}
+
+}  // namespace testdevice
+
+const void* td_recorder(void) { return &testdevice::kRecorder; }

@@ -1,0 +1,86 @@
+//go:build !lazyengine
+
+// Work of a device that is recorded once and launched as a whole.
+#include "aten.h"
+
+#include <dlfcn.h>
+
+#include <atomic>
+#include <memory>
+
+#include "call.h"
+#include "device.h"
+#include "recorder.h"
+
+namespace {
+
+const lt_recorder* of_test = nullptr;  // set when a test begins
+std::atomic<bool> under_way{false};
+
+// CUDA's lies beside the engine, where somebody has built it.
+const lt_recorder* of_cuda(std::string* why) {
+  static std::string trouble;
+  static const lt_recorder* found = [] {
+    Dl_info here;
+    std::string path = dladdr(reinterpret_cast<void*>(&lt_graph_begin), &here) ? here.dli_fname : "";
+    path = path.substr(0, path.rfind('/') + 1) + "liblocus_graphs.so";
+    void* library = dlopen(path.c_str(), RTLD_NOW);
+    if (!library) trouble = dlerror();
+    auto get = library ? reinterpret_cast<const lt_recorder* (*)()>(dlsym(library, "locus_graphs")) : nullptr;
+    return get ? get() : nullptr;
+  }();
+  *why = trouble;
+  return found;
+}
+
+struct Graph {
+  const lt_recorder* recorder;
+  void* graph = nullptr;
+};
+
+Graph& G(lt_graph g) { return *reinterpret_cast<Graph*>(g); }
+
+// Hands on what a recorder says.
+void must(char* text) {
+  if (!text) return;
+  const std::string message = text;
+  free(text);
+  TORCH_CHECK(false, message);
+}
+
+}  // namespace
+
+void refuse_recording(const char* what) {
+  TORCH_CHECK(!under_way.load(std::memory_order_relaxed), what, " cannot be recorded: each launch would repeat the same numbers");
+}
+
+void lt_set_test_recorder(const void* recorder) { of_test = static_cast<const lt_recorder*>(recorder); }
+
+char* lt_graph_begin(int device, lt_graph* out) {
+  return call(false, [&] {
+    const auto d = device_of(device);
+    std::string why = "this device does not record";
+    const lt_recorder* recorder = d.is_cpu() ? nullptr : d.is_cuda() ? of_cuda(&why) : of_test;
+    TORCH_CHECK(recorder, why);
+    auto g = std::make_unique<Graph>(Graph{recorder});
+    TORCH_CHECK(!under_way.exchange(true), "another recording is under way in this process");
+    if (char* text = recorder->begin(d.index(), &g->graph)) {
+      under_way = false;
+      must(text);
+    }
+    *out = reinterpret_cast<lt_graph>(g.release());
+  });
+}
+char* lt_graph_end(lt_graph g) {
+  return call(false, [&] {
+    under_way = false;
+    must(G(g).recorder->end(G(g).graph));
+  });
+}
+char* lt_graph_launch(lt_graph g) {
+  return call(false, [&] { must(G(g).recorder->launch(G(g).graph)); });
+}
+void lt_graph_free(lt_graph g) {
+  G(g).recorder->drop(G(g).graph);
+  delete &G(g);
+}

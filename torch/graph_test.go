@@ -1,0 +1,20 @@
+package torch_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/locus-learn/locus/internal/graphtest"
+	"github.com/locus-learn/locus/nn/nntest"
+	"github.com/locus-learn/locus/torch"
+)
+
+// On a card. The test device is tested with itself, in internal/testdevice.
+func TestDeviceGraphs(t *testing.T) {
+	if device := nntest.Device(t); device.IsCUDA() {
+		graphtest.Run(t, device)
+	}
+	if _, err := torch.CPU.Record(func() {}); err == nil || !strings.Contains(err.Error(), "does not record") {
+		t.Errorf("the CPU records: %v", err)
+	}
+}
