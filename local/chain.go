@@ -71,11 +71,14 @@ func (c *Chain) Step(x, y torch.Tensor, at Tick) ([]Outcome, error) {
 	return c.leave(Outcome{at, stats})
 }
 
-// leave returns the outcomes that can be told after a step: its own or, where numbers have to come from a device, that of
-// the step before.
+// leave sends the numbers of a step on their way and returns the outcomes that can be told after it.
 func (c *Chain) leave(now Outcome) (left []Outcome, err error) {
 	defer torch.Catch(&err)
-	late := depart(now.Stats)
+	return c.told(now, depart(now.Stats))
+}
+
+// told returns the outcomes that can be told after a step: its own or, where its numbers come late, that of the step before.
+func (c *Chain) told(now Outcome, late bool) (left []Outcome, err error) {
 	left, err = c.Drain()
 	switch {
 	case err != nil:

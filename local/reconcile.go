@@ -67,6 +67,17 @@ func (t *Reconcile) Check() error {
 // Reads implements [Term].
 func (t *Reconcile) Reads(step int) bool { return t.Every <= 1 || step%t.Every == 0 }
 
+// Kind implements [Repeats]. While λ rises no step is like another.
+func (t *Reconcile) Kind(r *Rule, m *Module, dtype torch.DType, at Tick) (kind string, repeats bool) {
+	if at.Done < t.Ramp {
+		return "", false
+	}
+	if t.Reads(at.Step) && m.Index > 1 && !t.Follows(r, m, dtype) && m.LastLoss() < centralBelow {
+		return "central", true
+	}
+	return "", true
+}
+
 // Gradients implements [Term].
 func (t *Reconcile) Gradients(w *Work) (Gradients, Agreement) {
 	t = t.at(w.At.Done).over(w.Module.Ranks())

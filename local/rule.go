@@ -143,7 +143,7 @@ func (r *Rule) train(m *Module, in Signal, dtype torch.DType, at Tick, phase Pha
 	if r.Reforward && !m.Last {
 		again = s.Alias(in.X)
 	}
-	w := &Work{Rule: r, Module: m, In: in, Scope: s, DType: dtype, At: at, out: r.Term.Reads(at.Step) && !m.Last}
+	w := r.work(m, in, s, dtype, at)
 	g, agreement := w.gradients(phase)
 	if m.ranks != nil {
 		stats, err = w.share(g, agreement, again.Defined())
@@ -160,13 +160,23 @@ func (r *Rule) train(m *Module, in Signal, dtype torch.DType, at Tick, phase Pha
 		g.X.Free()
 		g.X = w.reforward(again)
 	}
-	out = Signal{X: g.X, Y: in.Y, Delta: g.Out, Image: in.Image, Error: in.Error, Mod: g.Mod}
-	return out.Map(torch.Tensor.Keep), stats, nil
+	return w.next(g), stats, nil
+}
+
+// work is a module's share of a step, on a scope that owns in.
+func (r *Rule) work(m *Module, in Signal, s *torch.Scope, dtype torch.DType, at Tick) *Work {
+	return &Work{Rule: r, Module: m, In: in, Scope: s, DType: dtype, At: at, out: r.Term.Reads(at.Step) && !m.Last}
+}
+
+// next is what the module behind gets, which the caller owns.
+func (w *Work) next(g Gradients) Signal {
+	out := Signal{X: g.X, Y: w.In.Y, Delta: g.Out, Image: w.In.Image, Error: w.In.Error, Mod: g.Mod}
+	return out.Map(torch.Tensor.Keep)
 }
 
 // stats returns what a step has found. Where it is known already, it decides whether the step may be taken.
 func (w *Work) stats(g Gradients, a Agreement) (Stats, error) {
-	f := newFound(w.Module, w.At.Step, g, a, w.Scope.Finite(present(g.Theta)))
+	f := w.found(g, a)
 	if !f.known() {
 		for _, n := range f.numbers {
 			n.Keep()
@@ -178,6 +188,11 @@ func (w *Work) stats(g Gradients, a Agreement) (Stats, error) {
 	}
 	w.Module.SetLastLoss(f.values[foundLoss])
 	return Stats{Loss: f.values[foundLoss], SGR: f.values[foundSGR], Cos: f.values[foundCos]}, f.check()
+}
+
+// found is what a step has found, with whether its gradients are finite.
+func (w *Work) found(g Gradients, a Agreement) *found {
+	return newFound(w.Module, w.At.Step, g, a, w.Scope.Finite(present(g.Theta)))
 }
 
 // reforward returns the features of the module as it is now, by the statistics and the draws of the step. It consumes x;

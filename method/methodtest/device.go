@@ -29,7 +29,7 @@ const (
 	deviceRate  = 0.01
 )
 
-// On returns the subject with a device that the check "device" compares with the CPU.
+// On returns the subject with a device that the checks "device" and "recorded" try.
 func (s Subject) On(d torch.Device) Subject {
 	s.device = d
 	return s

@@ -1,6 +1,7 @@
 package methodtest
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/locus-learn/locus/internal/testdevice"
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/optim"
 	"github.com/locus-learn/locus/torch"
 	"github.com/locus-learn/locus/zoo"
 )
@@ -30,9 +32,8 @@ func all(t *testing.T) []Subject {
 func TestDevicesEndAtTheCPUsWeights(t *testing.T) {
 	for _, s := range all(t) {
 		t.Run(s.Name, func(t *testing.T) {
-			s.only = "device"
 			before := testdevice.Take().Held
-			Run(s.On(torch.TestDevice), func(f Finding) {
+			Compare(s, torch.TestDevice, func(f Finding) {
 				if f.Failed() {
 					t.Error(f.Failure)
 				}
@@ -147,5 +148,45 @@ func TestReconciliationLaunchesFewOperations(t *testing.T) {
 	}
 	if ratio > most {
 		t.Errorf("sgr launches %.2f times the operations of layerwise, want at most %.1f", ratio, most)
+	}
+}
+
+// A step that the device has recorded is a launch, a reading and the modules' updates, however many operations it repeats.
+func TestRecordedStepsLaunchFewOperations(t *testing.T) {
+	for _, tt := range []struct {
+		method  string
+		modules int
+	}{{"bp", 1}, {"layerwise", 3}, {"sgr", 3}, {"layerwise", 16}, {"sgr", 16}} {
+		t.Run(fmt.Sprint(tt.method, " K=", tt.modules), func(t *testing.T) {
+			s := Subject{Name: tt.method, spec: smallSpec(tt.method, 1)}
+			s.spec.Net = zoo.Options{Name: "resnet32", Width: 4}
+			s.spec.Method.Modules = tt.modules
+			s.spec.Optim = optim.Options{Name: "sgd", Momentum: 0.9, WeightDecay: 5e-4}
+			plain, _ := count(t, s)
+			r, err := s.trialOn(torch.TestDevice, s.spec.DType)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.free()
+			learner := local.NewRecorded(r.Chain)
+			defer learner.Close()
+			var c testdevice.Counts
+			for step := range recordedSteps {
+				x, y := r.batch(uint64(step))
+				testdevice.Take()
+				if _, err := learner.Step(x, y, local.Tick{Step: step, LR: 0.01}); err != nil {
+					t.Fatal(err)
+				}
+				c = testdevice.Take()
+			}
+			if _, err := learner.Drain(); err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%d operations, recorded %d", plain.Operations, c.Operations)
+			const each, besides = 4, 4 // an update is of four; inputs, the launch, the reading
+			if most := each*tt.modules + besides; c.Operations > most || c.Stalls > 1 {
+				t.Errorf("want at most %d operations and a stall: %v", most, c)
+			}
+		})
 	}
 }

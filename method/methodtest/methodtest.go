@@ -43,6 +43,7 @@ var checks = []struct {
 	{"determinism", determinism},
 	{"tensors", tensors},
 	{"device", device},
+	{"recorded", recorded},
 }
 
 // Subject is a method as the suite tries it: with its own options or, where it takes it, with SGR's term on top.
@@ -52,7 +53,7 @@ type Subject struct {
 	spec   model.Spec
 	soft   bool               // labels are probabilities
 	only   string             // the one check that it is for; "" for all
-	device torch.Device       // that the check "device" compares with the CPU
+	device torch.Device       // that the checks "device" and "recorded" try
 	inject func(*local.Chain) // lets a test inject a fault; nil elsewhere
 }
 
@@ -143,10 +144,12 @@ func Run(s Subject, report func(Finding)) {
 	}
 }
 
-// Compare tries the check "device" alone on a subject: whether it ends on d at the CPU's weights.
+// Compare tries what concerns a device alone: whether a subject ends on d at the CPU's weights, and whether steps that d records
+// are those that it does not.
 func Compare(s Subject, d torch.Device, report func(Finding)) {
-	s.only = "device"
-	Run(s.On(d), report)
+	for _, s.only = range []string{"device", "recorded"} {
+		Run(s.On(d), report)
+	}
 }
 
 // attempt runs a check; what the engine refuses is a failure of the method.
