@@ -59,6 +59,7 @@ setup: ## install what is missing: compiler, libtorch, libjpeg-turbo, Fashion-MN
 build: setup ## build bin/locus
 	@test -e bin/locus || echo "building; the C++ half, in torch/, takes about two minutes of processor time, once for all clones"
 	@scripts/engine.sh bin/liblocus.so
+	@scripts/graphs.sh bin/liblocus_graphs.so
 	go build -tags lazyengine -o bin/locus ./cmd/locus
 
 demo: build ## train Fashion-MNIST three ways, side by side (DEMO_STEPS=400)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/plan"
 	"github.com/locus-learn/locus/torch"
@@ -35,7 +36,8 @@ type Result struct {
 	Batch           int          `json:"batch"`
 	Image           int          `json:"image"`
 	Precision       string       `json:"precision"`
-	Device          torch.Device `json:"device,omitzero"` // nothing on the CPU
+	Device          torch.Device `json:"device,omitzero"`  // nothing on the CPU
+	Graphs          bool         `json:"graphs,omitempty"` // steps are launched as recorded
 	Threads         int          `json:"threads"`
 	StepSeconds     float64      `json:"step_seconds"` // median
 	StepSecondsMin  float64      `json:"step_seconds_min"`
@@ -148,7 +150,11 @@ func measureMemory(spec model.Spec, o Options) (Result, error) {
 	defer s.free()
 	m := s.model
 	var read, written int64
-	for range 2 {
+	turns := 2
+	if spec.Graphs {
+		turns = recorded
+	}
+	for range turns {
 		spec.Device.ResetPeak()
 		read, written = s.traffic()
 		if _, err := s.train(o); err != nil {
@@ -162,6 +168,12 @@ func measureMemory(spec model.Spec, o Options) (Result, error) {
 		PeakBytes: spec.Device.Memory().Peak - before, RestingBytes: m.RestingBytes(), PeakRSS: peakRSS(),
 	}
 	r.ActivationBytes = r.PeakBytes - r.RestingBytes
+	if learner, ok := m.Learner.(*local.Recorded); ok {
+		if err := learner.Refused(); err != nil {
+			return Result{}, fault.New("bench: graphs is true: must be false for method %s here, whose steps are not recorded: %w", r.Method, err)
+		}
+		r.Graphs = learner.Launched() > 0
+	}
 	if m.Streams() {
 		nowRead, nowWritten := s.traffic()
 		n := int64(s.turn())
@@ -170,6 +182,9 @@ func measureMemory(spec model.Spec, o Options) (Result, error) {
 	}
 	return r, nil
 }
+
+// recorded is how many steps it takes until one has been recorded and launched. What that takes is allocated while it is recorded.
+const recorded = 4
 
 // precision is what a recipe calls the type of activations and the arithmetic on them.
 func precision(s model.Spec) string {

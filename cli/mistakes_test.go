@@ -63,6 +63,7 @@ func TestMistakesInRecipesGetOneLine(t *testing.T) {
 		{"optim.lr=fast", "optim.lr fast number"},
 		{"data.batch=2.5", "data.batch 2.5 whole"},
 		{"optim.lr", "optim.lr key=value"},
+		{"graphs=true", "graphs true device cpu device=cuda"},
 		{"method.modules=9", "method.modules 9 blocks 4"},
 		{"method.modules=0", "method.modules 0 1"},
 		{"method.cuts=layer9.0", "layer9.0 layer1.0"},

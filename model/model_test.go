@@ -106,6 +106,8 @@ func TestOfRefuses(t *testing.T) {
 		"number of blocks":    func(p *model.Parts) { p.Ends = p.Ends[:1] },
 		"need local heads":    func(p *model.Parts) { p.Head = nil },
 		"needs an objective":  func(p *model.Parts) { p.Rule = local.Rule{} },
+		"now 2 and 0":         func(p *model.Parts) { p.Graphs, p.Pipeline = true, 2 },
+		"now 0 and 1":         func(p *model.Parts) { p.Graphs, p.Resident = true, 1 },
 	} {
 		before := torch.LiveTensors()
 		parts, err := small(nil).Parts()

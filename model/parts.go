@@ -36,6 +36,7 @@ type Parts struct {
 	Threads  int          // that a pipeline shares out
 	Resident int          // modules that are in memory at a time; 0: all. See [Model.Begin]
 	Visit    int          // batches that such a module trains on before the next one comes; 0: one
+	Graphs   bool         // the device records steps of modules in lock-step: see [local.Recorded]
 
 	Spec *Spec // the names that stand for all this, as they were settled; nil where there are none
 }
@@ -72,6 +73,8 @@ func Of(p Parts) (*Model, error) {
 		m.Learner = local.NewStream(m.Chain, max(1, p.Visit))
 	case p.Pipeline > 0:
 		m.Learner = local.NewPipeline(m.Chain, p.Pipeline, p.Threads)
+	case p.Graphs:
+		m.Learner = local.NewRecorded(m.Chain)
 	default:
 		m.Learner = m.Chain
 	}
@@ -130,6 +133,9 @@ func (p *Parts) check() error {
 		return fmt.Errorf("model: %d modules need local heads: Parts.Head is nil", len(p.Ends))
 	case p.Resident > len(p.Ends) || p.Resident > 0 && p.Pipeline > 0:
 		return fault.New("method.resident is %d: must be at most %d, the number of modules, and 0 with method.pipeline", p.Resident, len(p.Ends))
+	case p.Graphs && (p.Resident > 0 || p.Pipeline > 0):
+		return fault.New("graphs is true: must be false with method.pipeline and method.resident, now %d and %d; steps are recorded of modules that all are in memory and take turns",
+			p.Pipeline, p.Resident)
 	case p.Rule.Objective == nil || p.Rule.Term == nil || p.Rule.Credit == nil:
 		return fmt.Errorf("model: a rule needs an objective, a term and a credit")
 	}

@@ -33,6 +33,7 @@ type Spec struct {
 	DType      torch.DType      `recipe:"-"` // of the activations
 	Device     torch.Device     `recipe:"-"`
 	Arithmetic torch.Arithmetic `recipe:"-"` // of CUDA devices, for the whole process
+	Graphs     bool             `recipe:"-"` // the device records steps and launches them: see [local.Recorded]
 	Seed       uint64           `recipe:"-"` // root of the parameters' values and of what layers draw in training
 	Threads    int              `recipe:"-"` // that an operation may use; 0: all cores
 	Inference  bool             `recipe:"-"` // no optimizers are made, and no pipeline
@@ -160,7 +161,10 @@ func (s Spec) Parts() (p Parts, err error) {
 		return p, err
 	}
 	if !s.Inference {
-		p.Pipeline = options.Pipeline
+		p.Pipeline, p.Graphs = options.Pipeline, s.Graphs
+	}
+	if p.Graphs && s.Device == torch.CPU {
+		return p, fault.New("graphs is true: must be false with device cpu, which has nothing to record; device=cuda has")
 	}
 	if p.Net, err = zoo.New(s.Net, s.Input.Shape, s.Input.Classes, p.Init); err != nil {
 		return p, err

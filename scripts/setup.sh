@@ -79,7 +79,7 @@ check_libtorch() {
 # fetch FLAG FOLDER fetches PyTorch's wheel, which has libtorch in it. Of NVIDIA's libraries, all are needed for a card, and
 # two by the wheel's CPU half, which is linked against them on x86-64.
 fetch() {
-    local flag=$1 folder=$2 toolkit
+    local flag=$1 folder=$2
     [ -n "$folder" ] || fail "$flag needs a folder, as in scripts/setup.sh $flag ~/libtorch"
     [ ! -e "$folder" ] || fail "$folder is there already: give a new folder, or build with what it has: make build LIBTORCH=$folder/torch"
     [ "$flag" = --cpu ] || [ "$(uname -sm)" = "Linux x86_64" ] || fail "PyTorch's wheels have CUDA for Linux on x86-64, this is $(uname -sm): get a libtorch from https://pytorch.org/get-started/locally/"
@@ -88,15 +88,22 @@ fetch() {
         echo "setup: fetching PyTorch with CUDA into $folder (about 3 GB to fetch, 6 GB on disk)"
         pip "$folder" "torch>=2.9"
         [ -e "$folder/torch/lib/libtorch_cuda.so" ] || fail "the torch that pip found for this machine is for the CPU only: get a libtorch with CUDA from https://pytorch.org/get-started/locally/"
+        toolkit "$folder" crt # CUDA's headers that the others include: see scripts/graphs.sh
     else
         echo "setup: fetching PyTorch for the CPU into $folder (up to 600 MB to fetch, 1.2 GB on disk)"
         pip "$folder" --no-deps "torch>=2.9"
-        toolkit=$(sed -n 's/^Requires-Dist: cuda-toolkit\[.*\]\(==[0-9.]*\).*/\1/p' "$folder"/torch-*.dist-info/METADATA)
-        [ -z "$toolkit" ] || pip "$folder" "cuda-toolkit[cudart,cupti]$toolkit"
+        toolkit "$folder" cudart,cupti
     fi
     LIBTORCH=$folder/torch
     check_libtorch
     echo "setup: now make build LIBTORCH=$LIBTORCH, then bin/locus doctor"
+}
+
+# toolkit FOLDER PARTS fetches parts of CUDA's toolkit, of the release that the PyTorch there wants, if it wants any.
+toolkit() {
+    local release
+    release=$(sed -n 's/^Requires-Dist: cuda-toolkit\[.*\]\(==[0-9.]*\).*/\1/p' "$1"/torch-*.dist-info/METADATA)
+    [ -z "$release" ] || pip "$1" "cuda-toolkit[$2]$release"
 }
 
 # pip FOLDER WHAT...

@@ -26,6 +26,7 @@ type Config struct {
 	Device     torch.Device          `recipe:"device" default:"cpu" doc:"where tensors live: cpu, cuda or cuda:N"`
 	Precision  string                `recipe:"precision" default:"fp32" oneof:"fp32 tf32 bf16" doc:"of activations; weights, statistics and losses are float32. tf32 is float32 whose products on a card round their factors"`
 	Repeats    bool                  `recipe:"deterministic" default:"true" doc:"a card gives the same bits in every run; false: it chooses its kernels by trying"`
+	Graphs     bool                  `recipe:"graphs" default:"false" doc:"a card takes a step as one launch, once it has recorded what it consists of; costs memory, spares the processor"`
 	Threads    int                   `recipe:"threads" default:"0" min:"0" max:"1024" doc:"intra-op threads; 0 = OMP_NUM_THREADS, or all cores available"`
 	Data       data.Options          `recipe:"data"`
 	Model      zoo.Options           `recipe:"model"`
@@ -149,7 +150,7 @@ func (c Config) Spec(in model.Input) model.Spec {
 	return model.Spec{
 		Net: c.Model, Method: c.Method, Head: c.Head, Optim: c.Optim, Tune: c.Tune, Loss: c.Loss,
 		Input: in, DType: c.dtype(), Device: c.Device, Seed: c.Seed, Threads: c.Threads,
-		Arithmetic: torch.Arithmetic{TF32: c.Precision == "tf32", Deterministic: c.Repeats},
+		Arithmetic: torch.Arithmetic{TF32: c.Precision == "tf32", Deterministic: c.Repeats}, Graphs: c.Graphs,
 	}
 }
 

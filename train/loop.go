@@ -140,7 +140,18 @@ func (r *Run) step(ctx context.Context, x, y torch.Tensor, at local.Tick, began 
 	left, err := r.model.Learner.Step(x, y, at)
 	over()
 	r.report(left, began)
+	r.tellRefused()
 	return err
+}
+
+// tellRefused says once that steps which the recipe wants recorded are not.
+func (r *Run) tellRefused() {
+	learner, ok := r.model.Learner.(*local.Recorded)
+	if !ok || r.told || learner.Refused() == nil {
+		return
+	}
+	r.told = true
+	r.notice(fmt.Sprintf("graphs is true, but steps are not recorded: %v; they are taken one operation at a time, as with graphs=false", learner.Refused()))
 }
 
 // drain waits for the batches in the network: only then have all modules, and the position, seen the same ones.

@@ -15,7 +15,7 @@ func ownRecipe(c Config, m *model.Model, info data.Info) (Config, error) {
 		c.Data = ownData(c.Data, info.Name)
 	}
 	c.Name = cmp.Or(c.Name, m.Net.Name)
-	c.Device = m.Device()
+	c.Device, c.Graphs = m.Device(), m.Graphs
 	c.Precision = precisionOf(m.DType)
 	c.Method.Name, c.Method.Modules = "own", len(m.Modules())
 	c.Model.Name = m.Net.Name

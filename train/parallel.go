@@ -40,6 +40,8 @@ func (c Config) together(s mesh.Shape) error {
 		return fault.New("tune.head_warmup is %g: must be 0 with mesh.data above 1, whose processes add up the gradients of whole modules", c.Tune.HeadWarmup)
 	case c.Tune.HeadInit != "" && c.Tune.HeadInit != "fresh":
 		return fault.New("tune.head_init is %s: must be fresh with several processes, of which none has the whole network", c.Tune.HeadInit)
+	case c.Graphs:
+		return fault.New("graphs is true: must be false with several processes, which wait for each other in a step")
 	case c.Method.Resident > 0:
 		return fault.New("method.resident is %d: must be 0 with several processes, each of which holds its modules in memory", c.Method.Resident)
 	case c.Loss.MultiLabel():

@@ -20,6 +20,7 @@ type Change struct{ Key, Effect string }
 var resumable = []Change{
 	{"name", "what the run is called"},
 	{"device", "the last bits of sums, and with them those of the weights"},
+	{"graphs", "speed and memory"},
 	{"threads", "the last bits of sums, and with them those of the weights"},
 	{"data.dir", "nothing: the images must be the same"},
 	{"data.workers", "speed"},
@@ -72,7 +73,7 @@ func (r *Run) resumes(o Options) error {
 		return err
 	}
 	changed = slices.DeleteFunc(changed, func(key string) bool {
-		return key == "name" || key == "device" || key == "threads" || strings.HasPrefix(key, "data.")
+		return key == "name" || key == "device" || key == "graphs" || key == "threads" || strings.HasPrefix(key, "data.")
 	})
 	if len(changed) > 0 && r.finished() {
 		return fault.New("%s is changed, but the run in %s is finished: a larger schedule.epochs, or --steps, trains on",

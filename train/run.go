@@ -72,6 +72,7 @@ type Run struct {
 	broken atomic.Bool   // samples that could not be read, in this process
 	watch  *watchdog     // while it trains
 	stall  time.Duration // its limit
+	told   bool          // that steps are not recorded
 
 	perEpoch  int
 	evaluated bool       // at least once, by this process

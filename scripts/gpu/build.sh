@@ -5,7 +5,7 @@
 #   make gpu LIBTORCH=/path/to/torch
 #
 # LIBTORCH is the torch folder of the same release as PyTorch there. To build against it, CUDA's own libraries are not needed:
-# unzip the wheels of torch, nvidia-cuda-runtime and nvidia-cuda-cupti into one folder.
+# unzip the wheels of torch, nvidia-cuda-runtime, nvidia-cuda-crt and nvidia-cuda-cupti into one folder.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=.gpu
@@ -25,6 +25,7 @@ for package in "${packages[@]}"; do
     mkdir -p "$out/$package"
     [ ! -d "$package/testdata" ] || cp -ru "$package/testdata" "$out/$package/"
 done
+scripts/graphs.sh $out/liblocus_graphs.so
 strip $out/locus $out/*.test
 xz --force --threads 0 -1 $out/locus $out/*.test
 cp scripts/gpu/check.sh scripts/gpu/result.py $out/

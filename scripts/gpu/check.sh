@@ -23,7 +23,7 @@ unpack() {
     wait
     local torch
     torch=$("$python" -P -c 'import importlib.util, os; print(os.path.dirname(importlib.util.find_spec("torch").origin))')
-    export LD_LIBRARY_PATH="$torch/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+    export LD_LIBRARY_PATH="$here:$torch/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 }
 
 # part SECONDS NAME COMMAND... runs a part, unless others were asked for, and keeps what it prints.
@@ -94,6 +94,24 @@ planned() {
         --set head.name=infopro --set model.classes=1000 --set "method.cuts=$3" --steps 6 >"$work/$1.json"
 }
 
+# graphs NAME measures steps that are recorded, beside those that are not.
+graphs() {
+    local k set files=()
+    for k in 3 16; do
+        for set in false true; do
+            files+=("$work/$1-$k-$set.list")
+            "$locus" bench --json --device cuda --model resnet32 --batch 128 --modules $k --methods bp,layerwise,sgr \
+                --set graphs=$set --warmup 5 --steps 20 >"${files[-1]}" || return
+        done
+    done
+    "$python" -c 'import json, sys
+rows = [row for name in sys.argv[2:] for row in json.load(open(name))]
+json.dump(rows, open(sys.argv[1], "w"))
+for r in rows:
+    print(r["method"], r["modules"], "recorded" if r.get("graphs") else "", "%.2f ms" % (1e3 * r["step_seconds"]), r["peak_bytes"] >> 20, "MiB")' \
+        "$work/$1.json" "${files[@]}"
+}
+
 # workspace shows whether cuDNN's room to work in is what float32 takes beyond the plan: libtorch bounds it, in MiB, by this
 # variable. What it prints is to be read.
 workspace() {
@@ -116,7 +134,7 @@ train() {
     [ ${#runs[@]} = 3 ]
 }
 
-export -f machine tests images nccl repeat peers planned workspace train
+export -f machine tests images nccl repeat peers planned graphs workspace train
 wanted=("$@")
 r50=(--model resnet50 --image 224 --batch 256 --classes 1000 --head infopro --modules 3 --warmup 2)
 unpack
@@ -127,6 +145,7 @@ part 40 layers tests nn 'AgreeWithPyTorch'
 part 40 nets tests zoo 'Agree'
 part 80 methods "$locus" verify --device cuda
 part 40 repeat repeat
+part 40 graphs graphs graphs
 part 60 nccl nccl
 part 60 resnet32-k3 peers resnet32-k3 --methods bp,layerwise,sgr --modules 3 --rounds 2 --steps 20 --warmup 5
 part 90 resnet50-bf16 peers resnet50-bf16 "${r50[@]}" --methods bp,layerwise,sgr --precision bf16 --rounds 1 --steps 6

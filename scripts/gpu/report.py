@@ -31,7 +31,8 @@ def steps(parts, card, commit):
     for name, part in parts.items():
         for result in part.get("measured", []) if name != "train" else []:
             if "ours" not in result:  # nothing took turns with it
-                yield step(name, [result], "Locus", " ".join(result["cuts"]), "", card, commit)
+                engine = "Locus, recorded" if result.get("graphs") else "Locus"
+                yield step(name, [result], engine, " ".join(result["cuts"]), "", card, commit)
                 continue
             ratio = f"{result['ratios']['step_seconds']['median']:.2f}"
             cuts = "published" if result["ours"][0]["cuts"] else ""  # peers.py has no others
