@@ -85,6 +85,9 @@ func examineCUDA(l torch.CUDALibrary) []finding {
 	for _, card := range l.Cards {
 		found = append(found, finding{card.Device.String(), fmt.Sprintf("%s, %.1f GiB", card.Name, float64(card.Bytes)/(1<<30)), ""})
 	}
+	if len(l.Cards) > 0 {
+		found = append(found, finding{"graphs", cmp.Or(l.Graphs, "steps can be recorded (graphs=true)"), ""})
+	}
 	return found
 }
 

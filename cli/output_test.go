@@ -184,7 +184,7 @@ func TestDoctorHasAHintForEveryWarning(t *testing.T) {
 		}
 	}
 	card := torch.Card{Device: torch.CUDA(1), Name: "a card", Bytes: 80 << 30}
-	if got := examineCUDA(torch.CUDALibrary{Cards: []torch.Card{card}}); len(got) != 2 || got[1].topic != "cuda:1" || got[1].text != "a card, 80.0 GiB" {
+	if got := examineCUDA(torch.CUDALibrary{Cards: []torch.Card{card}, Graphs: "no library"}); len(got) != 3 || got[2].text != "no library" || got[1].topic != "cuda:1" || got[1].text != "a card, 80.0 GiB" {
 		t.Errorf("a card is described as %+v", got)
 	}
 	cpuinfo := filepath.Join(t.TempDir(), "cpuinfo")

@@ -44,6 +44,7 @@ type CUDALibrary struct {
 	Version string // of the CUDA that libtorch was built with; "" where it is not loaded
 	CuDNN   string // likewise
 	Cards   []Card
+	Graphs  string // why steps on them cannot be recorded; "" where they can
 }
 
 // Card is a CUDA device.
@@ -71,6 +72,11 @@ func DescribeCUDA() CUDALibrary {
 			card.Name, card.Bytes = C.GoString(&name[0]), int64(total)
 		}
 		l.Cards = append(l.Cards, card)
+	}
+	if len(l.Cards) > 0 {
+		if err := l.Cards[0].Device.Records(); err != nil {
+			l.Graphs = err.Error()
+		}
 	}
 	if l.Problem == "" && len(l.Cards) == 0 {
 		l.Problem = noCards(l.Driver)

@@ -126,6 +126,7 @@ char* lt_normal_by_(lt_tensor t, lt_tensor std_, uint64_t seed) { return ENGINE(
 char* lt_read_begin(lt_tensor t, lt_reading* out) { return ENGINE(lt_read_begin)(t, out); }
 char* lt_read_end(lt_reading r, double* out, int n) { return ENGINE(lt_read_end)(r, out, n); }
 void lt_read_free(lt_reading r) { return ENGINE(lt_read_free)(r); }
+char* lt_records(int device) { return ENGINE(lt_records)(device); }
 char* lt_graph_begin(int device, lt_graph* out) { return ENGINE(lt_graph_begin)(device, out); }
 char* lt_graph_end(lt_graph g) { return ENGINE(lt_graph_end)(g); }
 char* lt_graph_launch(lt_graph g) { return ENGINE(lt_graph_launch)(g); }

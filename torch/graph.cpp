@@ -33,6 +33,11 @@ const lt_recorder* of_cuda(std::string* why) {
   return found;
 }
 
+const lt_recorder* recorder_of(at::Device d, std::string* why) {
+  *why = "this device does not record";
+  return d.is_cpu() ? nullptr : d.is_cuda() ? of_cuda(why) : of_test;
+}
+
 struct Graph {
   const lt_recorder* recorder;
   void* graph = nullptr;
@@ -56,11 +61,16 @@ void refuse_recording(const char* what) {
 
 void lt_set_test_recorder(const void* recorder) { of_test = static_cast<const lt_recorder*>(recorder); }
 
+char* lt_records(int device) {
+  std::string why;
+  return strdup(recorder_of(device_of(device), &why) ? "" : why.c_str());
+}
+
 char* lt_graph_begin(int device, lt_graph* out) {
   return call(false, [&] {
     const auto d = device_of(device);
-    std::string why = "this device does not record";
-    const lt_recorder* recorder = d.is_cpu() ? nullptr : d.is_cuda() ? of_cuda(&why) : of_test;
+    std::string why;
+    const lt_recorder* recorder = recorder_of(d, &why);
     TORCH_CHECK(recorder, why);
     auto g = std::make_unique<Graph>(Graph{recorder});
     TORCH_CHECK(!under_way.exchange(true), "another recording is under way in this process");

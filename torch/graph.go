@@ -6,7 +6,10 @@ package torch
 */
 import "C"
 
-import "unsafe"
+import (
+	"errors"
+	"unsafe"
+)
 
 // Graph is work of a device that was recorded once. Launching it costs the processor as much as one operation, where doing
 // the same work anew costs as much as all its operations. It reads and writes the tensors that it was recorded with, where they
@@ -40,6 +43,14 @@ func (d Device) Record(work func()) (graph *Graph, err error) {
 	work()
 	check("record", end())
 	return g, nil
+}
+
+// Records says why the device does not record: see [Device.Record].
+func (d Device) Records() error {
+	if why := takeString(C.lt_records(C.int(d))); why != "" {
+		return errors.New(why)
+	}
+	return nil
 }
 
 // Launch does the recorded work, behind what the device has been given before. It does not wait.

@@ -14,6 +14,9 @@ func TestDeviceGraphs(t *testing.T) {
 	if device := nntest.Device(t); device.IsCUDA() {
 		graphtest.Run(t, device)
 	}
+	if torch.CPU.Records() == nil {
+		t.Error("the CPU records")
+	}
 	if _, err := torch.CPU.Record(func() {}); err == nil || !strings.Contains(err.Error(), "does not record") {
 		t.Errorf("the CPU records: %v", err)
 	}

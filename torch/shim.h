@@ -199,6 +199,7 @@ char* lt_read_end(lt_reading r, double* out, int n);  // waits
 void lt_read_free(lt_reading r);
 
 // graph.go
+char* lt_records(int device);  // why a device does not record, "" where it does; the caller frees
 typedef struct lt_graph_s* lt_graph;  // owned by whoever began it
 char* lt_graph_begin(int device, lt_graph* out);
 char* lt_graph_end(lt_graph g);
