@@ -87,8 +87,12 @@ func (m *Model) Cuts() []string {
 	return names
 }
 
-// Free ends the learner and releases all parameters and optimizers.
+// Freed reports whether the model was freed, by [Model.Free] or by a run that had taken it over.
+func (m *Model) Freed() bool { return m.freed }
+
+// Free ends the learner and releases all parameters and optimizers. It may be called again.
 func (m *Model) Free() {
+	m.freed = true
 	m.Learner.Close()
 	for _, module := range m.Modules() {
 		module.Free()

@@ -46,6 +46,8 @@ type Model struct {
 	Parts
 	Learner local.Learner
 	Chain   *local.Chain // what Learner drives
+
+	freed bool
 }
 
 // Of cuts a network and gives every module its head, what the rule needs besides, and an optimizer. It takes the network

@@ -20,6 +20,9 @@ import (
 // finished and saved and the error is ErrInterrupted. A loss that is not finite ends the run with the last checkpoint as it was.
 func (r *Run) Train(ctx context.Context) (record.Summary, error) {
 	defer torch.Pin()()
+	if r.closed {
+		return record.Summary{}, errors.New("train: the run was closed: another one goes on from its folder, with Options.Resume")
+	}
 	if s, done := r.summary(); done {
 		return s, nil
 	}

@@ -174,6 +174,28 @@ func TestOwnNetOnADevice(t *testing.T) {
 	}
 }
 
+// A run that was closed, and a model that was freed, are told so.
+func TestOwnRunIsOver(t *testing.T) {
+	source, c := blobs(t, 64), ownConfig()
+	c.Schedule.Epochs = 1
+	m := ownModel(t, torch.CPU)
+	r, err := train.New(m, source, c, train.Options{Out: filepath.Join(t.TempDir(), "run"), Steps: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := r.Train(t.Context()); err == nil || !strings.Contains(err.Error(), "closed") {
+		t.Errorf("a closed run trains: %v", err)
+	}
+	if _, err := train.New(m, source, c, train.Options{Out: filepath.Join(t.TempDir(), "next"), Steps: -1}); err == nil || !strings.Contains(err.Error(), "freed") {
+		t.Errorf("a freed model is taken: %v", err)
+	}
+}
+
 // New frees the model that it cannot train.
 func TestOwnRunRefused(t *testing.T) {
 	before := torch.LiveTensors()

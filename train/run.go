@@ -73,6 +73,7 @@ type Run struct {
 	watch  *watchdog     // while it trains
 	stall  time.Duration // its limit
 	told   bool          // that steps are not recorded
+	closed bool
 
 	perEpoch  int
 	evaluated bool       // at least once, by this process
@@ -175,6 +176,9 @@ func modelOf(c Config, in model.Input, o Options, folder *runfolder.Folder) (*Mo
 func New(m *model.Model, source data.Source, c Config, o Options) (*Run, error) {
 	if o.Notice == nil {
 		o.Notice = func(string) {}
+	}
+	if m.Freed() {
+		return nil, errors.New("train: the model was freed: a run needs one of its own, since it frees the one that it was given")
 	}
 	c, err := ownRecipe(c, m, source.Info())
 	if err != nil {
@@ -419,8 +423,12 @@ func (r *Run) openSinks(extra record.Sink, resumed int) (err error) {
 	return nil
 }
 
-// Close frees the model and gives the run folder back. The record is complete only if it returns nil.
+// Close frees the model and gives the run folder back. The record is complete only if it returns nil. It may be called again.
 func (r *Run) Close() error {
+	if r.closed {
+		return nil
+	}
+	r.closed = true
 	r.model.Free()
 	return cmp.Or(r.sink.Close(), r.closeSpill(), r.folder.Close())
 }
