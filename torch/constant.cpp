@@ -46,7 +46,10 @@ Tensor constant(const char* name, const std::vector<int64_t>& numbers, int64_t s
   auto& all = kept();
   const Key key{name, numbers, size, options.device().str(), c10::typeMetaToScalarType(options.dtype())};
   const std::lock_guard<std::mutex> lock(all.guard);
-  if (const auto found = all.tensors.find(key); found != all.tensors.end()) return found->second;
+  if (const auto found = all.tensors.find(key); found != all.tensors.end()) {
+    keep_for_recording(found->second);  // it is cleared below, some day
+    return found->second;
+  }
   if (all.tensors.size() >= kKept) all.tensors.clear();
   return all.tensors[key] = make(sent(numbers, options.device()));
 }

@@ -13,6 +13,9 @@ inline int device_code(at::Device d) { return d.is_cpu() ? 0 : d.is_cuda() ? d.i
 // Refuses what a recording under way must not have in it: see graph.cpp.
 void refuse_recording(const char* what);
 
+// Gives a tensor to the recording under way, if there is one, which reads it wherever it is launched.
+void keep_for_recording(const at::Tensor& t);
+
 // Takes a tensor that was made for this call to its device, behind what that is doing. Nobody waits: a copy has read
 // pageable memory when it returns, and libtorch's allocator keeps pinned memory until it was read.
 inline at::Tensor upload(const at::Tensor& made, at::Device to) {

@@ -7,6 +7,8 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
+#include <vector>
 
 #include "call.h"
 #include "device.h"
@@ -15,7 +17,6 @@
 namespace {
 
 const lt_recorder* of_test = nullptr;  // set when a test begins
-std::atomic<bool> under_way{false};
 
 // CUDA's lies beside the engine, where somebody has built it.
 const lt_recorder* of_cuda(std::string* why) {
@@ -41,7 +42,11 @@ const lt_recorder* recorder_of(at::Device d, std::string* why) {
 struct Graph {
   const lt_recorder* recorder;
   void* graph = nullptr;
+  std::mutex guard;  // gradients are found on a thread of libtorch's
+  std::vector<at::Tensor> kept;
 };
+
+std::atomic<Graph*> under_way{nullptr};
 
 Graph& G(lt_graph g) { return *reinterpret_cast<Graph*>(g); }
 
@@ -59,6 +64,13 @@ void refuse_recording(const char* what) {
   TORCH_CHECK(!under_way.load(std::memory_order_relaxed), what, " cannot be recorded: each launch would repeat the same numbers");
 }
 
+void keep_for_recording(const at::Tensor& t) {
+  if (auto* g = under_way.load()) {
+    std::lock_guard<std::mutex> lock(g->guard);
+    g->kept.push_back(t);
+  }
+}
+
 void lt_set_test_recorder(const void* recorder) { of_test = static_cast<const lt_recorder*>(recorder); }
 
 char* lt_records(int device) {
@@ -72,10 +84,12 @@ char* lt_graph_begin(int device, lt_graph* out) {
     std::string why;
     const lt_recorder* recorder = recorder_of(d, &why);
     TORCH_CHECK(recorder, why);
-    auto g = std::make_unique<Graph>(Graph{recorder});
-    TORCH_CHECK(!under_way.exchange(true), "another recording is under way in this process");
+    auto g = std::make_unique<Graph>();
+    g->recorder = recorder;
+    Graph* none = nullptr;
+    TORCH_CHECK(under_way.compare_exchange_strong(none, g.get()), "another recording is under way in this process");
     if (char* text = recorder->begin(d.index(), &g->graph)) {
-      under_way = false;
+      under_way = nullptr;
       must(text);
     }
     *out = reinterpret_cast<lt_graph>(g.release());
@@ -83,7 +97,7 @@ char* lt_graph_begin(int device, lt_graph* out) {
 }
 char* lt_graph_end(lt_graph g) {
   return call(false, [&] {
-    under_way = false;
+    under_way = nullptr;
     must(G(g).recorder->end(G(g).graph));
   });
 }

@@ -12,6 +12,7 @@ import (
 func Run(t *testing.T, device torch.Device) {
 	t.Run("launches repeat the work", func(t *testing.T) { repeats(t, device) })
 	t.Run("gradients", func(t *testing.T) { gradients(t, device) })
+	t.Run("constants", func(t *testing.T) { constants(t, device) })
 	t.Run("refusals", func(t *testing.T) { refuses(t, device) })
 }
 
@@ -84,6 +85,34 @@ func gradients(t *testing.T, device torch.Device) {
 		if want := work(); !slices.Equal(grad.Float64s(), want.Float64s()) {
 			t.Errorf("launch %d has another gradient", i)
 		}
+	}
+}
+
+// A graph keeps what the engine keeps only for a while.
+func constants(t *testing.T, device torch.Device) {
+	s := device.Scope(torch.NoGrad)
+	defer s.Close()
+	qkv := s.Full(torch.Float32, 0, 8, 3*4)
+	work := func() torch.Tensor {
+		s := device.Scope(torch.NoGrad)
+		defer s.Close()
+		return s.Attention(qkv, torch.AttentionOptions{Tokens: 4, Heads: 2, Regions: []int64{0, 0, 1, 1}}).Keep()
+	}
+	work().Free()
+	var out torch.Tensor
+	g, err := device.Record(func() { out = work() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Free()
+	defer out.Free()
+	torch.FreeConstants()
+	qkv.Normal(0, 1, 1)
+	g.Launch()
+	want := work()
+	defer want.Free()
+	if !slices.Equal(out.Float64s(), want.Float64s()) {
+		t.Error("behind freed constants a launch has other bits")
 	}
 }
 

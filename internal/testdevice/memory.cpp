@@ -17,7 +17,7 @@ namespace {
 
 constexpr int kGarbage = 0xff;  // a float of these bytes is NaN
 
-std::atomic<int64_t> held_{0}, peak_{0}, early_{0};
+std::atomic<int64_t> held_{0}, peak_{0}, early_{0}, made_{0};
 
 void count(int64_t bytes) {
   const int64_t now = held_ += bytes;
@@ -59,7 +59,7 @@ std::map<char*, size_t>& blocks() {
 
 // What stands behind an address.
 struct Block {
-  explicit Block(size_t n) : size(n), bytes(new char[n]), early(beside()) {
+  explicit Block(size_t n) : size(n), bytes(new char[n]), early(beside()), born(++made_) {
     std::memset(bytes.get(), kGarbage, n);
     count(static_cast<int64_t>(n));
     std::lock_guard<std::mutex> lock(blocks_mutex);
@@ -77,6 +77,7 @@ struct Block {
   const size_t size;
   const std::unique_ptr<char[]> bytes;
   bool early;  // were it freed now
+  const int64_t born;
 };
 
 // A storage has a share in its block; a recording may have others.
@@ -125,7 +126,11 @@ int64_t peak() { return peak_; }
 void keep(const c10::DataPtr& data) {
   if (const auto block = share_of(data)) block->early = false;
 }
-std::shared_ptr<void> hold(const at::Tensor& t) { return is_on(t) ? share_of(t.storage().data_ptr()) : nullptr; }
+Memory memory_of(const at::Tensor& t) {
+  const auto block = is_on(t) ? share_of(t.storage().data_ptr()) : nullptr;
+  return block ? Memory{block, block->born} : Memory{};
+}
+int64_t made() { return made_; }
 
 Contents contents() {
   std::lock_guard<std::mutex> lock(blocks_mutex);

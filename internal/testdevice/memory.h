@@ -25,8 +25,13 @@ void reset_peak();
 void keep(const c10::DataPtr& data);
 int64_t freed_early();
 
-// Keeps a tensor's memory, without being one of those that hold the tensor.
-std::shared_ptr<void> hold(const at::Tensor& t);
+// A tensor's memory: whoever has a share keeps it, without being one of those that hold the tensor. None off the device.
+struct Memory {
+  std::shared_ptr<void> share;
+  int64_t born = 0;  // how much memory had been made with it
+};
+Memory memory_of(const at::Tensor& t);
+int64_t made();
 
 // The bytes of all that is on the device now, by where they lie. restore brings them back; what was made since gets garbage.
 using Contents = std::map<char*, std::vector<char>>;

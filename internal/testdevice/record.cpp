@@ -4,6 +4,7 @@
 #include <ATen/core/LegacyTypeDispatch.h>
 
 #include <atomic>
+#include <cstring>
 #include <mutex>
 
 #include "../../torch/recorder.h"
@@ -17,11 +18,13 @@ namespace {
 
 struct Graph {
   struct Work {
-    std::vector<std::shared_ptr<void>> memory;  // that it is done on
+    std::vector<std::shared_ptr<void>> memory;  // that it is done on and that was made by others before it
+    std::vector<std::weak_ptr<void>> inputs;    // that was there before: CUDA, too, reads it where it was, alive or not
     std::function<void()> run;
     int threads;  // of the thread that it came from: a gradient's has another number, and sums have other bits with it
   };
   std::vector<Work> works;
+  int64_t began;    // what is younger was made by the work itself
   Contents before;  // of the device's memory; only while it is recorded
 };
 
@@ -29,7 +32,7 @@ std::mutex mutex;
 std::atomic<Graph*> under_way{nullptr};
 
 char* begin(int, void** graph) {
-  auto* g = new Graph{{}, contents()};
+  auto* g = new Graph{{}, made(), contents()};
   under_way = g;
   *graph = g;
   return nullptr;
@@ -44,8 +47,12 @@ char* end(void* graph) {
 char* launch(void* graph) {
   launched("graph");
   const at::AutoDispatchBelowADInplaceOrView below;  // as the calls were that it repeats
+  const auto& works = static_cast<Graph*>(graph)->works;
+  for (const auto& w : works)
+    for (const auto& input : w.inputs)
+      if (input.expired()) return strdup("test device: what the recording reads was freed");
   const int own = at::get_num_threads();
-  for (const auto& w : static_cast<Graph*>(graph)->works) {
+  for (const auto& w : works) {
     if (at::get_num_threads() != w.threads) at::set_num_threads(w.threads);
     w.run();
   }
@@ -61,10 +68,15 @@ constexpr lt_recorder kRecorder = {begin, end, launch, drop};
 bool recording() { return under_way.load() != nullptr; }
 
 void record(const std::vector<at::Tensor>& on, std::function<void()> work) {
-  std::vector<std::shared_ptr<void>> memory;
-  for (const auto& t : on) memory.push_back(hold(t));
+  Graph& g = *under_way.load();
+  Graph::Work w{{}, {}, std::move(work), at::get_num_threads()};
+  for (const auto& t : on) {
+    const auto memory = memory_of(t);
+    if (memory.born > g.began) w.memory.push_back(memory.share);
+    else if (memory.share) w.inputs.push_back(memory.share);
+  }
   std::lock_guard<std::mutex> lock(mutex);  // a gradient is found on a thread of libtorch's
-  under_way.load()->works.push_back({std::move(memory), std::move(work), at::get_num_threads()});
+  g.works.push_back(std::move(w));
 }
 
 }  // namespace testdevice

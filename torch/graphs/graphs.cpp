@@ -5,17 +5,26 @@
 #include <c10/cuda/CUDAStream.h>
 
 #include <cstring>
+#include <map>
 #include <memory>
+#include <mutex>
 
 #include "../recorder.h"
 
 namespace {
 
+// The stream that a device's work is recorded on. There is one, since cuBLAS keeps room to work in for every stream.
+c10::cuda::CUDAStream recorded_on(c10::DeviceIndex index) {
+  static std::mutex guard;
+  static auto& all = *new std::map<c10::DeviceIndex, c10::cuda::CUDAStream>;
+  const std::lock_guard<std::mutex> lock(guard);
+  const auto found = all.find(index);
+  return found != all.end() ? found->second : all.emplace(index, c10::cuda::getStreamFromPool(false, index)).first->second;
+}
+
 struct Graph {
   explicit Graph(c10::DeviceIndex index)
-      : device(c10::cuda::current_device()),
-        stream(c10::cuda::getCurrentCUDAStream(index)),
-        beside(c10::cuda::getStreamFromPool(false, index)) {}
+      : device(c10::cuda::current_device()), stream(c10::cuda::getCurrentCUDAStream(index)), beside(recorded_on(index)) {}
 
   // Where the thread has worked, and where it works while it records: CUDA does not record its default stream.
   const c10::DeviceIndex device;
