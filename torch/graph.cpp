@@ -47,6 +47,7 @@ struct Graph {
 };
 
 std::atomic<Graph*> under_way{nullptr};
+thread_local bool by_us = false;  // this thread records; others work on as they like
 
 Graph& G(lt_graph g) { return *reinterpret_cast<Graph*>(g); }
 
@@ -61,7 +62,7 @@ void must(char* text) {
 }  // namespace
 
 void refuse_recording(const char* what) {
-  TORCH_CHECK(!under_way.load(std::memory_order_relaxed), what, " cannot be recorded: each launch would repeat the same numbers");
+  TORCH_CHECK(!by_us, what, " cannot be recorded: each launch would repeat the same numbers");
 }
 
 void keep_for_recording(const at::Tensor& t) {
@@ -92,12 +93,14 @@ char* lt_graph_begin(int device, lt_graph* out) {
       under_way = nullptr;
       must(text);
     }
+    by_us = true;
     *out = reinterpret_cast<lt_graph>(g.release());
   });
 }
 char* lt_graph_end(lt_graph g) {
   return call(false, [&] {
     under_way = nullptr;
+    by_us = false;
     must(G(g).recorder->end(G(g).graph));
   });
 }

@@ -19,7 +19,7 @@ type Graph struct{ ptr C.lt_graph }
 
 // Record runs work, and what that gives to the device is recorded in place of being done. The error is a [*Error]: of a device
 // that does not record, or of work that waits for the device or brings numbers from the host, which would be the same in each
-// launch. Then nothing has been done. Work makes no other goroutine use the device.
+// launch. Then nothing has been done. Other goroutines may compute meanwhile, but not record.
 func (d Device) Record(work func()) (graph *Graph, err error) {
 	defer Pin()()
 	defer Catch(&err)

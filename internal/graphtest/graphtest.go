@@ -12,6 +12,9 @@ import (
 func Run(t *testing.T, device torch.Device) {
 	t.Run("launches repeat the work", func(t *testing.T) { repeats(t, device) })
 	t.Run("gradients", func(t *testing.T) { gradients(t, device) })
+	if device.IsCUDA() { // the test device records whoever computes
+		t.Run("others go on", func(t *testing.T) { others(t, device) })
+	}
 	t.Run("constants", func(t *testing.T) { constants(t, device) })
 	t.Run("refusals", func(t *testing.T) { refuses(t, device) })
 }
@@ -86,6 +89,28 @@ func gradients(t *testing.T, device torch.Device) {
 			t.Errorf("launch %d has another gradient", i)
 		}
 	}
+}
+
+// Other goroutines are not kept from what a recording must not have.
+func others(t *testing.T, device torch.Device) {
+	g, err := device.Record(func() {
+		done := make(chan error)
+		go func() {
+			var err error
+			defer func() { done <- err }()
+			defer torch.Catch(&err)
+			s := device.Scope(torch.NoGrad)
+			defer s.Close()
+			s.FromFloats([]float32{1}, 1).Normal(0, 1, 1)
+		}()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Free()
 }
 
 // A graph keeps what the engine keeps only for a while.
