@@ -19,8 +19,8 @@ type Repeats interface {
 // a whole. Updates follow, module after module, by the optimizers as they are. A chain asks the processor for every single
 // operation; small networks leave most of a card idle meanwhile.
 //
-// What it learns is the same, bit by bit. The price is memory: gradients of all modules are there at the same time, and what a
-// recorded step works in stays reserved between steps.
+// What it learns is the same, bit by bit. The price is memory: gradients of all modules are there at the same time, for each kind
+// of steps, and what a recorded step works in stays reserved between steps.
 //
 // Some steps are taken by the chain: those on the CPU, of batches smaller than others, of modules that are shared, rest or
 // come and go, of a rule that reforwards or whose term does not say how it [Repeats], and those that cannot be recorded, since
@@ -36,6 +36,7 @@ type Recorded struct {
 // recording is what is known of steps of one kind.
 type recording struct {
 	seen    int // steps that the chain has taken
+	last    int // number of the launch, among all kinds'
 	refused bool
 	graph   *torch.Graph // nil until there is one
 	x, y    torch.Tensor // what it reads
@@ -44,6 +45,10 @@ type recording struct {
 	numbers torch.Tensor   // that these take, in their order
 	values  []torch.Tensor // of the modules' parameters, which it reads where they were
 }
+
+// mostGraphs bounds how many kinds of steps are recorded at a time: each has gradients of all modules. The one that was launched
+// least recently makes room.
+const mostGraphs = 4
 
 // eager is how many steps of a kind the chain takes first: what libraries make when they are first used must be there.
 const eager = 3
@@ -73,7 +78,7 @@ func (r *Recorded) Step(x, y torch.Tensor, at Tick) ([]Outcome, error) {
 		r.kinds[kind] = k
 	}
 	if k.graph == nil && !k.refused && k.seen >= eager {
-		if err := k.record(r.Chain, x, y, at); err != nil {
+		if err := k.record(r.Chain, x, y, at, r.room()); err != nil {
 			k.refused, r.refused = true, err
 		}
 	}
@@ -82,7 +87,28 @@ func (r *Recorded) Step(x, y torch.Tensor, at Tick) ([]Outcome, error) {
 		return r.Chain.Step(x, y, at)
 	}
 	r.launched++
+	k.last = r.launched
 	return k.launch(r.Chain, x, y, at)
+}
+
+// room frees the recording that was launched least recently where there are too many, and returns the graph of another one, in
+// whose memory the next can work: numbers and gradients of a step are read before another is launched.
+func (r *Recorded) room() *torch.Graph {
+	var all []*recording
+	for _, k := range r.kinds {
+		if k.graph != nil {
+			all = append(all, k)
+		}
+	}
+	slices.SortFunc(all, func(a, b *recording) int { return a.last - b.last })
+	if len(all) == mostGraphs {
+		all[0].free()
+		all = all[1:]
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return all[0].graph
 }
 
 // kind names all that decides which operations a step consists of, or reports that the chain is to take it.
@@ -122,12 +148,12 @@ func (c *Chain) values() (all []torch.Tensor) {
 }
 
 // record records a step on a batch, which it does not consume. After an error nothing is recorded.
-func (k *recording) record(c *Chain, x, y torch.Tensor, at Tick) (err error) {
+func (k *recording) record(c *Chain, x, y torch.Tensor, at Tick, beside *torch.Graph) (err error) {
 	defer torch.Catch(&err)
 	s := x.Device().Scope(torch.NoGrad)
 	defer s.Close()
 	k.x, k.y, k.values = s.Clone(x).Keep(), s.Clone(y).Keep(), c.values()
-	graph, err := x.Device().Record(func() { k.find(c, at) })
+	graph, err := x.Device().RecordBeside(beside, func() { k.find(c, at) })
 	if err != nil {
 		k.free()
 		return err

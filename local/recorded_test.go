@@ -175,6 +175,30 @@ func TestRecordedStepsFollowTheLoss(t *testing.T) {
 	sameBits(t, recorded.Modules(), plain.Modules())
 }
 
+// Kinds of steps come and go; only some are recorded at a time, and they share the memory that they work in.
+func TestRecordedStepsOfManyKinds(t *testing.T) {
+	rule := deviceRules()["directional normalize=true"]
+	rule.Term.(*local.Reconcile).Every = 2
+	plain, recorded := twins(t, rule, optim.Options{Name: "sgd", Momentum: 0.9})
+	testdevice.Take()
+	for step := range 80 {
+		kind := step / 8 % 4 // which of two modules have losses below the bound, on top of steps with the term and without
+		for _, l := range []local.Learner{plain, recorded} {
+			if _, err := l.Drain(); err != nil {
+				t.Fatal(err)
+			}
+			for k, m := range l.Modules()[1:] {
+				m.SetLastLoss([]float64{1, 1e-4}[kind>>k&1])
+			}
+		}
+		stepBoth(t, plain, recorded, local.Tick{Step: step, LR: 0.02})
+	}
+	if c := testdevice.Take(); c.Launched["graph"] != recorded.Launched() || recorded.Launched() < 40 {
+		t.Errorf("%d launches, %d of them counted", recorded.Launched(), c.Launched["graph"])
+	}
+	sameBits(t, recorded.Modules(), plain.Modules())
+}
+
 // Weights that are written to are seen; weights that have gone elsewhere are recorded anew.
 func TestRecordedStepsSeeNewWeights(t *testing.T) {
 	plain, recorded := twins(t, deviceRules()["layerwise"], optim.Options{Name: "sgd"})

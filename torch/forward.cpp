@@ -127,7 +127,7 @@ char* lt_read_begin(lt_tensor t, lt_reading* out) { return ENGINE(lt_read_begin)
 char* lt_read_end(lt_reading r, double* out, int n) { return ENGINE(lt_read_end)(r, out, n); }
 void lt_read_free(lt_reading r) { return ENGINE(lt_read_free)(r); }
 char* lt_records(int device) { return ENGINE(lt_records)(device); }
-char* lt_graph_begin(int device, lt_graph* out) { return ENGINE(lt_graph_begin)(device, out); }
+char* lt_graph_begin(int device, lt_graph beside, lt_graph* out) { return ENGINE(lt_graph_begin)(device, beside, out); }
 char* lt_graph_end(lt_graph g) { return ENGINE(lt_graph_end)(g); }
 char* lt_graph_launch(lt_graph g) { return ENGINE(lt_graph_launch)(g); }
 void lt_graph_free(lt_graph g) { return ENGINE(lt_graph_free)(g); }

@@ -79,7 +79,7 @@ char* lt_records(int device) {
   return strdup(recorder_of(device_of(device), &why) ? "" : why.c_str());
 }
 
-char* lt_graph_begin(int device, lt_graph* out) {
+char* lt_graph_begin(int device, lt_graph beside, lt_graph* out) {
   return call(false, [&] {
     const auto d = device_of(device);
     std::string why;
@@ -89,7 +89,7 @@ char* lt_graph_begin(int device, lt_graph* out) {
     g->recorder = recorder;
     Graph* none = nullptr;
     TORCH_CHECK(under_way.compare_exchange_strong(none, g.get()), "another recording is under way in this process");
-    if (char* text = recorder->begin(d.index(), &g->graph)) {
+    if (char* text = recorder->begin(d.index(), beside ? G(beside).graph : nullptr, &g->graph)) {
       under_way = nullptr;
       must(text);
     }

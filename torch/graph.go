@@ -21,10 +21,20 @@ type Graph struct{ ptr C.lt_graph }
 // that does not record, or of work that waits for the device or brings numbers from the host, which would be the same in each
 // launch. Then nothing has been done. Other goroutines may compute meanwhile, but not record.
 func (d Device) Record(work func()) (graph *Graph, err error) {
+	return d.RecordBeside(nil, work)
+}
+
+// RecordBeside is [Device.Record] of work that uses the memory of another graph, which is of the same device, or nil: what either
+// has made is garbage once the other was launched.
+func (d Device) RecordBeside(other *Graph, work func()) (graph *Graph, err error) {
 	defer Pin()()
 	defer Catch(&err)
+	var beside C.lt_graph
+	if other != nil {
+		beside = other.ptr
+	}
 	g := &Graph{}
-	check("record", C.lt_graph_begin(C.int(d), &g.ptr))
+	check("record", C.lt_graph_begin(C.int(d), beside, &g.ptr))
 	recording := true
 	end := func() *C.char {
 		recording = false

@@ -201,7 +201,7 @@ void lt_read_free(lt_reading r);
 // graph.go
 char* lt_records(int device);  // why a device does not record, "" where it does; the caller frees
 typedef struct lt_graph_s* lt_graph;  // owned by whoever began it
-char* lt_graph_begin(int device, lt_graph* out);
+char* lt_graph_begin(int device, lt_graph beside, lt_graph* out);  // beside may be null
 char* lt_graph_end(lt_graph g);
 char* lt_graph_launch(lt_graph g);
 void lt_graph_free(lt_graph g);

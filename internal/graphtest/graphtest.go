@@ -15,6 +15,7 @@ func Run(t *testing.T, device torch.Device) {
 	if device.IsCUDA() { // the test device records whoever computes
 		t.Run("others go on", func(t *testing.T) { others(t, device) })
 	}
+	t.Run("one memory for two", func(t *testing.T) { beside(t, device) })
 	t.Run("constants", func(t *testing.T) { constants(t, device) })
 	t.Run("refusals", func(t *testing.T) { refuses(t, device) })
 }
@@ -111,6 +112,42 @@ func others(t *testing.T, device torch.Device) {
 		t.Fatal(err)
 	}
 	g.Free()
+}
+
+// Two graphs that work in the same memory do as they were recorded, in any order.
+func beside(t *testing.T, device torch.Device) {
+	s := device.Scope(torch.NoGrad)
+	defer s.Close()
+	x, sum := s.Full(torch.Float32, 0, 50, 40), s.Full(torch.Float32, 0, 50, 40)
+	works := []func(s *torch.Scope, sum torch.Tensor){
+		func(s *torch.Scope, sum torch.Tensor) { s.AddInPlace(sum, s.Softmax(s.Scale(x, 3)), 1) },
+		func(s *torch.Scope, sum torch.Tensor) { s.AddInPlace(sum, s.Mul(s.Tanh(x), s.Scale(x, 2)), -1) },
+	}
+	want := s.Clone(sum)
+	for _, work := range works { // what libraries make when they are first used is made
+		work(s, s.Clone(sum))
+	}
+	var graphs [2]*torch.Graph
+	for i, work := range works {
+		var err error
+		graphs[i], err = device.RecordBeside(graphs[0], func() {
+			s := device.Scope(torch.NoGrad)
+			defer s.Close()
+			work(s, sum)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer graphs[i].Free()
+	}
+	for i, which := range []int{0, 1, 1, 0, 1, 0, 0} {
+		x.Normal(0, 1, uint64(i))
+		graphs[which].Launch()
+		works[which](s, want)
+	}
+	if !slices.Equal(sum.Float64s(), want.Float64s()) {
+		t.Error("launches have other bits than the work")
+	}
 }
 
 // A graph keeps what the engine keeps only for a while.

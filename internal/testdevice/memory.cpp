@@ -130,6 +130,9 @@ Memory memory_of(const at::Tensor& t) {
   const auto block = is_on(t) ? share_of(t.storage().data_ptr()) : nullptr;
   return block ? Memory{block, block->born} : Memory{};
 }
+void spoil(const std::shared_ptr<void>& share) {
+  if (const auto* block = static_cast<const Block*>(share.get())) std::memset(block->bytes.get(), kGarbage, block->size);
+}
 int64_t made() { return made_; }
 
 Contents contents() {

@@ -31,6 +31,8 @@ struct Memory {
   int64_t born = 0;  // how much memory had been made with it
 };
 Memory memory_of(const at::Tensor& t);
+// Fills memory with garbage.
+void spoil(const std::shared_ptr<void>& share);
 int64_t made();
 
 // The bytes of all that is on the device now, by where they lie. restore brings them back; what was made since gets garbage.

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <set>
 #include <mutex>
 
 #include "../../torch/recorder.h"
@@ -26,13 +27,21 @@ struct Graph {
   std::vector<Work> works;
   int64_t began;    // what is younger was made by the work itself
   Contents before;  // of the device's memory; only while it is recorded
+  std::shared_ptr<std::set<Graph*>> group = std::make_shared<std::set<Graph*>>();  // that work in the same memory
+
+  Graph() : began(made()), before(contents()) {}
+  ~Graph() { group->erase(this); }
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
 };
 
 std::mutex mutex;
 std::atomic<Graph*> under_way{nullptr};
 
-char* begin(int, void** graph) {
-  auto* g = new Graph{{}, made(), contents()};
+char* begin(int, void* beside, void** graph) {
+  auto* g = new Graph;
+  if (beside) g->group = static_cast<Graph*>(beside)->group;
+  g->group->insert(g);
   under_way = g;
   *graph = g;
   return nullptr;
@@ -51,6 +60,10 @@ char* launch(void* graph) {
   for (const auto& w : works)
     for (const auto& input : w.inputs)
       if (input.expired()) return strdup("test device: what the recording reads was freed");
+  for (const Graph* other : *static_cast<Graph*>(graph)->group)
+    if (other != graph)
+      for (const auto& w : other->works)
+        for (const auto& memory : w.memory) spoil(memory);
   const int own = at::get_num_threads();
   for (const auto& w : works) {
     if (at::get_num_threads() != w.threads) at::set_num_threads(w.threads);

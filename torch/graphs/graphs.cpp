@@ -55,13 +55,13 @@ char* call(F f) {
   }
 }
 
-char* begin(int index, void** out) {
+char* begin(int index, void* other, void** out) {
   return call([&] {
     auto g = std::make_unique<Graph>(static_cast<c10::DeviceIndex>(index));
     g->enter();
     try {
       // Other threads go on as they like: those that record nothing, and autograd's, which finds gradients on this stream.
-      g->graph.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
+      g->graph.capture_begin(other ? G(other).graph.pool() : at::cuda::MempoolId_t{0, 0}, cudaStreamCaptureModeThreadLocal);
     } catch (...) {
       g->leave();
       throw;
