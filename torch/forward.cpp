@@ -131,7 +131,6 @@ char* lt_graph_begin(int device, lt_graph beside, lt_graph* out) { return ENGINE
 char* lt_graph_end(lt_graph g) { return ENGINE(lt_graph_end)(g); }
 char* lt_graph_launch(lt_graph g) { return ENGINE(lt_graph_launch)(g); }
 void lt_graph_free(lt_graph g) { return ENGINE(lt_graph_free)(g); }
-void lt_set_test_recorder(const void* recorder) { return ENGINE(lt_set_test_recorder)(recorder); }
 int64_t lt_recorded(void) { return ENGINE(lt_recorded)(); }
 char* lt_set_requires_grad(lt_tensor t, bool on) { return ENGINE(lt_set_requires_grad)(t, on); }
 char* lt_grad(lt_tensor y, lt_tensor grad_output, const lt_tensor* inputs, int n, bool create_graph, bool retain_graph, lt_tensor* outs) { return ENGINE(lt_grad)(y, grad_output, inputs, n, create_graph, retain_graph, outs); }

@@ -14,9 +14,11 @@
 #include "device.h"
 #include "recorder.h"
 
+// The test device's, in a program that has that.
+extern "C" __attribute__((weak)) const lt_recorder* locus_test_recorder(void);
+
 namespace {
 
-const lt_recorder* of_test = nullptr;  // set when a test begins
 
 // CUDA's lies beside the engine, where somebody has built it.
 const lt_recorder* of_cuda(std::string* why) {
@@ -36,7 +38,8 @@ const lt_recorder* of_cuda(std::string* why) {
 
 const lt_recorder* recorder_of(at::Device d, std::string* why) {
   *why = "this device does not record";
-  return d.is_cpu() ? nullptr : d.is_cuda() ? of_cuda(why) : of_test;
+  if (d.is_cuda()) return of_cuda(why);
+  return !d.is_cpu() && locus_test_recorder ? locus_test_recorder() : nullptr;
 }
 
 struct Graph {
@@ -71,8 +74,6 @@ void keep_for_recording(const at::Tensor& t) {
     g->kept.push_back(t);
   }
 }
-
-void lt_set_test_recorder(const void* recorder) { of_test = static_cast<const lt_recorder*>(recorder); }
 
 char* lt_records(int device) {
   std::string why;

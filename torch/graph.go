@@ -73,6 +73,3 @@ func (g *Graph) Free() {
 		g.ptr = nil
 	}
 }
-
-// SetTestRecorder sets what records the work of [TestDevice]: an lt_recorder of recorder.h.
-func SetTestRecorder(recorder unsafe.Pointer) { C.lt_set_test_recorder(recorder) }

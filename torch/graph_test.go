@@ -4,9 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/locus-learn/locus/internal/graphtest"
 	"github.com/locus-learn/locus/nn/nntest"
 	"github.com/locus-learn/locus/torch"
+	"github.com/locus-learn/locus/torch/graphtest"
 )
 
 // On a card. The test device is tested with itself, in internal/testdevice.

@@ -205,7 +205,6 @@ char* lt_graph_begin(int device, lt_graph beside, lt_graph* out);  // beside may
 char* lt_graph_end(lt_graph g);
 char* lt_graph_launch(lt_graph g);
 void lt_graph_free(lt_graph g);
-void lt_set_test_recorder(const void* recorder);  // an lt_recorder, of recorder.h
 
 // autograd.go
 int64_t lt_recorded(void);

@@ -43,6 +43,7 @@ var edges = map[string][]string{
 	"nn":                {"torch"},
 	"optim":             {"nn", "torch"},
 	"nn/nntest":         {"nn", "torch", "safetensors"},
+	"torch/graphtest":   {"torch"},
 	"torch":             {},
 	"torch/dist":        {"torch"},
 	"data":              {},
@@ -68,13 +69,13 @@ var testEdges = map[string][]string{
 	"store":    {"nn", "optim", "zoo"},
 	"method":   {"zoo"},
 	"model":    {"store"},
-	"torch":    {"nn/nntest"},
+	"torch":    {"nn/nntest", "torch/graphtest"},
 	"plan":     {"bench", "train"},
 	"bench":    {"train", "zoo"},
 	"serve":    {"data"},
 	"export":   {"zoo"},
 	"fault":    {"recipe"},
-	testDevice: {"torch"},
+	testDevice: {"torch", "torch/graphtest"},
 }
 
 // engine and its processes are the packages of the product that may use cgo. testDevice is linked into tests alone, and may, too.

@@ -3,9 +3,9 @@ package testdevice_test
 import (
 	"testing"
 
-	"github.com/locus-learn/locus/internal/graphtest"
 	"github.com/locus-learn/locus/internal/testdevice"
 	"github.com/locus-learn/locus/torch"
+	"github.com/locus-learn/locus/torch/graphtest"
 )
 
 func TestGraphs(t *testing.T) { graphtest.Run(t, torch.TestDevice) }

@@ -26,11 +26,7 @@ import (
 	"slices"
 	"strings"
 	"unsafe"
-
-	"github.com/locus-learn/locus/torch"
 )
-
-func init() { torch.SetTestRecorder(C.td_recorder()) }
 
 // Counts is what has happened on the device since it was last asked.
 type Counts struct {

@@ -13,9 +13,6 @@ typedef struct {
 // Counts since the last call: a line for each operation, "name launches stalls". The caller frees them.
 char* td_take(td_bytes* bytes);
 
-// What records the device's work: an lt_recorder.
-const void* td_recorder(void);
-
 // The address of a tensor that was there for this call.
 uintptr_t td_address(void);
 
