@@ -6,7 +6,7 @@
 //	go run ./scripts/finetune -dry ... # what it would take
 //
 // Accuracies are of the last head, in percent. Kept is that of the old classifier on the body as it is after fine-tuning. Time is
-// processor time of a step, which others on a busy machine do not lengthen.
+// processor time of a step, which others on a busy machine lengthen only where processors share a core.
 //
 // It may be killed at any time: the same command goes on, and does nothing again that is done. Rows are kept in -out, which holds
 // one study; its weights go once their row is there. At the end summary.csv has means and standard deviations over the seeds.
