@@ -99,7 +99,7 @@ func TestStepsHardlyWaitForADevice(t *testing.T) {
 			continue // its steps are those of the chain
 		}
 		t.Run(s.Name, func(t *testing.T) {
-			c, modules := count(t, s)
+			c, modules := count(t, s, false)
 			if most := int64(perModule * modules); c.Stalls > stalls || c.ToHost > most {
 				t.Errorf("%d stalls and %d bytes to the host, want at most %d and %d", c.Stalls, c.ToHost, stalls, most)
 			}
@@ -108,23 +108,28 @@ func TestStepsHardlyWaitForADevice(t *testing.T) {
 	}
 }
 
-// count returns what the second step of a subject costs on the device, and the number of modules.
-func count(t *testing.T, s Subject) (c testdevice.Counts, modules int) {
+// count returns what a step of a subject costs on the device, behind those that make what lasts, and the number of modules.
+func count(t *testing.T, s Subject, record bool) (c testdevice.Counts, modules int) {
 	t.Helper()
 	r, err := s.trialOn(torch.TestDevice, s.spec.DType)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.free()
-	for step := range 2 {
+	steps, learner := 2, local.Learner(r.Chain)
+	if record {
+		steps, learner = recordedSteps, local.NewRecorded(r.Chain)
+	}
+	defer learner.Close()
+	for step := range steps {
 		x, y := r.batch(uint64(step))
 		testdevice.Take()
-		if _, err := r.Step(x, y, local.Tick{Step: step, LR: 0.01}); err != nil {
+		if _, err := learner.Step(x, y, local.Tick{Step: step, LR: 0.01}); err != nil {
 			t.Fatal(err)
 		}
 		c = testdevice.Take()
 	}
-	if _, err := r.Drain(); err != nil {
+	if _, err := learner.Drain(); err != nil {
 		t.Fatal(err)
 	}
 	return c, len(r.Modules())
@@ -136,7 +141,7 @@ func TestReconciliationLaunchesFewOperations(t *testing.T) {
 	for _, name := range []string{"layerwise", "sgr"} {
 		s := Subject{Name: name, spec: smallSpec(name, 1)}
 		s.spec.Net = zoo.Options{Name: "resnet32", Width: 4}
-		c, _ := count(t, s)
+		c, _ := count(t, s, false)
 		operations[name] = c.Operations
 		t.Log(c.Launched)
 	}
@@ -162,26 +167,8 @@ func TestRecordedStepsLaunchFewOperations(t *testing.T) {
 			s.spec.Net = zoo.Options{Name: "resnet32", Width: 4}
 			s.spec.Method.Modules = tt.modules
 			s.spec.Optim = optim.Options{Name: "sgd", Momentum: 0.9, WeightDecay: 5e-4}
-			plain, _ := count(t, s)
-			r, err := s.trialOn(torch.TestDevice, s.spec.DType)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer r.free()
-			learner := local.NewRecorded(r.Chain)
-			defer learner.Close()
-			var c testdevice.Counts
-			for step := range recordedSteps {
-				x, y := r.batch(uint64(step))
-				testdevice.Take()
-				if _, err := learner.Step(x, y, local.Tick{Step: step, LR: 0.01}); err != nil {
-					t.Fatal(err)
-				}
-				c = testdevice.Take()
-			}
-			if _, err := learner.Drain(); err != nil {
-				t.Fatal(err)
-			}
+			plain, _ := count(t, s, false)
+			c, _ := count(t, s, true)
 			t.Logf("%d operations, recorded %d", plain.Operations, c.Operations)
 			const each, besides = 4, 4 // an update is of four; inputs, the launch, the reading
 			if most := each*tt.modules + besides; c.Operations > most || c.Stalls > 1 {
