@@ -149,17 +149,19 @@ func (c *Chain) values() (all []torch.Tensor) {
 
 // record records a step on a batch, which it does not consume. After an error nothing is recorded.
 func (k *recording) record(c *Chain, x, y torch.Tensor, at Tick, beside *torch.Graph) (err error) {
+	defer func() {
+		if err != nil {
+			k.free()
+		}
+	}()
 	defer torch.Catch(&err)
 	s := x.Device().Scope(torch.NoGrad)
 	defer s.Close()
-	k.x, k.y, k.values = s.Clone(x).Keep(), s.Clone(y).Keep(), c.values()
-	graph, err := x.Device().RecordBeside(beside, func() { k.find(c, at) })
-	if err != nil {
-		k.free()
-		return err
-	}
-	k.graph = graph
-	return nil
+	k.values = c.values()
+	k.x = s.Clone(x).Keep()
+	k.y = s.Clone(y).Keep()
+	k.graph, err = x.Device().RecordBeside(beside, func() { k.find(c, at) })
+	return err
 }
 
 // find runs the modules on the recording's own batch and keeps what they find.

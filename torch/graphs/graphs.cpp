@@ -60,6 +60,9 @@ char* begin(int index, void* other, void** out) {
     auto g = std::make_unique<Graph>(static_cast<c10::DeviceIndex>(index));
     g->enter();
     try {
+      // What freed tensors have left cannot be given back while work is recorded, which has memory of its own.
+      c10::cuda::device_synchronize();
+      c10::cuda::CUDACachingAllocator::emptyCache();
       // Other threads go on as they like: those that record nothing, and autograd's, which finds gradients on this stream.
       g->graph.capture_begin(other ? G(other).graph.pool() : at::cuda::MempoolId_t{0, 0}, cudaStreamCaptureModeThreadLocal);
     } catch (...) {
