@@ -54,6 +54,8 @@ func (t *Reconcile) Check() error {
 		return fmt.Errorf("Reconcile.Ramp is %g: must be from 0 to 1", t.Ramp)
 	case !within(t.Fraction, 1):
 		return fmt.Errorf("Reconcile.Fraction is %g: must be from 0 to 1", t.Fraction)
+	case t.Gradient == Tangent && t.Fraction > 0 && t.Fraction < 1:
+		return fmt.Errorf("Reconcile.Fraction is %g: must be 1 with Gradient tangent, which takes the whole batch", t.Fraction)
 	case t.Every < 0:
 		return fmt.Errorf("Reconcile.Every is %d: must be at least 0", t.Every)
 	case !slices.Contains([]Reduction{"", Mean, Batch, Sum}, t.Reduction):

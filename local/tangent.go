@@ -9,9 +9,14 @@ import (
 // in bfloat16 of itself, and all that the module's loss consists of has a derivative for [nn.Pass.Along].
 func (t *Reconcile) Follows(r *Rule, m *Module, dtype torch.DType) bool {
 	wanted := t.Gradient == Tangent || dtype == torch.BFloat16 && (t.Gradient == Auto || t.Gradient == "")
+	return wanted && r.Tangents() && nn.Tangents(m.Body, m.Head)
+}
+
+// Tangents tells whether the rule's objective and credit have what a tangent needs, whatever the modules are.
+func (r *Rule) Tangents() bool {
 	_, autograd := r.Credit.(Autograd)
 	objective, ok := r.Objective.(interface{ Tangents() bool })
-	return wanted && autograd && ok && objective.Tangents() && nn.Tangents(m.Body, m.Head)
+	return autograd && ok && objective.Tangents()
 }
 
 // tangent finds the gradient of objective and term together, d/dε of [Reconcile.directional] being exact: v follows the

@@ -6,6 +6,7 @@ import (
 
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/registry"
+	"github.com/locus-learn/locus/local"
 )
 
 var registered = registry.New("method.name", func(m Method) string { return m.Name })
@@ -72,7 +73,25 @@ func Lookup(o Options) (Method, Options, error) {
 			return Method{}, o, err
 		}
 	}
-	return m, o, nil
+	return m, o, m.checkTangent(o)
+}
+
+// checkTangent refuses a tangent where it is known, before there is any module, that none can be taken.
+func (m Method) checkTangent(o Options) error {
+	if local.Way(o.Gradient) != local.Tangent {
+		return nil
+	}
+	rule, _ := m.Compose(o)
+	t, ok := rule.Term.(*local.Reconcile)
+	switch {
+	case !ok:
+		return nil
+	case t.Fraction > 0 && t.Fraction < 1:
+		return fault.New("method.fraction is %g: must be 1 with method.gradient tangent; auto and directional take a part of the batch", t.Fraction)
+	case !rule.Tangents():
+		return fault.New("method.gradient is tangent: must be auto, directional, shifted or double for method.name %s with this loss and credit; a tangent needs the cross-entropy, and method.checkpoint none", o.Name)
+	}
+	return nil
 }
 
 // checkGradient refuses a way to the term's gradient that the method does not have.

@@ -102,12 +102,15 @@ func TestOfRefuses(t *testing.T) {
 		`Reduction is "half"`: func(p *model.Parts) { p.Rule.Term = &local.Reconcile{Lambda: 1, Reduction: "half"} },
 		`Gradient is "fast"`:  func(p *model.Parts) { p.Rule.Term = &local.Reconcile{Lambda: 1, Gradient: "fast"} },
 		"Lambda is NaN":       func(p *model.Parts) { p.Rule.Term = &local.Reconcile{Lambda: math.NaN()} },
-		"Fraction is 2":       func(p *model.Parts) { p.Rule.Term = &local.Reconcile{Fraction: 2} },
-		"number of blocks":    func(p *model.Parts) { p.Ends = p.Ends[:1] },
-		"need local heads":    func(p *model.Parts) { p.Head = nil },
-		"needs an objective":  func(p *model.Parts) { p.Rule = local.Rule{} },
-		"now 2 and 0":         func(p *model.Parts) { p.Graphs, p.Pipeline = true, 2 },
-		"now 0 and 1":         func(p *model.Parts) { p.Graphs, p.Resident = true, 1 },
+		"Fraction is 0.5: must be 1 with": func(p *model.Parts) {
+			p.Rule.Term = &local.Reconcile{Fraction: 0.5, Gradient: local.Tangent}
+		},
+		"Fraction is 2":      func(p *model.Parts) { p.Rule.Term = &local.Reconcile{Fraction: 2} },
+		"number of blocks":   func(p *model.Parts) { p.Ends = p.Ends[:1] },
+		"need local heads":   func(p *model.Parts) { p.Head = nil },
+		"needs an objective": func(p *model.Parts) { p.Rule = local.Rule{} },
+		"now 2 and 0":        func(p *model.Parts) { p.Graphs, p.Pipeline = true, 2 },
+		"now 0 and 1":        func(p *model.Parts) { p.Graphs, p.Resident = true, 1 },
 	} {
 		before := torch.LiveTensors()
 		parts, err := small(nil).Parts()

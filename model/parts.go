@@ -220,9 +220,6 @@ func fitsTangents(r *local.Rule, modules []*local.Module) error {
 	if !ok || t.Gradient != local.Tangent {
 		return nil
 	}
-	if t.Fraction > 0 && t.Fraction < 1 {
-		return fault.New("method.fraction is %g: must be 1 with method.gradient tangent; auto and directional take a part of the batch", t.Fraction)
-	}
 	for _, m := range modules[1:] { // the first has no term
 		if !t.Follows(r, m, torch.Float32) {
 			return fault.New("method.gradient is tangent: must be auto, directional or double for module %d (%s); a tangent needs layers of convolutional nets, the cross-entropy, and method.checkpoint none",
