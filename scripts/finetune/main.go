@@ -10,6 +10,7 @@
 //
 // It may be killed at any time: the same command goes on, and does nothing again that is done. Rows are kept in -out, which holds
 // one study; its weights go once their row is there. At the end summary.csv has means and standard deviations over the seeds.
+// Rows of another machine count as done where -done names a file of them: results/fine-tuning-rows.csv is one.
 package main
 
 import (
@@ -57,9 +58,11 @@ var (
 	first     = flag.Int("first", 1, "the first seed")
 	seeds     = flag.Int("seeds", 3, "number of seeds")
 	only      = flag.String("only", "", "names of ways, separated by semicolons; empty for all")
+	elsewhere = flag.String("done", "", "CSV file of rows that are done already, of any model, by the columns model, way and seed")
 	out       = flag.String("out", filepath.Join(os.TempDir(), "finetune"), "folder of the runs")
 	threads   = flag.Int("threads", 1, "threads of an operation")
 	timed     = flag.Int("timed", 8, "steps of which the time is taken, behind two others")
+	sum       = flag.Bool("sum", false, "sum up the rows that are done, and train nothing")
 	dry       = flag.Bool("dry", false, "take the time of some steps, print the processor hours of everything, and train nothing")
 )
 
@@ -81,6 +84,13 @@ func study(ctx context.Context) error {
 	if err := sameStudy(); err != nil {
 		return err
 	}
+	landed, err := readRows(*elsewhere)
+	if err != nil {
+		return err
+	}
+	if *sum {
+		return sumUp(landed)
+	}
 	w := csv.NewWriter(os.Stdout)
 	_ = w.Write(columns)
 	var rows []row
@@ -89,9 +99,7 @@ func study(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := s.prepare(ctx); err != nil {
-			return err
-		}
+		s.landed = landed
 		for _, a := range chosen() {
 			r, err := s.row(ctx, a)
 			if err != nil {
@@ -108,6 +116,26 @@ func study(ctx context.Context) error {
 	return summarise(rows)
 }
 
+// sumUp sums up what is done.
+func sumUp(landed []row) error {
+	var rows []row
+	for i := range *seeds {
+		s := situation{seed: *first + i, out: folderOfSeed(*first + i), landed: landed}
+		for _, a := range chosen() {
+			r, found, err := s.done(a)
+			if err != nil {
+				return err
+			}
+			if found {
+				rows = append(rows, r)
+			}
+		}
+	}
+	return summarise(rows)
+}
+
+func folderOfSeed(seed int) string { return filepath.Join(*out, strconv.Itoa(seed)) }
+
 // chosen are the ways that -only names, or all.
 func chosen() []way {
 	if *only == "" {
@@ -123,7 +151,7 @@ func newSituation(ctx context.Context, seed int) (*situation, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &situation{config: c, seed: seed, out: filepath.Join(*out, strconv.Itoa(seed))}
+	s := &situation{config: c, seed: seed, out: folderOfSeed(seed)}
 	s.before = s.out
 	if *shared {
 		s.before = *out

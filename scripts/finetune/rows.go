@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,8 +40,62 @@ func (s situation) fileOf(a way) string { return filepath.Join(s.out, folderOf(a
 
 func folderOf(a way) string { return strings.NewReplacer(" ", "-", ",", "", "×", "x").Replace(a.name) }
 
+// readRows reads the rows of the network from a file in the form of results/fine-tuning-rows.csv. Without a file there are none.
+func readRows(path string) (rows []row, err error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	lines, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if len(lines) == 0 {
+		return nil, fmt.Errorf("%s: is empty, and must have a line that names its columns", path)
+	}
+	place := map[string]int{}
+	for i, name := range lines[0] {
+		place[name] = i
+	}
+	for _, name := range append([]string{"model"}, columns...) {
+		if _, ok := place[name]; !ok {
+			return nil, fmt.Errorf("%s: has no column %q", path, name)
+		}
+	}
+	for n, line := range lines[1:] {
+		if line[place["model"]] != *network {
+			continue
+		}
+		number := func(column string) (v float64) {
+			cell := line[place[column]]
+			if cell == "" && column == "seconds_per_step" { // not every machine was quiet enough
+				return math.NaN()
+			}
+			v, wrong := strconv.ParseFloat(cell, 64)
+			if wrong != nil && err == nil {
+				err = fmt.Errorf("%s line %d: %s is %q, and must be a number", path, n+2, column, cell)
+			}
+			return v
+		}
+		rows = append(rows, row{
+			Way: line[place["way"]], Seed: int(number("seed")), Accuracy: number("accuracy"), Kept: number("kept"),
+			PeakBytes: int64(number("peak_mib") * (1 << 20)), SecondsPerStep: number("seconds_per_step"), Steps: int(number("steps")),
+		})
+	}
+	return rows, err
+}
+
 // done returns the row of a way, if it is there.
 func (s situation) done(a way) (r row, found bool, err error) {
+	for _, r := range s.landed {
+		if r.Way == a.name && r.Seed == s.seed {
+			return r, true, nil
+		}
+	}
 	text, err := os.ReadFile(s.fileOf(a))
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, false, nil
@@ -68,14 +123,14 @@ func (s situation) keep(a way, r row) error {
 	return nil
 }
 
-// elsewhere are the flags that change no row.
-var elsewhere = []string{"out", "only", "dry", "seeds", "first", "data", "threads", "timed"}
+// without are the flags that change no row.
+var without = []string{"out", "done", "only", "sum", "dry", "seeds", "first", "data", "threads", "timed"}
 
 // sameStudy returns an error if -out holds a study with other flags.
 func sameStudy() error {
 	var all []string
 	flag.VisitAll(func(f *flag.Flag) {
-		if !slices.Contains(elsewhere, f.Name) {
+		if !slices.Contains(without, f.Name) {
 			all = append(all, "-"+f.Name+"="+f.Value.String())
 		}
 	})
@@ -94,7 +149,8 @@ func sameStudy() error {
 	return os.WriteFile(path, []byte(now), 0o644)
 }
 
-// summarise writes means and standard deviations over the seeds of each way, as results/fine-tuning.csv has them.
+// summarise writes means and standard deviations over the seeds of each way, as results/fine-tuning.csv has them. A difference
+// is that of accuracy to back-propagation, paired by seed, with its 95 % interval from three seeds on.
 func summarise(rows []row) error {
 	f, err := os.Create(filepath.Join(*out, "summary.csv"))
 	if err != nil {
@@ -102,7 +158,7 @@ func summarise(rows []row) error {
 	}
 	defer f.Close()
 	w := csv.NewWriter(f)
-	_ = w.Write([]string{"way", "rate", "accuracy", "accuracy_spread", "kept", "kept_spread", "peak_mib", "time_over_bp", "seconds_per_step", "steps", "n", "seed"})
+	_ = w.Write([]string{"way", "rate", "accuracy", "accuracy_spread", "difference", "difference_low", "difference_high", "kept", "kept_spread", "peak_mib", "time_over_bp", "seconds_per_step", "steps", "n", "seed"})
 	mean := func(of []row, value func(row) float64) sample.Sample {
 		var all []float64
 		for _, r := range of {
@@ -128,11 +184,34 @@ func summarise(rows []row) error {
 		accuracy, kept := mean(of, func(r row) float64 { return r.Accuracy }), mean(of, func(r row) float64 { return r.Kept })
 		peak := mean(of, func(r row) float64 { return float64(r.PeakBytes) / (1 << 20) })
 		time := mean(of, seconds)
-		_ = w.Write([]string{a.name, fmt.Sprint(*rate), one(accuracy.Mean), one(accuracy.SD), one(kept.Mean), one(kept.SD), one(peak.Mean),
-			fmt.Sprintf("%.2f", time.Mean/bp.Mean), fmt.Sprintf("%.3f", time.Mean), strconv.Itoa(of[0].Steps), strconv.Itoa(len(of)), strings.Join(seeds, " ")})
+		difference := sample.Of(sample.Differences(bySeed(of), bySeed(byWay["bp"])))
+		low, high := difference.Interval(0.95)
+		if difference.N < 3 { // accuracies have steps, so that two may agree by chance
+			low, high = math.NaN(), math.NaN()
+		}
+		if a.name == "bp" {
+			difference.Mean, low, high = math.NaN(), math.NaN(), math.NaN()
+		}
+		_ = w.Write([]string{a.name, fmt.Sprint(*rate), figure(1, accuracy.Mean), figure(1, accuracy.SD),
+			figure(1, difference.Mean), figure(1, low), figure(1, high), figure(1, kept.Mean), figure(1, kept.SD), figure(1, peak.Mean),
+			figure(2, time.Mean/bp.Mean), figure(3, time.Mean), strconv.Itoa(of[0].Steps), strconv.Itoa(len(of)), strings.Join(seeds, " ")})
 	}
 	w.Flush()
 	return w.Error()
 }
 
-func one(v float64) string { return fmt.Sprintf("%.1f", v) }
+func bySeed(rows []row) map[int]float64 {
+	all := map[int]float64{}
+	for _, r := range rows {
+		all[r.Seed] = r.Accuracy
+	}
+	return all
+}
+
+// figure is a number with so many decimals, or nothing where there is none.
+func figure(decimals int, v float64) string {
+	if math.IsNaN(v) {
+		return ""
+	}
+	return strconv.FormatFloat(v, 'f', decimals, 64)
+}

@@ -66,6 +66,7 @@ type situation struct {
 	out, before string     // folders of the seed's runs, and of the training before
 	start       string     // the weights of that
 	parts       [][]string // the blocks of each module of local learning
+	landed      []row      // done elsewhere
 }
 
 // result is what a way brought.
@@ -131,8 +132,11 @@ func (s *situation) stages() []stage {
 	}
 }
 
-// prepare trains on the old classes, unless that is done, and finds the blocks of the modules.
+// prepare trains on the old classes, unless that is done, and finds the blocks of the modules. A second call does nothing.
 func (s *situation) prepare(ctx context.Context) error {
+	if s.parts != nil {
+		return nil
+	}
 	if err := s.cut(); err != nil {
 		return err
 	}
@@ -216,6 +220,9 @@ func used() time.Duration {
 func (s *situation) row(ctx context.Context, a way) (row, error) {
 	if r, found, err := s.done(a); found || err != nil {
 		return r, err
+	}
+	if err := s.prepare(ctx); err != nil {
+		return row{}, err
 	}
 	got, err := s.try(ctx, a)
 	if err != nil {
