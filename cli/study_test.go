@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -113,6 +114,40 @@ func TestStudyTakesOverRuns(t *testing.T) {
 		t.Errorf("exit code %d\n%s\n%s", r.code, r.err, r.out)
 	}
 	refuse(t, []string{"--mlflow", "http://localhost:5000"}, args("--mlflow", "here")...)
+}
+
+// Of runs that are done, a few small files of text are enough for a study to go on elsewhere: what a repository can keep.
+func TestStudyGoesOnFromItsText(t *testing.T) {
+	b, args := newStudyBench(t, "seeds: 2\narms:\n- {name: bp, recipe: tiny.yaml, set: [method.name=bp, diagnose.every=5]}\n- {name: sgr, recipe: tiny.yaml}\n")
+	succeed(t, args("--arms", "bp")...)
+	elsewhere := b.path("elsewhere")
+	from := os.DirFS(b.path("out"))
+	for _, pattern := range []string{"*/seed-*.json", "*/seed-*/config.yaml", "*/seed-*/summary.json"} {
+		names, err := fs.Glob(from, pattern)
+		if err != nil || len(names) != 2 {
+			t.Fatalf("%s: %v, %v", pattern, names, err)
+		}
+		for _, name := range names {
+			write(t, filepath.Join(elsewhere, name), read(t, b.path("out/"+name)))
+		}
+	}
+	verdict := func(out string) string { // the table above it has times
+		_, below, _ := strings.Cut(out, "bp: the baseline\n")
+		line, _, _ := strings.Cut(below, "\n")
+		return line
+	}
+	want := succeed(t, args()...)
+	r := locus(t.Context(), append(args()[:4], "--out", elsewhere)...)
+	if r.code != 0 || verdict(want) == "" || verdict(r.out) != verdict(want) {
+		t.Errorf("exit code %d, %s\n%s, want\n%s", r.code, r.err, r.out, want)
+	}
+	const undrawn = "Not in the pictures, as their runs have no metrics.jsonl here: bp\n"
+	if !strings.Contains(r.out, undrawn) || strings.Contains(want, undrawn) {
+		t.Errorf("what the pictures lack:\n%s", r.out)
+	}
+	if strings.Contains(r.err, "bp/seed-1 begins") || !strings.Contains(r.err, "sgr/seed-2 begins") {
+		t.Errorf("other runs than those left to do:\n%s", r.err)
+	}
 }
 
 func TestStudyIsInterrupted(t *testing.T) {

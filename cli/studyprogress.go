@@ -164,6 +164,9 @@ func printStudy(cmd *cobra.Command, rep *study.Report, out string) error {
 	for _, row := range rep.Rows {
 		fmt.Fprintln(w, show.Line(row.Arm.Name+": "+rep.Verdict(row)))
 	}
+	if text := rep.Missing(); text != "" {
+		fmt.Fprintln(w, show.Line(text))
+	}
 	if rep.Left > 0 {
 		fmt.Fprintf(w, "%d runs are not done; the same command goes on with them\n", rep.Left)
 	}

@@ -39,7 +39,7 @@ func Merge(s *Study, out string, from []string) (rep *Report, err error) {
 	if rep, err = Summarise(s, out); err != nil {
 		return nil, err
 	}
-	return rep, cmp.Or(rep.write(folder), s.figures(folder))
+	return rep, cmp.Or(s.figures(folder, rep), rep.write(folder))
 }
 
 func mergeOne(s *Study, out, dir string) error {

@@ -14,9 +14,10 @@ const level = 0.95
 
 // Report is what a study has come to so far.
 type Report struct {
-	Study *Study
-	Rows  []Row
-	Left  int // cells that are not done
+	Study   *Study
+	Rows    []Row
+	Left    int      // cells that are not done
+	Undrawn []string // arms that are diagnosed and not in the pictures: their runs have no metrics.jsonl
 }
 
 // Row sums up an arm. Accuracies are percent.

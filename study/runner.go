@@ -61,7 +61,7 @@ func (r *Runner) Run(ctx context.Context) (rep *Report, err error) {
 	running := r.work(ctx, unfinished)
 	rep, err = Summarise(r.Study, r.Out)
 	if err == nil {
-		err = cmp.Or(rep.write(folder), r.Study.figures(folder))
+		err = cmp.Or(r.Study.figures(folder, rep), rep.write(folder))
 	}
 	if running != nil { // the reason, whatever the report then met
 		err = running

@@ -131,10 +131,25 @@ func (r *Report) Markdown() string {
 		fmt.Fprintf(&b, "- **%s**: %s.\n", show.Name(row.Arm.Name), r.Verdict(row))
 	}
 	b.WriteString("\n")
+	if text := r.Missing(); text != "" {
+		fmt.Fprintf(&b, "%s.\n\n", text)
+	}
 	for _, line := range r.origins() {
 		fmt.Fprintf(&b, "%s\n", line)
 	}
 	return b.String()
+}
+
+// Missing says which arms the pictures lack; it is empty where they have all.
+func (r *Report) Missing() string {
+	if len(r.Undrawn) == 0 {
+		return ""
+	}
+	var names []string
+	for _, name := range r.Undrawn {
+		names = append(names, show.Name(name))
+	}
+	return "Not in the pictures, as their runs have no metrics.jsonl here: " + strings.Join(names, ", ")
 }
 
 // notes say how to read the table.
