@@ -31,8 +31,8 @@ type row struct {
 var columns = []string{"way", "seed", "accuracy", "kept", "peak_mib", "seconds_per_step", "steps"}
 
 func (r row) cells() []string {
-	return []string{r.Way, strconv.Itoa(r.Seed), fmt.Sprintf("%.2f", r.Accuracy), fmt.Sprintf("%.2f", r.Kept),
-		fmt.Sprintf("%.1f", float64(r.PeakBytes)/(1<<20)), fmt.Sprintf("%.4f", r.SecondsPerStep), strconv.Itoa(r.Steps)}
+	return []string{r.Way, strconv.Itoa(r.Seed), figure(2, r.Accuracy), figure(2, r.Kept),
+		figure(1, float64(r.PeakBytes)/(1<<20)), figure(4, r.SecondsPerStep), strconv.Itoa(r.Steps)}
 }
 
 // fileOf is where the row of a way is kept once it is there: a study that was killed does not do it again.
