@@ -10,7 +10,8 @@
 //
 // It may be killed at any time: the same command goes on, and does nothing again that is done. Rows are kept in -out, which holds
 // one study; its weights go once their row is there. At the end summary.csv has means and standard deviations over the seeds.
-// Rows of another machine count as done where -done names a file of them: results/fine-tuning-rows.csv is one.
+// Rows of another machine count as done where -done names a file of them: results/fine-tuning-rows.csv is one. That they come
+// from the same flags is for whoever names it to know.
 package main
 
 import (

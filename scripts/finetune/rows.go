@@ -149,8 +149,8 @@ func sameStudy() error {
 	return os.WriteFile(path, []byte(now), 0o644)
 }
 
-// summarise writes means and standard deviations over the seeds of each way, as results/fine-tuning.csv has them. A difference
-// is that of accuracy to back-propagation, paired by seed, with its 95 % interval from three seeds on.
+// summarise writes means and standard deviations over the seeds of each way, as results/fine-tuning-photos.csv has them. A
+// difference is that of accuracy to back-propagation, paired by seed, with its 95 % interval from three seeds on.
 func summarise(rows []row) error {
 	f, err := os.Create(filepath.Join(*out, "summary.csv"))
 	if err != nil {
