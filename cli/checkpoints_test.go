@@ -12,7 +12,7 @@ func TestCheckpointsThatDoNotFit(t *testing.T) {
 	checkpoint := b.path("run/last.safetensors")
 	mismatch := []string{"conv1.weight", "[4 3 3 3]", "[8 3 3 3]"}
 	refuse(t, mismatch, b.train("other", "--init", checkpoint, "--set", "model.width=8")...)
-	refuse(t, []string{"model.width is not what the run"}, "train", "--resume", "--out", b.path("run"), "--data", b.data, "--set", "model.width=8")
+	refuse(t, []string{"model.width is 8, and 4 when the run"}, "train", "--resume", "--out", b.path("run"), "--data", b.data, "--set", "model.width=8")
 	refuse(t, []string{"layer1.1.conv1.weight", "[4 4 3 3]"}, b.train("other", "--init", checkpoint, "--set", "model.depth=14")...)
 	succeed(t, b.train("cut", "--init", checkpoint, "--set", "method.modules=4", "--steps", "1")...)
 

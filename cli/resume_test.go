@@ -195,3 +195,88 @@ func fill(t *testing.T, path string, pages int) {
 		t.Fatal(err)
 	}
 }
+
+// A run folder is changed by hand between two resumes: what the checkpoint says counts, and what is lost is said.
+func TestRunFoldersChangedByHand(t *testing.T) {
+	b := newWorkbench(t)
+	succeed(t, b.train("run", "--steps", "6")...)
+	begun := read(t, b.path("run/manifest.json"))
+	given := []byte(strings.ReplaceAll(string(begun), `"start"`, `"was"`))
+	edit := func(old, new string) func(*testing.T, string) {
+		return func(t *testing.T, dir string) {
+			path := filepath.Join(dir, "config.yaml")
+			was := string(read(t, path))
+			now := strings.Replace(was, old, new, 1)
+			if now == was {
+				t.Fatalf("config.yaml lacks %q", old)
+			}
+			write(t, path, []byte(now))
+		}
+	}
+	lose := func(names ...string) func(*testing.T, string) {
+		return func(t *testing.T, dir string) {
+			for _, name := range names {
+				remove(t, filepath.Join(dir, name))
+			}
+		}
+	}
+	for _, c := range []struct {
+		name    string
+		change  func(*testing.T, string)
+		refused []string // all of these, or it goes on
+		said    string
+	}{
+		{"nothing", func(*testing.T, string) {}, nil, ""},
+		{"the batch", edit("  batch: 8\n", "  batch: 4\n"), []string{"data.batch is 4, and 8 when the run", "--init"}, ""},
+		{"the seed", edit("seed: 1\n", "seed: 2\n"), []string{"seed is 2, and 1 when the run"}, ""},
+		{"the width", edit("  width: 4\n", "  width: 8\n"), []string{"is 8, and 4 when the run"}, ""},
+		{"the method", edit("  name: sgr\n", "  name: layerwise\n"), []string{"method.name is layerwise, and sgr when the run"}, ""},
+		{"the rate", edit("  lr: 0.1\n", "  lr: 0.01\n"), nil, ""},
+		{"the weights", lose("last.safetensors"), []string{"has state-6.safetensors", "no last.safetensors", "--force"}, ""},
+		{"the state", lose("state-6.safetensors"), []string{"state-6.safetensors is not there", "put it back", "--init"}, ""},
+		{"the log", lose("metrics.jsonl"), nil, "metrics.jsonl lacks the evaluations behind step 0, up to that at step 6"},
+		{"all checkpoints", lose("last.safetensors", "state-6.safetensors"), nil, ""}, // as if killed before the first one
+		{"a removal that was cut short", func(t *testing.T, dir string) {
+			lose("last.safetensors")(t, dir)
+			write(t, filepath.Join(dir, "manifest.json"), given)
+		}, nil, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "run")
+			if err := os.CopyFS(dir, os.DirFS(b.path("run"))); err != nil {
+				t.Fatal(err)
+			}
+			c.change(t, dir)
+			args := []string{"train", "--resume", "--out", dir, "--data", b.data, "--steps", "8"}
+			if c.refused != nil {
+				left, err := os.ReadDir(dir)
+				if err != nil {
+					t.Fatal(err)
+				}
+				refuse(t, c.refused, args...)
+				for _, e := range left {
+					if _, err := os.Stat(filepath.Join(dir, e.Name())); err != nil {
+						t.Errorf("what was there is lost: %v", err)
+					}
+				}
+				return
+			}
+			r := locus(t.Context(), args...)
+			if r.code != 0 || !strings.Contains(r.err, c.said) || c.said == "" && strings.Contains(r.err, "lacks") {
+				t.Errorf("exit code %d, want 0 and %q in\n%s", r.code, c.said, r.err)
+			}
+		})
+	}
+}
+
+// A run that was killed after longer epochs were asked for, and before it was saved with them, has not forgotten them.
+func TestLongerEpochsSurviveAKill(t *testing.T) {
+	b := newWorkbench(t)
+	succeed(t, b.train("run")...)
+	path := b.path("run/config.yaml")
+	write(t, path, []byte(strings.Replace(string(read(t, path)), "  epochs: 2\n", "  epochs: 3\n", 1))) // as the killed run leaves it
+	succeed(t, "train", "--resume", "--out", b.path("run"), "--data", b.data)
+	if got := strings.Count(string(read(t, b.path("run/metrics.jsonl"))), `"event":"epoch"`); got != 3 {
+		t.Errorf("metrics.jsonl has %d epochs, want 3", got)
+	}
+}

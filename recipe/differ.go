@@ -2,9 +2,11 @@ package recipe
 
 import "fmt"
 
-// Differ returns the paths of the keys whose values differ between two configurations of one type, in the order of the
-// fields.
-func Differ(a, b any) ([]string, error) {
+// Difference is a key that two configurations have other values of, as [Describe] writes them.
+type Difference struct{ Key, A, B string }
+
+// Differ returns the keys whose values differ between two configurations of one type, in the order of the fields.
+func Differ(a, b any) ([]Difference, error) {
 	first, err := schema(a)
 	if err != nil {
 		return nil, err
@@ -19,7 +21,7 @@ func Differ(a, b any) ([]string, error) {
 			return nil, err
 		}
 	}
-	var paths []string
+	var all []Difference
 	for f := range first.values() {
 		text, err := f.literal()
 		if err != nil {
@@ -30,8 +32,8 @@ func Differ(a, b any) ([]string, error) {
 			return nil, fmt.Errorf("recipe: %T has a key %s that %T lacks", a, f.path, b)
 		}
 		if text != want {
-			paths = append(paths, f.path)
+			all = append(all, Difference{f.path, text, want})
 		}
 	}
-	return paths, nil
+	return all, nil
 }

@@ -19,13 +19,13 @@ func TestDiffer(t *testing.T) {
 	a := config{Name: "a", Optim: inner{0.1, []int{1, 2}}}
 	for _, c := range []struct {
 		b    config
-		want []string
+		want []recipe.Difference
 	}{
 		{config{"a", inner{0.1, []int{1, 2}}}, nil},
-		{config{"b", inner{0.1, []int{1, 2}}}, []string{"name"}},
-		{config{"a", inner{0.2, []int{1, 2}}}, []string{"optim.lr"}},
-		{config{"b", inner{0.1, []int{2, 1}}}, []string{"name", "optim.betas"}},
-		{config{"a", inner{0.1, nil}}, []string{"optim.betas"}},
+		{config{"b", inner{0.1, []int{1, 2}}}, []recipe.Difference{{"name", "a", "b"}}},
+		{config{"a", inner{0.2, []int{1, 2}}}, []recipe.Difference{{"optim.lr", "0.1", "0.2"}}},
+		{config{"b", inner{0.1, []int{2, 1}}}, []recipe.Difference{{"name", "a", "b"}, {"optim.betas", "[1, 2]", "[2, 1]"}}},
+		{config{"a", inner{0.1, nil}}, []recipe.Difference{{"optim.betas", "[1, 2]", "[]"}}},
 	} {
 		got, err := recipe.Differ(&a, &c.b)
 		if err != nil || !slices.Equal(got, c.want) {

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
+	"os"
 	"path/filepath"
 	"strconv"
 
@@ -216,6 +218,10 @@ func (r *Run) restore() error {
 	defer w.Close()
 	path := r.folder.Path(filepath.Base(w.Metadata()[metaState]))
 	s, err := model.OpenWeights(path)
+	if _, gone := os.Lstat(path); errors.Is(gone, fs.ErrNotExist) {
+		return fault.New("%s is not there, which %s goes on from: put it back, or begin another run from these weights with --init %s",
+			show.Name(path), lastFile, show.Name(w.Path()))
+	}
 	if err != nil {
 		return err
 	}

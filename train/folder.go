@@ -17,6 +17,7 @@ import (
 	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/recipe"
 	"github.com/locus-learn/locus/record"
+	"github.com/locus-learn/locus/safetensors"
 	"github.com/locus-learn/locus/torch"
 )
 
@@ -88,6 +89,12 @@ func openFolder(o Options) (*runfolder.Folder, error) {
 		f.Close()
 		return nil, fault.New("%s holds a run already: give --resume to go on with it, --force to replace it, or another --out", o.Out)
 	}
+	if o.Resume {
+		if err := lostCheckpoint(f); err != nil {
+			f.Close()
+			return nil, err
+		}
+	}
 	if inner := innerRun(f.Dir); inner != "" && !o.Resume && !holdsRun(f) {
 		f.Close()
 		return nil, fault.New("%s holds other runs, such as %s: must be a folder of the run's own, such as %s", o.Out, show.Name(inner), filepath.Join(o.Out, "mine"))
@@ -104,6 +111,23 @@ func innerRun(dir string) string {
 		}
 	}
 	return ""
+}
+
+// lostCheckpoint returns a fault if a run was past its first steps and has lost its checkpoint since: to begin again would remove
+// what is left of it.
+func lostCheckpoint(f *runfolder.Folder) error {
+	if f.Start() == nil || f.Has(lastFile) { // no run, or one that was being removed
+		return nil
+	}
+	for _, pattern := range []string{"state-*.safetensors", bestFile, emaFile, stepPattern} {
+		for _, name := range f.Files(pattern) {
+			if f.Has(name) && name != stateFile(0) {
+				return fault.New("%s has %s, but no %s that goes with it: put it back; --force removes what is left and begins again",
+					show.Name(f.Dir), name, lastFile)
+			}
+		}
+	}
+	return nil
 }
 
 // prepare makes the run folder and clears away the files of a run that is in it, but for those to be kept.
@@ -145,14 +169,35 @@ func LoadRun(dir string, sets []string) (Config, error) {
 }
 
 // begunWith is the recipe that the run in a folder was begun with, to compare another one with: its data may be one's own, which
-// no name finds and nothing can check.
+// no name finds and nothing can check. The checkpoint tells it, since config.yaml is easily edited; before the first one,
+// config.yaml does.
 func begunWith(dir string) (Config, error) {
-	path, doc, err := described(dir)
+	path, doc, err := saved(dir)
+	if err == nil && doc == nil {
+		path, doc, err = described(dir)
+	}
 	if err != nil {
 		return Config{}, err
 	}
 	c := Defaults()
 	return c, recipe.Recall(path, doc, &c)
+}
+
+// saved reads the recipe in the checkpoint of a run; it is nil where there is no checkpoint, or none that has one.
+func saved(dir string) (path string, doc []byte, err error) {
+	path = filepath.Join(dir, lastFile)
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return path, nil, nil
+	}
+	w, err := safetensors.Open(path)
+	if err != nil {
+		return path, nil, err
+	}
+	defer w.Close()
+	if text, ok := w.Metadata()[metaRecipe]; ok {
+		doc = []byte(text)
+	}
+	return path, doc, nil
 }
 
 // described reads what [describe] wrote.

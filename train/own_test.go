@@ -345,7 +345,7 @@ func TestOwnDataResumed(t *testing.T) {
 			t.Errorf("%s: the weights differ", name)
 		}
 		err := run("halves", 30, true, func(c *train.Config) { c.Data.Batch = 16 })
-		if !fault.Is(err) || !strings.Contains(err.Error(), "data.batch is not what the run") {
+		if !fault.Is(err) || !strings.Contains(err.Error(), "data.batch is 16, and 32 when the run") {
 			t.Errorf("%s: error %v", name, err)
 		}
 		doc, err := os.ReadFile(filepath.Join(b.dir, "halves", "config.yaml"))

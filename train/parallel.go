@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -136,13 +137,18 @@ func alike(w *mesh.World, c Config, all [][]byte) error {
 		if _, auto := theirs.Method.Auto(); auto { // rank 0 has what was found
 			theirs.Method.Cuts = c.Method.Cuts
 		}
-		keys, err := recipe.Differ(&c, &theirs)
+		other, err := recipe.Differ(&c, &theirs)
 		if err != nil {
 			return err
 		}
-		keys = slices.DeleteFunc(keys, func(key string) bool { return slices.Contains(own, key) })
-		if len(keys) > 0 {
-			return fault.New("%s and %s have other recipes: %s differs; all ranks must be started with the same one", w.Name(0), w.Name(rank), strings.Join(keys, ", "))
+		var apart []string
+		for _, d := range other {
+			if !slices.Contains(own, d.Key) {
+				apart = append(apart, fmt.Sprintf("%s is %s and %s", d.Key, d.A, d.B))
+			}
+		}
+		if len(apart) > 0 {
+			return fault.New("%s and %s have other recipes: %s; all ranks must be started with the same one", w.Name(0), w.Name(rank), strings.Join(apart, ", "))
 		}
 	}
 	return nil

@@ -88,15 +88,17 @@ func changes(dir string, c *Config) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	changed, err := recipe.Differ(&was, c)
+	other, err := recipe.Differ(&was, c)
 	if err != nil {
 		return nil, err
 	}
-	for _, key := range changed {
-		if !mayChange(key) {
-			return nil, fault.New("%s is not what the run in %s was begun with: a run that goes on must keep it; "+
-				"begin another one, from these weights with --init %s", key, show.Name(dir), show.Name(filepath.Join(dir, lastFile)))
+	var changed []string
+	for _, d := range other {
+		if !mayChange(d.Key) {
+			return nil, fault.New("%s is %s, and %s when the run in %s was begun: a run that goes on must keep it; "+
+				"begin another one, from these weights with --init %s", d.Key, d.B, d.A, show.Name(dir), show.Name(filepath.Join(dir, lastFile)))
 		}
+		changed = append(changed, d.Key)
 	}
 	return changed, nil
 }

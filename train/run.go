@@ -406,6 +406,10 @@ func (r *Run) openSinks(extra record.Sink, resumed int) (err error) {
 	if n := r.log.Broken(); n > 0 {
 		r.notice(fmt.Sprintf("%s: %d lines could not be read and were dropped", r.folder.Path(metricsFile), n))
 	}
+	if lacks := r.log.LastEpoch(); resumed >= 0 && lacks < r.at.Evaluated {
+		r.notice(fmt.Sprintf("%s lacks the evaluations behind step %d, up to that at step %d of the checkpoint",
+			r.folder.Path(metricsFile), lacks, r.at.Evaluated))
+	}
 	if r.board, err = record.OpenTensorBoard(r.folder.Dir); err == nil {
 		err = r.folder.Adopt(r.board.Name())
 	}

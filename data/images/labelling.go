@@ -80,7 +80,7 @@ func (l *labelling) of(row []string, line int) (class string, all []string, err 
 				l.first = strings.Clone(row[1])
 			}
 		}
-		return strings.Clone(row[1]), nil, nil
+		return strings.Clone(strings.TrimSpace(row[1])), nil, nil
 	}
 	all, err = l.named(strings.Clone(row[1]), line)
 	return "", all, err

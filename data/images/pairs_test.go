@@ -105,6 +105,21 @@ func TestTablesNameImages(t *testing.T) {
 	}
 }
 
+// Blanks around a label make no class of their own, as in tables of several labels.
+func TestBlanksAroundALabel(t *testing.T) {
+	p := photos{dir: t.TempDir()}
+	if err := p.readTable(strings.NewReader("path,label\na.png, cat\nb.png,cat \nc.png,\ta dog\n")); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range p.files {
+		got = append(got, f.class)
+	}
+	if want := []string{"cat", "cat", "a dog"}; !slices.Equal(got, want) {
+		t.Errorf("classes %q, want %q", got, want)
+	}
+}
+
 func TestTablesThatCannotBeRead(t *testing.T) {
 	isolate(t)
 	for _, c := range []struct{ text, want string }{

@@ -255,9 +255,15 @@ func (f *Folder) Remove(names ...string) error {
 	return f.write()
 }
 
-// Clear removes all files of the run's own but some.
+// Clear removes all files of the run's own but some. That the run is given up is written down first: where this is cut short,
+// what is left tells of no run that could go on.
 func (f *Folder) Clear(keep ...string) error {
-	f.manifest.Start = nil
+	if f.manifest.Start != nil {
+		f.manifest.Start = nil
+		if err := f.write(); err != nil {
+			return err
+		}
+	}
 	return f.Remove(slices.DeleteFunc(slices.Clone(f.manifest.Files), func(name string) bool { return slices.Contains(keep, name) })...)
 }
 
