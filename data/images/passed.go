@@ -66,6 +66,7 @@ const (
 	noImage    = "not named as an image|not named as images"
 	hidden     = "hidden|hidden"
 	loop       = "link to a folder above|links to a folder above"
+	replaced   = "replaced by a later entry of the same name|replaced by later entries of the same names"
 	emptyShard = "empty shard|empty shards"
 	noImages   = "shard without images|shards without images"
 	twice      = "shard that repeats another|shards that repeat others"

@@ -150,7 +150,7 @@ func readPart(path string, f file) ([]byte, error) {
 
 // index lists the images of a shard, which have classes in their names or labels beside them, as in the shards before it.
 func (p *photos) index(r io.ReadSeeker) (files []file, err error) {
-	all, labels, err := indexTar(r)
+	all, labels, err := p.indexTar(r)
 	if err != nil {
 		return nil, err
 	}
@@ -173,14 +173,24 @@ func (p *photos) index(r io.ReadSeeker) (files []file, err error) {
 
 // indexTar lists the files in an uncompressed tar file, but for those that are the labels of others, which it reads: labels are
 // classes by sampleKey. Entries that leave the archive, links, devices and sparse files are refused, whether they are images
-// or not.
-func indexTar(r io.ReadSeeker) (files []file, labels map[string]string, err error) {
+// or not. As where an archive is unpacked, an entry takes the place of an earlier one of its name. Archives behind the end of
+// the first are read, too: shards are put together with cat.
+func (p *photos) indexTar(r io.ReadSeeker) (files []file, labels map[string]string, err error) {
 	archive := tar.NewReader(r)
 	labels = map[string]string{}
+	at := map[string]int{} // of names in files
 	for {
 		h, err := archive.Next()
 		if errors.Is(err, io.EOF) {
-			return files, labels, nil
+			more, err := seekArchive(r)
+			if err != nil {
+				return nil, nil, fault.New("cannot be read: %w", cause(err))
+			}
+			if !more {
+				return files, labels, nil
+			}
+			archive = tar.NewReader(r)
+			continue
 		}
 		if err != nil {
 			return nil, nil, fault.New("is truncated or no uncompressed tar file: %w", err)
@@ -202,7 +212,38 @@ func indexTar(r io.ReadSeeker) (files []file, labels map[string]string, err erro
 		if err != nil {
 			return nil, nil, fault.New("cannot be read: %w", cause(err))
 		}
-		files = append(files, file{name: name, offset: offset, size: h.Size})
+		f := file{name: name, offset: offset, size: h.Size}
+		if i, again := at[name]; again {
+			if isImage(name) {
+				p.passed.add(name, replaced)
+			}
+			files[i] = f
+			continue
+		}
+		at[name] = len(files)
+		files = append(files, f)
+	}
+}
+
+// tarBlock is the unit of tar files, in bytes.
+const tarBlock = 512
+
+// seekArchive goes on to the next block that is not all zeros, which an archive that follows begins with; more is false if
+// there is none.
+func seekArchive(r io.ReadSeeker) (more bool, err error) {
+	chunk := make([]byte, 128*tarBlock)
+	for {
+		n, err := io.ReadFull(r, chunk)
+		if used := bytes.IndexFunc(chunk[:n], func(c rune) bool { return c != 0 }); used >= 0 {
+			_, err := r.Seek(int64(used/tarBlock*tarBlock-n), io.SeekCurrent)
+			return err == nil, err
+		}
+		switch {
+		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+			return false, nil
+		case err != nil:
+			return false, err
+		}
 	}
 }
 
