@@ -68,11 +68,24 @@ code=0
     exit 1
 }
 
-# Where it may map too few addresses it says so. OpenBLAS would ask for its buffers for ever.
+# Where it may map too little it says so, and where stacks are too small: OpenBLAS would ask for its buffers for ever, and a
+# thread would end the process.
+for limit in '-v 2200000' '-d 900000' '-s 128'; do
+    code=0
+    # shellcheck disable=SC2086
+    (ulimit $limit && timeout -s KILL 100 "$locus" doctor) >/dev/null 2>"$said" || code=$?
+    [ "$code" = 2 ] && [ "$(wc -l <"$said")" = 1 ] && grep -q "ulimit ${limit%% *}" "$said" || {
+        echo "light: under ulimit $limit locus doctor ends with $code and says:" >&2
+        cat "$said" >&2
+        exit 1
+    }
+done
+
+# A stack that no thread can have is not taken.
 code=0
-(ulimit -v 2200000 && timeout -s KILL 100 "$locus" doctor) >/dev/null 2>"$said" || code=$?
-[ "$code" = 2 ] && [ "$(wc -l <"$said")" = 1 ] && grep -q 'ulimit -v' "$said" || {
-    echo "light: with few addresses locus doctor ends with $code and says:" >&2
+OMP_STACKSIZE=100G timeout -s KILL 100 "$locus" doctor >/dev/null 2>"$said" || code=$?
+[ "$code" = 0 ] && grep -q '^warning: OMP_STACKSIZE=100G is not taken' "$said" || {
+    echo "light: with OMP_STACKSIZE=100G locus doctor ends with $code and says:" >&2
     cat "$said" >&2
     exit 1
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cctype>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -44,25 +45,70 @@ pthread_mutex_t* turn() {
   _exit(1);
 }
 
-// What libtorch and its libraries map, as measured with Debian's libtorch 1.13, and OpenBLAS for each core.
-constexpr double kMiB = 1 << 20, kMapped = 770, kMappedCore = 128;
+constexpr double kMiB = 1 << 20;
 
-// Where a process may map too few addresses, OpenBLAS asks for its buffers again and again, and never ends.
-void checkAddresses() {
-  rlimit limit;
-  if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY) return;
+// A limit on what the process may map, how many pages of it are mapped already, by the column of /proc/self/statm, and what
+// libtorch and its libraries map, in MiB, as measured with Debian's libtorch 1.13. OpenBLAS maps kPerCore for each core, too.
+struct MapLimit {
+  int resource;
+  const char *what, *flag;
+  int column;
+  double libraries;
+};
+constexpr MapLimit kMapLimits[] = {{RLIMIT_AS, "addresses", "-v", 0, 770}, {RLIMIT_DATA, "data", "-d", 5, 640}};
+constexpr double kPerCore = 128;
+
+double mappedPages(int column) {
   double pages = 0;
   if (FILE* f = std::fopen("/proc/self/statm", "r")) {
-    if (std::fscanf(f, "%lf", &pages) != 1) pages = 0;
+    for (int i = 0; i <= column; i++)
+      if (std::fscanf(f, "%lf", &pages) != 1) pages = 0;
     std::fclose(f);
   }
-  const double have = limit.rlim_cur / kMiB, need = pages * sysconf(_SC_PAGESIZE) / kMiB + kMapped + kMappedCore * sysconf(_SC_NPROCESSORS_ONLN);
-  if (have >= need) return;
-  std::fprintf(stderr,
-               "locus: the limit on addresses (ulimit -v) is %.0f MiB: libtorch needs %.0f MiB of them, most without memory behind: "
-               "raise it; a control group limits memory itself, as in systemd-run --scope -p MemoryMax=2G\n",
-               have, need);
+  return pages;
+}
+
+[[noreturn]] void refuse(const char* what, const char* flag, double have, double need, const char* hint) {
+  std::fprintf(stderr, "locus: the limit on %s (ulimit %s) is %.0f KiB: libtorch needs %.0f KiB%s\n", what, flag, have / 1024, need / 1024, hint);
   _exit(2);
+}
+
+// Where a process may map too little, OpenBLAS asks for its buffers again and again, and never ends.
+void checkMapped() {
+  for (const auto& l : kMapLimits) {
+    rlimit limit;
+    if (getrlimit(l.resource, &limit) || limit.rlim_cur == RLIM_INFINITY) continue;
+    const double need = mappedPages(l.column) * sysconf(_SC_PAGESIZE) + kMiB * (l.libraries + kPerCore * sysconf(_SC_NPROCESSORS_ONLN));
+    if (limit.rlim_cur < need)
+      refuse(l.what, l.flag, limit.rlim_cur, need,
+             ", most without memory behind: raise it; a control group limits memory itself, as in systemd-run --scope -p MemoryMax=2G");
+  }
+}
+
+// A thread that has used up its stack ends the process without a word. Those of kLargestStack and above cannot be had for a team,
+// and OpenMP ends the process.
+constexpr double kSmallestStack = 256 * 1024, kLargestStack = 1024 * kMiB;
+
+void checkStacks() {
+  rlimit limit;  // also the size of the stacks of threads
+  if (!getrlimit(RLIMIT_STACK, &limit) && limit.rlim_cur < kSmallestStack)
+    refuse("stacks", "-s", limit.rlim_cur, kSmallestStack, ": raise it");
+  for (const char* name : {"OMP_STACKSIZE", "GOMP_STACKSIZE"}) {
+    const char* text = getenv(name);
+    if (!text || !*text) continue;
+    char* end;
+    double size = std::strtod(text, &end);
+    while (std::isspace(static_cast<unsigned char>(*end))) end++;
+    switch (std::toupper(static_cast<unsigned char>(*end))) {
+      case 'B': break;
+      case 'M': size *= kMiB; break;
+      case 'G': size *= 1024 * kMiB; break;
+      default: size *= 1024;
+    }
+    if (size >= kSmallestStack && size <= kLargestStack) continue;
+    std::fprintf(stderr, "warning: %s=%.20s is not taken: the stack of a thread must have from 256K to 1G\n", name, text);
+    unsetenv(name);
+  }
 }
 
 // The engine lies beside the program, or where the system keeps libraries.
@@ -97,7 +143,8 @@ void lt_need(void) {
   if (ready.load(std::memory_order_acquire)) return;
   pthread_mutex_lock(turn());
   if (!engine) {
-    checkAddresses();
+    checkMapped();
+    checkStacks();
     favour();
     engine = open();
     lt_symbol(NAME(ENGINE_ABI));  // which the engine of other declarations does not have
