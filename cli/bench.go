@@ -37,8 +37,8 @@ func newBench() *cobra.Command {
 		Long: `Measure training steps on random images: the time of a step, and the memory that tensors take, exactly. The methods
 take turns step by step, so that a drift of the machine's speed meets all alike.
 
-With --against, rows are compared with those of an earlier --json: a median slower by more than the spread of both runs,
-or a peak of memory larger by a byte, is a regression, and the exit code 1.`,
+With --against, rows are compared with those of an earlier --json: a median slower by more than the spread of both
+runs, or a peak of memory larger by a byte, is a regression, and the exit code 1.`,
 		Example: `  locus bench
   locus bench --model resnet32 --methods bp,sgr --modules 16 --batch 256 --json >before.json
   locus bench --model resnet32 --methods bp,sgr --modules 16 --batch 256 --against before.json --plot bench.svg`,

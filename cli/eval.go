@@ -56,11 +56,11 @@ func newEval() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "eval RUN|CHECKPOINT",
 		Short: "Measure the accuracy of every head of a trained network",
-		Long: `Measure top-1 and top-5 accuracy, in percent, of every head of a trained network: a run folder or a checkpoint. Where images
-have any number of classes, it is mean average precision and F1.
+		Long: `Measure top-1 and top-5 accuracy, in percent, of every head of a trained network: a run folder or a checkpoint. Where
+images have any number of classes, it is mean average precision and F1.
 
---report writes a page, tables and pictures into a folder: accuracy a class, what is taken for what, how far confidence can
-be trusted, the worst mistakes, and what it saves to leave at the first head that is sure enough.`,
+--report writes a page, tables and pictures into a folder: accuracy a class, what is taken for what, how far confidence
+can be trusted, the worst mistakes, and what it saves to leave at the first head that is sure enough.`,
 		Example: `  locus eval runs/mine
   locus eval runs/mine/best.safetensors --on validation
   locus eval runs/mine --report mine-report`,

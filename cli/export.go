@@ -30,8 +30,8 @@ func newExport() *cobra.Command {
   .onnx         ONNX, for onnxruntime and others; operator set 17
   .pt           TorchScript, for torch.jit.load
 
-With --exit, the network ends with the local head of that module. Classes, input size, mean and deviation are in the file's
-metadata, and in FILE.md, a model card.`,
+With --exit, the network ends with the local head of that module. Classes, input size, mean and deviation are in the
+file's metadata, and in FILE.md, a model card.`,
 		Example: `  locus export runs/mine mine.safetensors
   locus export runs/mine mine.onnx --dtype fp16
   locus export runs/mine small.pt --exit 2`,

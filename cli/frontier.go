@@ -32,15 +32,15 @@ func newFrontier() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "frontier MODEL",
 		Short: "Set time against memory: back-propagation, checkpoints, local learning",
-		Long: `Predict time and peak memory of a step for every way to train a network: global back-propagation, the same with gradient
-checkpoints, local learning with any number of modules, with checkpoints inside them, and with one module in memory.
-Ways that no other beats in both are marked, with a word on when to use them; so is local learning that
+		Long: `Predict time and peak memory of a step for every way to train a network: global back-propagation, the same with
+gradient checkpoints, local learning with any number of modules, with checkpoints inside them, and with one module in
+memory. Ways that no other beats in both are marked, with a word on when to use them; so is local learning that
 back-propagation with checkpoints beats.
 
-Times are sums of what the pieces took one by one, without the optimizers, and what comes and goes at 500 MB/s. They are
-rough, and only their ratios mean something. With --measure N, whole steps are taken, N of each way after one to
-warm up, of which the shortest counts, and the meter's peak. What is learned in a step is not compared: a method is beaten by its own kind and
-by bp, and bp by bp alone.`,
+Times are sums of what the pieces took one by one, without the optimizers, and what comes and goes at 500 MB/s. They
+are rough, and only their ratios mean something. With --measure N, whole steps are taken, N of each way after one to
+warm up, of which the shortest counts, and the meter's peak. What is learned in a step is not compared: a method is
+beaten by its own kind and by bp, and bp by bp alone.`,
 		Example: `  locus frontier vit_s --batch 8 --set head.name=tokens --set optim.name=adamw
   locus frontier resnet50 --batch 16 --set head.name=infopro --plot frontier.svg
   locus frontier vit_s --batch 8 --modules 3,6,12 --measure 2 --set head.name=tokens`,

@@ -1,10 +1,14 @@
 package cli
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
 )
 
 func TestManual(t *testing.T) {
@@ -18,4 +22,20 @@ func TestManual(t *testing.T) {
 			t.Errorf("%s: %v, no %q in\n%.500s", name, err, want, text)
 		}
 	}
+}
+
+// What a terminal of 120 columns shows of a command's help is not broken within words.
+func TestHelpFitsATerminal(t *testing.T) {
+	var check func(*cobra.Command)
+	check = func(c *cobra.Command) {
+		for line := range strings.Lines(c.Long + "\n" + c.Example) {
+			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 119 {
+				t.Errorf("%s: %d columns, 119 are allowed: %s", c.CommandPath(), n, line)
+			}
+		}
+		for _, sub := range c.Commands() {
+			check(sub)
+		}
+	}
+	check(newRoot(io.Discard, io.Discard))
 }

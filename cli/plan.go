@@ -65,10 +65,11 @@ func newPlan() *cobra.Command {
 		Long: `Choose where to cut a network, and predict the memory of a training step at any batch size. Blocks and heads are
 measured one by one on small batches; nothing is trained.
 
-The cuts are those with the least peak memory, or the most even time for a pipeline (--set method.cuts=auto:time), or the
-given ones (--set method.cuts=layer1.2,layer2.3). With --budget, what fits is found: with --batch the fastest way, by cuts,
-checkpoints, modules in memory and, if need be, smaller batches whose gradients accumulate, and what it costs in time; with
---modules the largest batch; with neither the largest batch for each number; with both, whether that number fits.
+The cuts are those with the least peak memory, or the most even time for a pipeline (--set method.cuts=auto:time), or
+the given ones (--set method.cuts=layer1.2,layer2.3). With --budget, what fits is found: with --batch the fastest way,
+by cuts, checkpoints, modules in memory and, if need be, smaller batches whose gradients accumulate, and what it costs
+in time; with --modules the largest batch; with neither the largest batch for each number; with both, whether that
+number fits.
 
 With several numbers of modules or several methods, the table has a row for each, memory and time beside those of bp:
 times are sums of what the pieces took one by one, without the optimizers, and so rough.
@@ -78,7 +79,7 @@ parallel or through pipelines (GPipe, 1F1B), and by the methods, with the best n
 		Example: `  locus plan --model resnet101 --modules 3 --batch 256 --set head.name=infopro
   locus plan --model swin_t --budget 16GiB --set head.name=infopro
   locus plan --model resnet32 --modules 16 --json
-  locus plan --model resnet50 --method layerwise,sgr --ranks 2,4,8,16 --link 100 --latency 10us --faster 1000 --threads 1
+  locus plan --model resnet50 --method layerwise,sgr --ranks 2,4,8 --link 100 --latency 10us --faster 1000 --threads 1
   locus plan --model vit_s --modules all --method sgr,layerwise,infopro --batch 256 --plot memory.svg`,
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {

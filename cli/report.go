@@ -21,9 +21,9 @@ func newReport() *cobra.Command {
 		Long: `Put runs that exist side by side: a table as Markdown, CSV and LaTeX, pictures as SVG, PDF and PNG at the width of a
 paper's column, and a page with all of it. RUNS are folders of runs, or folders that have such below them.
 
-A row has the runs that agree in the keys of --by, and shows mean ± standard deviation over them; runs that differ in the
-seed alone share a row. Without --by, rows are by the keys in which the runs differ. Nothing is trained, and no file is
-replaced that a report has not written.`,
+A row has the runs that agree in the keys of --by, and shows mean ± standard deviation over them; runs that differ in
+the seed alone share a row. Without --by, rows are by the keys in which the runs differ. Nothing is trained, and no
+file is replaced that a report has not written.`,
 		Example: `  locus report runs/compare-20260131-120000
   locus report runs --by method,seed --out paper
   locus report runs/bp-* runs/sgr-* --by method,optim.lr --width page`,

@@ -34,15 +34,15 @@ func newStudy() *cobra.Command {
 		Long: `Train the arms of a study, recipes with overrides, with several seeds each. Write a report of means, spreads and
 differences to the baseline paired by seed: study.md, study.csv and study.svg in the study's folder.
 
-Every arm with a seed is an ordinary run in a folder of its own, ARM/seed-N. The command may be killed at any time; given
-again it goes on. What is finished is not run again. A run that fails is a result, and does not stop the others; --retry
-runs it again. A finished run that train has put there is taken over. --shard 2/8 trains the second eighth, on a machine of its own with an --out of its own; 'study merge' puts
-the folders together.
+Every arm with a seed is an ordinary run in a folder of its own, ARM/seed-N. The command may be killed at any time;
+given again it goes on. What is finished is not run again. A run that fails is a result, and does not stop the others;
+--retry runs it again. A finished run that train has put there is taken over. --shard 2/8 trains the second eighth, on
+a machine of its own with an --out of its own; 'study merge' puts the folders together.
 
 A study is a YAML file, or one of 'locus list studies'. Its keys:
 
   about     what is asked, in a line
-  arms      a list; each has a name, a recipe, set: [key=value, key=a,b,c for a grid], and paper: the published per cent
+  arms      a list; each has a name, a recipe, set: [key=value, key=a,b,c for a grid], and paper: the published percent
   set       overrides of all arms
   seeds     a number of them, or a list
   baseline  the arm that the others are compared with; the first one unless set

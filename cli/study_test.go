@@ -206,6 +206,45 @@ func TestStudyRefusesWhatWasChangedByHand(t *testing.T) {
 	refuse(t, []string{"not the run of this study's arm sgr", "lambda"}, args()...)
 }
 
+// What a study's folder has must answer what the study asks now.
+func TestStudyWhoseRecipesChange(t *testing.T) {
+	b, args := newStudyBench(t, "seeds: 2\narms:\n- {name: bp, recipe: tiny.yaml, set: [method.name=bp]}\n- {name: sgr, recipe: tiny.yaml}\n"+
+		"- {name: hot, recipe: tiny.yaml, set: [method.name=bp, optim.lr=1000, optim.weight_decay=0.9, optim.momentum=0.99]}\n")
+	want := succeed(t, args()...)
+	change := func(old, new string) {
+		t.Helper()
+		if !strings.Contains(tiny, old) {
+			t.Fatalf("the recipe lacks %q", old)
+		}
+		write(t, b.recipe, []byte(strings.Replace(tiny, old, new, 1)))
+	}
+	for _, c := range []struct{ old, new, want string }{
+		{"width: 4\nmethod", "width: 8\nmethod", "bp/seed-1 was trained with model.width 4, and the arm has 8 now"},
+		{"epochs: 2", "epochs: 3", "was trained with schedule.epochs 2, and the arm has 3 now"},
+		{"batch: 8", "batch: 4", "data.batch 8, and the arm has 4 now"},
+		{"modules: 3", "modules: 2", "sgr/seed-1 was trained with method.modules 3, and the arm has 2 now"},
+	} {
+		change(c.old, c.new)
+		refuse(t, []string{c.want, "--out"}, args()...)
+		refuse(t, []string{c.want}, args("--report")...)
+	}
+	change("threads: 1", "threads: 2")
+	if got := succeed(t, args()...); got != want {
+		t.Errorf("with other threads it says\n%s\nwant\n%s", got, want)
+	}
+	change("workers: 1", "workers: 2")
+	succeed(t, args()...)
+	write(t, b.recipe, []byte(strings.Replace(tiny, "threads: 1", "threads: 1\noptim: {nesterov: true}", 1)))
+	refuse(t, []string{"optim.nesterov"}, args("--retry", "--arms", "hot")...)
+
+	write(t, b.recipe, []byte(tiny))
+	write(t, b.path("s.yaml"), []byte("seeds: 1\narms:\n- {name: bp, recipe: tiny.yaml, set: [method.name=bp]}\n"))
+	const left = "Not in the report, as the study asked for has no such runs: bp/seed-2, hot/seed-1, hot/seed-2, sgr/seed-1, sgr/seed-2"
+	if got := succeed(t, args()...); !strings.Contains(got, left) || !strings.Contains(string(read(t, b.path("out/study.md"))), left) {
+		t.Errorf("what is left out is not told in\n%s", got)
+	}
+}
+
 // A clock that jumps leaves no trace: what runs took is measured by a clock that does not, and nothing compares dates.
 func TestStudyKnowsNoClock(t *testing.T) {
 	b, args := newStudyBench(t, "arms:\n- {name: bp, recipe: tiny.yaml, set: [method.name=bp]}\n")
@@ -260,6 +299,8 @@ func TestMistakesInStudiesGetOneLine(t *testing.T) {
 		{"seeds: 5001\n" + arms, "", "10002 cells"},
 		{"arms:\n- {name: bp, recipe: tiny.yaml, set: ['optim.lr=" + strings.Repeat("1,", 200) + "1', 'method.lambda=" + strings.Repeat("1,", 200) + "1']}\n", "", "40401 cells"},
 		{"seeds: 0\n" + arms, "", "line 1: seeds is 0: must be a number from 1"},
+		{"seeds: [1, -2]\n" + arms, "", "line 1: seeds has -2: must be whole numbers at least 0"},
+		{"seeds: [1, two]\n" + arms, "", "line 1: seeds has two"},
 		{"seeds: [1, 2, 1]\n" + arms, "", "seeds has 1 twice"},
 		{"metric: loss\n" + arms, "", "metric is loss: must be one of"},
 		{"budget: -1\n" + arms, "", "budget is -1"},

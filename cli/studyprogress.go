@@ -164,7 +164,7 @@ func printStudy(cmd *cobra.Command, rep *study.Report, out string) error {
 	for _, row := range rep.Rows {
 		fmt.Fprintln(w, show.Line(row.Arm.Name+": "+rep.Verdict(row)))
 	}
-	if text := rep.Missing(); text != "" {
+	for _, text := range rep.Missing() {
 		fmt.Fprintln(w, show.Line(text))
 	}
 	if rep.Left > 0 {

@@ -38,8 +38,9 @@ func newVerify() *cobra.Command {
 		Use:   "verify [METHOD...]",
 		Short: "Check what is claimed, on this machine",
 		Long: `Check what is claimed, on this machine. Each claim gets a line: what it says, what was measured, and whether it holds.
-Methods named are tried alone. A method's claim that does not hold ends with exit code 1. docs/theory.md explains the lines of --theory. With --device,
-steps of every method on that device, and of further networks, heads and optimizers, are compared with the CPU's.`,
+Methods named are tried alone. A method's claim that does not hold ends with exit code 1. docs/theory.md explains the
+lines of --theory. With --device, steps of every method on that device, and of further networks, heads and optimizers,
+are compared with the CPU's.`,
 		Example: "  locus verify\n  locus verify sgr etf-sgr\n  locus verify --theory --seed 2 --json\n  locus verify --device cuda",
 		Args:    takes(0, unlimited),
 		ValidArgsFunction: func(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {

@@ -26,11 +26,12 @@ func newWatch() *cobra.Command {
 		Use:   "watch DIR",
 		Short: "Show the runs in a folder on a page, while they train",
 		Long: `Show the runs in a folder on a page that a browser opens: losses and accuracies of all modules, accuracy against depth,
-agreement of neighbours, memory against forecast, training images, time left, and a button that stops a run as Ctrl-C does.
+agreement of neighbours, memory against forecast, training images, time left, and a button that stops a run as Ctrl-C
+does.
 
 Only this machine can open the page, unless --web names another address. From elsewhere, go through ssh:
-ssh -L 8080:127.0.0.1:8080 MACHINE. On an address that others can reach, a run is stopped only with the token that stands
-behind the # of the page's address.`,
+ssh -L 8080:127.0.0.1:8080 MACHINE. On an address that others can reach, a run is stopped only with the token that
+stands behind the # of the page's address.`,
 		Example: "  locus watch runs\n  locus watch runs --web 127.0.0.1:9000",
 		Args:    takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -81,7 +81,14 @@ type seeds []uint64
 // UnmarshalYAML implements yaml's interface.
 func (s *seeds) UnmarshalYAML(n *yaml.Node) error {
 	if n.Kind == yaml.SequenceNode {
-		return n.Decode((*[]uint64)(s))
+		for _, each := range n.Content {
+			var seed uint64
+			if err := each.Decode(&seed); err != nil {
+				return fault.New("line %d: seeds has %s: must be whole numbers at least 0", each.Line, show.Name(each.Value))
+			}
+			*s = append(*s, seed)
+		}
+		return nil
 	}
 	var count int
 	if err := n.Decode(&count); err != nil || count < 1 || count > mostSeeds {

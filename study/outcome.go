@@ -7,11 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/record"
+	"github.com/locus-learn/locus/train"
 )
 
 // Outcome is what became of a cell. It lies beside the cell's run folder, as ARM/seed-N.json, and is written once: when the
@@ -50,17 +53,42 @@ func (c Cell) Outcome(out string) (*Outcome, error) {
 	if err := json.Unmarshal(text, &o); err != nil || o.Arm != c.Arm.Name || o.Seed != c.Seed {
 		return nil, fault.New("%s is not what the study wrote there: remove it, and the run in %s is looked at again", path, c.Dir(out))
 	}
-	if o.Failed != "" {
-		return &o, nil
-	}
-	for _, name := range guarded {
-		sum, err := sumOf(filepath.Join(c.Dir(out), name))
-		if err != nil || sum != o.Sums[name] {
-			return nil, fault.New("%s is not as the study left it: put it back, or remove %s and the folder beside it to run the cell again",
-				filepath.Join(c.Dir(out), name), path)
+	if o.Failed == "" {
+		if err := c.intact(out, o.Sums); err != nil {
+			return nil, err
 		}
 	}
-	return &o, nil
+	return &o, c.asked(out)
+}
+
+// intact is a fault where a file of a run is not as the study left it.
+func (c Cell) intact(out string, sums map[string]string) error {
+	for _, name := range guarded {
+		sum, err := sumOf(filepath.Join(c.Dir(out), name))
+		if err != nil || sum != sums[name] {
+			return fault.New("%s is not as the study left it: put it back, or remove %s and the folder beside it to run the cell again",
+				filepath.Join(c.Dir(out), name), c.outcomeFile(out))
+		}
+	}
+	return nil
+}
+
+// asked is a fault where a run was trained by another recipe than its arm has by now: its result would answer a question that was not
+// asked. One that failed early may have left nothing to compare.
+func (c Cell) asked(out string) error {
+	if _, err := os.Stat(filepath.Join(c.Dir(out), "config.yaml")); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	run, err := train.LoadRun(c.Dir(out), nil)
+	if err != nil {
+		return err
+	}
+	other, err := train.OtherResult(run, c.Config())
+	if err != nil || len(other) == 0 {
+		return err
+	}
+	return fault.New("%s was trained with %s %s, and the arm has %s now: give another --out, or remove the folder and %s to train it again",
+		show.Name(c.Dir(out)), other[0].Key, other[0].A, other[0].B, show.Name(filepath.Base(c.outcomeFile(out))))
 }
 
 func sumOf(path string) (string, error) {

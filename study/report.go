@@ -1,8 +1,12 @@
 package study
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -18,6 +22,7 @@ type Report struct {
 	Rows    []Row
 	Left    int      // cells that are not done
 	Undrawn []string // arms that are diagnosed and not in the pictures: their runs have no metrics.jsonl
+	Others  []string // runs with results in the folder that are not the study's, or not any more
 }
 
 // Row sums up an arm. Accuracies are percent.
@@ -48,7 +53,33 @@ func Summarise(s *Study, out string) (*Report, error) {
 			all[c.Arm] = append(all[c.Arm], o)
 		}
 	}
-	return s.report(all)
+	rep, err := s.report(all)
+	if err == nil {
+		rep.Others, err = s.others(out)
+	}
+	return rep, err
+}
+
+// others lists the runs with results in a study's folder that are not among its cells.
+func (s *Study) others(out string) (names []string, err error) {
+	own := map[string]bool{}
+	for _, c := range s.Cells() {
+		own[c.outcomeFile(out)] = true
+	}
+	arms, err := os.ReadDir(out)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, arm := range arms {
+		entries, _ := os.ReadDir(filepath.Join(out, arm.Name())) // what is no folder has none
+		for _, e := range entries {
+			name := filepath.Join(arm.Name(), e.Name())
+			if result, ok := strings.CutSuffix(name, ".json"); ok && strings.HasPrefix(e.Name(), "seed-") && !own[filepath.Join(out, name)] {
+				names = append(names, filepath.ToSlash(result))
+			}
+		}
+	}
+	return names, err
 }
 
 // report puts outcomes together.

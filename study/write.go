@@ -131,7 +131,7 @@ func (r *Report) Markdown() string {
 		fmt.Fprintf(&b, "- **%s**: %s.\n", show.Name(row.Arm.Name), r.Verdict(row))
 	}
 	b.WriteString("\n")
-	if text := r.Missing(); text != "" {
+	for _, text := range r.Missing() {
 		fmt.Fprintf(&b, "%s.\n\n", text)
 	}
 	for _, line := range r.origins() {
@@ -140,16 +140,20 @@ func (r *Report) Markdown() string {
 	return b.String()
 }
 
-// Missing says which arms the pictures lack; it is empty where they have all.
-func (r *Report) Missing() string {
-	if len(r.Undrawn) == 0 {
-		return ""
+// Missing says, in lines, what is in the study's folder and not in the report, or not in its pictures.
+func (r *Report) Missing() (lines []string) {
+	for _, each := range []struct {
+		what  string
+		names []string
+	}{
+		{"Not in the pictures, as their runs have no metrics.jsonl here: ", r.Undrawn},
+		{"Not in the report, as the study asked for has no such runs: ", r.Others},
+	} {
+		if len(each.names) > 0 {
+			lines = append(lines, each.what+show.Names(each.names, 12))
+		}
 	}
-	var names []string
-	for _, name := range r.Undrawn {
-		names = append(names, show.Name(name))
-	}
-	return "Not in the pictures, as their runs have no metrics.jsonl here: " + strings.Join(names, ", ")
+	return lines
 }
 
 // notes say how to read the table.

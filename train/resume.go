@@ -13,41 +13,59 @@ import (
 )
 
 // Change is a key of a recipe, or a section, that may change when a run goes on, and what changes with it.
-type Change struct{ Key, Effect string }
+type Change struct {
+	Key, Effect string
+	Result      bool // what a whole run comes to may be something else, by more than the last bits
+}
 
 // resumable is the one list of what may change; every other key must stay. docs/reliability.md has the same table, and a
 // test compares them.
 var resumable = []Change{
-	{"name", "what the run is called"},
-	{"device", "the last bits of sums, and with them those of the weights"},
-	{"graphs", "speed and memory"},
-	{"threads", "the last bits of sums, and with them those of the weights"},
-	{"data.dir", "nothing: the images must be the same"},
-	{"data.workers", "speed"},
-	{"data.broken", "when too many broken images end the run"},
-	{"method.pipeline", "speed and memory"},
-	{"method.resident", "speed and memory"},
-	{"method.visit", "speed and memory"},
-	{"method.spill", "where modules wait that are not in memory"},
-	{"method.signals", "where signals wait between two modules"},
-	{"optim.lr", "the steps from here on"},
-	{"optim.weight_decay", "the steps from here on"},
-	{"optim.clip", "the steps from here on"},
-	{"schedule", "the steps from here on; with other epochs the run ends there"},
-	{"eval", "when the run is evaluated, and when it ends early"},
-	{"probe", "how features are measured from here on"},
-	{"diagnose", "what is measured from here on"},
-	{"checkpoint", "how many checkpoints are kept"},
-	{"mesh", "which processes do the work; with another mesh.data also the last bits of sums"},
-	{"serve", "how the trained network answers"},
+	{"name", "what the run is called", false},
+	{"device", "the last bits of sums, and with them those of the weights", false},
+	{"graphs", "speed and memory", false},
+	{"threads", "the last bits of sums, and with them those of the weights", false},
+	{"data.dir", "nothing: the images must be the same", true},
+	{"data.workers", "speed", false},
+	{"data.broken", "when too many broken images end the run", false},
+	{"method.pipeline", "speed and memory", false},
+	{"method.resident", "speed and memory", false},
+	{"method.visit", "speed and memory", false},
+	{"method.spill", "where modules wait that are not in memory", false},
+	{"method.signals", "where signals wait between two modules", false},
+	{"optim.lr", "the steps from here on", true},
+	{"optim.weight_decay", "the steps from here on", true},
+	{"optim.clip", "the steps from here on", true},
+	{"schedule", "the steps from here on; with other epochs the run ends there", true},
+	{"eval", "when the run is evaluated, and when it ends early", true},
+	{"probe", "how features are measured from here on", true},
+	{"diagnose", "what is measured from here on", true},
+	{"checkpoint", "how many checkpoints are kept", false},
+	{"mesh", "which processes do the work; with another mesh.data also the last bits of sums", false},
+	{"serve", "how the trained network answers", false},
 }
 
 // Resumable returns the keys and sections that may change when a run goes on.
 func Resumable() []Change { return slices.Clone(resumable) }
 
+// OtherResult returns the keys by which two recipes may come to different results. What says only how and where it is computed, such
+// as threads and device, is none of them.
+func OtherResult(a, b Config) ([]recipe.Difference, error) {
+	if _, auto := b.Method.Auto(); auto { // a run has what was found
+		b.Method.Cuts = a.Method.Cuts
+	}
+	all, err := recipe.Differ(&a, &b)
+	return slices.DeleteFunc(all, func(d recipe.Difference) bool {
+		return slices.ContainsFunc(resumable, func(c Change) bool { return !c.Result && c.has(d.Key) })
+	}), err
+}
+
+// has reports whether a key is the change's, or of its section.
+func (c Change) has(key string) bool { return key == c.Key || strings.HasPrefix(key, c.Key+".") }
+
 // mayChange reports whether a key is among them.
 func mayChange(key string) bool {
-	return slices.ContainsFunc(resumable, func(c Change) bool { return key == c.Key || strings.HasPrefix(key, c.Key+".") })
+	return slices.ContainsFunc(resumable, func(c Change) bool { return c.has(key) })
 }
 
 // resumes brings a run that was restored together with the recipe given now: it compares recipe and data with those that
