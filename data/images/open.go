@@ -2,10 +2,12 @@ package images
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/show"
 )
 
 // source is an open set of images, whole.
@@ -66,8 +68,12 @@ func (s *spec) open(o data.Options, dirs []string) (*source, error) {
 	if len(o.Std) > 0 {
 		info.Std = slices.Clone(o.Std)
 	}
-	if len(dirs) > 0 && !slices.Contains(dirs, root) {
-		info.Notes = append(info.Notes, fmt.Sprintf("%s is not in %q: using %s", s.name, dirs, dir))
+	if len(dirs) > 0 && !within(root, dirs[0]) {
+		tried := dirs
+		if i := slices.Index(dirs, root); i > 0 {
+			tried = dirs[:i]
+		}
+		info.Notes = append(info.Notes, fmt.Sprintf("%s is not in %s: using %s", s.name, show.Names(tried, 5), show.Name(dir)))
 	}
 	if s.scan != nil {
 		err = s.openPhotos(set, o)
@@ -80,6 +86,12 @@ func (s *spec) open(o data.Options, dirs []string) (*source, error) {
 	info.Shape = set.train.Shape
 	set.train.change = transformOf(o, info.Mean)
 	return set, nil
+}
+
+// within reports whether a folder is another one, or below it.
+func within(dir, other string) bool {
+	rel, err := filepath.Rel(other, dir)
+	return err == nil && filepath.IsLocal(rel)
 }
 
 // openStored reads the files of a set that is held in memory.

@@ -254,3 +254,33 @@ func TestNamesAreText(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// A set that is not in the folder looked in first, and is in another one, is told.
+func TestAnotherFolderThanAsked(t *testing.T) {
+	isolate(t)
+	photos := writeFolder(t, photoFiles(t, 2))
+	other := writeFolder(t, map[string][]byte{"train.csv": nil})
+	above := filepath.Dir(photos)
+	for _, tt := range []struct {
+		dirs []string
+		dir  string // the recipe's
+		note bool
+	}{
+		{[]string{photos}, "", false},
+		{nil, photos, false},
+		{[]string{photos}, other, false},
+		{[]string{other}, photos, true},
+		{[]string{above}, filepath.Base(photos), false}, // a relative one is looked for in the first
+	} {
+		o := photoOptions("folder")
+		o.Dir = tt.dir
+		s, err := data.Open(o, 1, tt.dirs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := "folder is not in " + other + ": using " + photos
+		if notes := s.Info().Notes; slices.Contains(notes, want) != tt.note || !tt.note && len(notes) > 0 {
+			t.Errorf("--data %q, data.dir %q: notes %q", tt.dirs, tt.dir, notes)
+		}
+	}
+}
