@@ -115,7 +115,7 @@ func (f *studyFlags) runner(cmd *cobra.Command, name string) (*study.Runner, err
 			return nil, err
 		}
 	}
-	r := &study.Runner{Study: s, Out: f.out, Data: f.data, Jobs: f.jobs, Devices: f.devices, Retry: f.retry, Report: f.report}
+	r := &study.Runner{Study: s, Out: f.out, Data: f.data, Jobs: f.jobs, Devices: f.devices, Retry: f.retry, Report: f.report, Save: saveAsked(cmd.Context())}
 	if r.Out == "" {
 		r.Out = outOf(s)
 	}

@@ -170,6 +170,27 @@ func TestStudyIsInterrupted(t *testing.T) {
 	}
 }
 
+// Who asks a study for a checkpoint, as Slurm does before a job's time is up, gets one of the runs under way.
+func TestStudySavesWhenAsked(t *testing.T) {
+	b, args := newStudyBench(t, "arms:\n- {name: bp, recipe: tiny.yaml, set: [schedule.epochs=100000]}\n")
+	save := make(chan struct{})
+	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), saveKey{}, (<-chan struct{})(save)))
+	defer cancel()
+	asked := false
+	go func() {
+		defer cancel()
+		for deadline := time.Now().Add(time.Minute); !asked && time.Now().Before(deadline); {
+			save <- struct{}{} // those to a process that is too young are passed over
+			time.Sleep(200 * time.Millisecond)
+			log, _ := os.ReadFile(b.path("out/bp/seed-1.log"))
+			asked = strings.Contains(string(log), "as asked; training goes on")
+		}
+	}()
+	if r := locus(ctx, args()...); r.code != 130 || !asked {
+		t.Errorf("exit code %d, asked %v\n%s\n%s", r.code, asked, r.err, read(t, b.path("out/bp/seed-1.log")))
+	}
+}
+
 // Shards share nothing and lose nothing.
 func TestStudyShardsMerge(t *testing.T) {
 	b, _ := newStudyBench(t, "seeds: 2\narms:\n- {name: bp, recipe: tiny.yaml, set: [method.name=bp]}\n- {name: sgr, recipe: tiny.yaml}\n")

@@ -110,7 +110,11 @@ func (r *Runner) train(ctx context.Context, c Cell, s slot, resume bool) error {
 	cmd.SysProcAttr = attributes()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	err = cmd.Run()
+	if err = cmd.Start(); err == nil {
+		r.note(cmd.Process, true)
+		err = cmd.Wait()
+		r.note(cmd.Process, false)
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -118,6 +122,39 @@ func (r *Runner) train(ctx context.Context, c Cell, s slot, resume bool) error {
 		return &exit{ended.ExitCode(), last.complaint(ended.String())}
 	}
 	return err
+}
+
+// note keeps the processes that train, and when they began.
+func (r *Runner) note(p *os.Process, runs bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.processes == nil {
+		r.processes = map[*os.Process]time.Time{}
+	}
+	if r.processes[p] = time.Now(); !runs {
+		delete(r.processes, p)
+	}
+}
+
+// young is how long a process may not know yet what SIGUSR1 asks for, and would be ended by it.
+const young = time.Second
+
+// passOn asks the runs under way for a checkpoint whenever somebody asks the runner, until ctx ends.
+func (r *Runner) passOn(ctx context.Context) {
+	for {
+		select {
+		case <-r.Save:
+			r.mu.Lock()
+			for p, began := range r.processes {
+				if time.Since(began) > young {
+					_ = p.Signal(syscall.SIGUSR1) // it may have ended
+				}
+			}
+			r.mu.Unlock()
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // tee hands what is written to a log that may fail, as on a full disk, and to a memory of its end.

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/train"
@@ -15,20 +17,22 @@ import (
 // Runner trains the cells of a study that are not done.
 type Runner struct {
 	Study   *Study
-	Out     string   // the study's folder
-	Data    string   // folder to look for data in first
-	Program []string // the command in front of "train", such as this program
-	Jobs    int      // runs at a time
-	Devices []string // shared out among them; none: the recipes'
-	Share   []Cell   // the cells to train; nil: all
-	Retry   bool     // cells that have failed are trained again
-	Report  bool     // nothing is trained: the report is of what is done
-	Watch   Watcher  // may be nil
+	Out     string          // the study's folder
+	Data    string          // folder to look for data in first
+	Program []string        // the command in front of "train", such as this program
+	Jobs    int             // runs at a time
+	Devices []string        // shared out among them; none: the recipes'
+	Share   []Cell          // the cells to train; nil: all
+	Retry   bool            // cells that have failed are trained again
+	Report  bool            // nothing is trained: the report is of what is done
+	Watch   Watcher         // may be nil
+	Save    <-chan struct{} // asks the runs under way for a checkpoint; may be nil
 
-	mu       sync.Mutex
-	spent    float64 // seconds of training that outcomes tell of
-	outcomes map[string]*Outcome
-	running  map[string]bool
+	mu        sync.Mutex
+	spent     float64 // seconds of training that outcomes tell of
+	outcomes  map[string]*Outcome
+	running   map[string]bool
+	processes map[*os.Process]time.Time
 }
 
 // errBudget ends the handing out of cells when the budget of hours is used up.
@@ -145,6 +149,7 @@ func (r *Runner) rehearse(unfinished []Cell) error {
 func (r *Runner) work(ctx context.Context, unfinished []Cell) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	go r.passOn(ctx)
 	queue := make(chan Cell)
 	go func() {
 		defer close(queue)
