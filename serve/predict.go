@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -133,7 +134,13 @@ func bad(code int, format string, args ...any) error {
 // read returns the files of a request, and how many classes it wants of each.
 func (s *Server) read(w http.ResponseWriter, r *http.Request) (files [][]byte, top int, err error) {
 	top = defaultTop
-	if text := r.URL.Query().Get("top"); text != "" {
+	asked := r.URL.Query()
+	for key := range asked {
+		if key != "top" {
+			return nil, 0, bad(http.StatusBadRequest, "the address has %.40q: must have nothing but top behind the ?", key)
+		}
+	}
+	if text := asked.Get("top"); text != "" {
 		if top, err = strconv.Atoi(text); err != nil || top < 1 {
 			return nil, 0, bad(http.StatusBadRequest, "top is %.20q: must be a whole number of at least 1", text)
 		}
@@ -159,7 +166,13 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request) (files [][]byte, t
 
 func readJSON(body []byte, top int) (files [][]byte, _ int, err error) {
 	var q request
-	if err := json.Unmarshal(body, &q); err != nil {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.DisallowUnknownFields()
+	err = decoder.Decode(&q)
+	if _, end := decoder.Token(); err == nil && end != io.EOF {
+		err = errors.New("it goes on behind its end")
+	}
+	if err != nil {
 		return nil, 0, bad(http.StatusBadRequest, "the request is not the JSON that is expected, such as {\"image\": \"BASE64\"}: %v", err)
 	}
 	if q.Top != nil {
