@@ -45,6 +45,9 @@ runs, or a peak of memory larger by a byte, is a regression, and the exit code 1
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := f.config()
+			if err == nil {
+				err = drawable(f.plot)
+			}
 			if err != nil {
 				return err
 			}

@@ -2,14 +2,10 @@ package cli
 
 import (
 	"maps"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
 
-	"github.com/locus-learn/locus/internal/disk"
-	"github.com/locus-learn/locus/internal/fault"
-	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/torch"
 	"github.com/locus-learn/locus/train"
 )
@@ -67,15 +63,4 @@ file's metadata, and in FILE.md, a model card.`,
 	completeValues(cmd, "dtype", slices.Sorted(maps.Keys(storedTypes))...)
 	cmd.Flags().IntVar(&exit, "exit", 0, "end with the local head of module `K`; 0: the network's classifier")
 	return cmd
-}
-
-// free refuses a name that cannot be written to, or that is taken.
-func free(path string, force bool) error {
-	switch info, err := os.Stat(path); {
-	case err == nil && !info.Mode().IsRegular():
-		return fault.New("%s is %s: must be the name of the file to write", show.Name(path), disk.Kind(info.Mode()))
-	case err == nil && !force:
-		return fault.New("%s exists already: give --force to replace it, or another name", path)
-	}
-	return nil
 }

@@ -46,6 +46,9 @@ beaten by its own kind and by bp, and bp by bp alone.`,
   locus frontier vit_s --batch 8 --modules 3,6,12 --measure 2 --set head.name=tokens`,
 		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := drawable(f.plot); err != nil {
+				return err
+			}
 			f.model = args[0]
 			r, stopped := f.frontier(cmd, steps)
 			if r == nil || len(r.Points) == 0 {

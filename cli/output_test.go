@@ -84,6 +84,45 @@ func TestCompareWritesTableAndPicture(t *testing.T) {
 	refuse(t, []string{"table.tex", "is not", "another folder"}, "report", b.path("both"), "--out", b.path("mine"))
 }
 
+// No command writes over what a run, a comparison or a study has written, and --plot writes SVG alone.
+func TestOutputsSpareRuns(t *testing.T) {
+	b := newWorkbench(t)
+	succeed(t, b.train("run", "--steps", "2")...)
+	plot := func(path string) [][]string {
+		return [][]string{
+			{"bench", "--methods", "bp", "--batch", "2", "--steps", "1", "--plot", path},
+			{"plan", "--model", "resnet32", "--modules", "2,3", "--batch", "2", "--plot", path},
+			{"frontier", "resnet32", "--batch", "2", "--plot", path},
+		}
+	}
+	before := map[string][]byte{}
+	names := []string{"last.safetensors", "state-2.safetensors", "config.yaml", "manifest.json", "summary.json", "plots/loss.svg"}
+	for _, name := range names {
+		before[name] = read(t, b.path("run/"+name))
+	}
+	for _, name := range []string{"run/last.safetensors", "run/state-2.safetensors", "run/../run/last.safetensors"} {
+		refuse(t, []string{name, "is a file of what is in " + b.path("run")}, "export", b.path("run"), b.path("")+"/"+name, "--force")
+	}
+	for _, args := range plot(b.path("run/plots/loss.svg")) {
+		refuse(t, []string{"loss.svg is a file of what is in"}, args...)
+	}
+	for _, args := range append(plot(b.path("run/config.yaml")), plot(b.path("x.png"))...) {
+		refuse(t, []string{"--plot is", "must end in .svg"}, args...)
+	}
+	for _, args := range plot(b.path("nowhere/x.svg")) {
+		refuse(t, []string{"--plot is", "folder that is there"}, args...)
+	}
+	refuse(t, []string{"manifest.json is a file of what"}, "study", "small", "--results", b.path("run/manifest.json"), "--report")
+	for _, name := range names {
+		if !bytes.Equal(read(t, b.path("run/"+name)), before[name]) {
+			t.Errorf("%s has changed", name)
+		}
+	}
+	succeed(t, "export", b.path("run"), b.path("run/mine.safetensors")) // which is nobody's name
+	succeed(t, "export", b.path("run"), b.path("run/mine.safetensors"), "--force")
+	succeed(t, "eval", b.path("run"), "--data", b.data)
+}
+
 // TestCompareFindsMistakesBeforeItTrains wants the second recipe's mistake before the first one's training.
 func TestCompareFindsMistakesBeforeItTrains(t *testing.T) {
 	b := newWorkbench(t)

@@ -155,6 +155,9 @@ func (f *planFlags) run(cmd *cobra.Command) (plans, error) {
 	if len(f.methods) == 0 {
 		return nil, fault.New("--method is empty: must name at least one, 'locus list methods' shows them")
 	}
+	if err := drawable(f.plot); err != nil {
+		return nil, err
+	}
 	if len(f.ranks) > 0 {
 		return f.scale(cmd)
 	}

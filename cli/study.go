@@ -106,6 +106,11 @@ func (f *studyFlags) runner(cmd *cobra.Command, name string) (*study.Runner, err
 	case cmd.Flags().Changed("out") && f.out == "":
 		return nil, fault.New("--out is empty: must be a folder")
 	}
+	if f.results != "" {
+		if err := free(f.results, true); err != nil {
+			return nil, err
+		}
+	}
 	s, err := study.Open(name, f.o)
 	if err != nil {
 		return nil, err

@@ -188,6 +188,28 @@ func Wrote(dir, name string) bool {
 	return err == nil && json.Unmarshal(text, &m) == nil && slices.Contains(m.Files, name)
 }
 
+// Owner returns the folder whose run, comparison or study has written the file at path, also in a folder below; "" if there is none.
+func Owner(path string) string {
+	whole, err := filepath.Abs(path)
+	if err != nil {
+		return ""
+	}
+	for dir := filepath.Dir(whole); ; dir = filepath.Dir(dir) {
+		name, err := filepath.Rel(dir, whole)
+		if err == nil && (Reserved(name) && holdsManifest(dir) || Wrote(dir, filepath.ToSlash(name))) {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			return ""
+		}
+	}
+}
+
+func holdsManifest(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, manifestFile))
+	return err == nil
+}
+
 // Reserved reports whether a file in a run folder is this package's own, whatever the run.
 func Reserved(name string) bool { return name == manifestFile || name == lockFile }
 
