@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -264,6 +265,46 @@ func TestStudyWhoseRecipesChange(t *testing.T) {
 	if got := succeed(t, args()...); !strings.Contains(got, left) || !strings.Contains(string(read(t, b.path("out/study.md"))), left) {
 		t.Errorf("what is left out is not told in\n%s", got)
 	}
+}
+
+// Runs of a study that read a set alike have the same samples, or the study says that its files were changed.
+func TestStudyWhoseDataChange(t *testing.T) {
+	for _, c := range []struct{ name, keys, file, want string }{
+		{"test images", "", "test_batch.bin", "test samples"},
+		{"training images", "", "data_batch_2.bin", "training samples"},
+		{"those of a run with the same seed", "data.validation=8", "data_batch_2.bin", "samples"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			set := "[method.name=bp, '" + c.keys + "']"
+			if c.keys == "" {
+				set = "[method.name=bp]"
+			}
+			doc := "arms:\n- {name: bp, recipe: tiny.yaml, set: " + set + "}\n"
+			b, args := newStudyBench(t, doc)
+			succeed(t, args("--seeds", "1")...)
+			path := filepath.Join(b.data, c.file)
+			was := read(t, path)
+			write(t, path, cifar(77, len(was)/3073))
+			write(t, b.path("s.yaml"), []byte(doc+strings.Replace(strings.Replace(doc, "arms:\n", "", 1), "name: bp,", "name: other,", 1)))
+			for range 2 {
+				refuse(t, []string{"bp/seed-1 and other/seed-1 have other", c.want, "its files were changed"}, args("--seeds", "1")...)
+			}
+			write(t, path, was)
+			succeed(t, args("--seeds", "2")...)
+			succeed(t, args("--seeds", "2", "--report")...)
+		})
+	}
+	// Sets of two folders are two sets.
+	b, _ := newStudyBench(t, "")
+	for i, name := range []string{"one", "two"} {
+		for j := range 5 {
+			write(t, b.path(fmt.Sprintf("%s/data_batch_%d.bin", name, j+1)), cifar(uint64(10*i+j), 8))
+		}
+		write(t, b.path(name+"/test_batch.bin"), cifar(uint64(10*i+9), 16))
+	}
+	write(t, b.path("s.yaml"), fmt.Appendf(nil, "arms:\n- {name: a, recipe: tiny.yaml, set: [method.name=bp, data.dir=%s]}\n- {name: b, recipe: tiny.yaml, set: [method.name=bp, data.dir=%s]}\n",
+		b.path("one"), b.path("two")))
+	succeed(t, "study", b.path("s.yaml"), "--out", b.path("out"), "--seeds", "1")
 }
 
 // A clock that jumps leaves no trace: what runs took is measured by a clock that does not, and nothing compares dates.

@@ -38,6 +38,15 @@ type Summary struct {
 	Threads        int       `json:"threads"`
 	Precision      string    `json:"precision"`
 	Stopped        string    `json:"stopped,omitzero"` // why the run ended before its last step, "" if it did not
+	Data           Data      `json:"data,omitzero"`    // what it learned from and was tested on; empty in runs of earlier programs
+}
+
+// Data tells the samples of a run from others: parts that are equal hold the same samples in the same order.
+type Data struct {
+	Classes    string `json:"classes"`
+	Train      string `json:"train"`
+	Validation string `json:"validation"`
+	Test       string `json:"test"`
 }
 
 // Rank is the memory of a process that trained a part of the modules, while it trained.

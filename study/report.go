@@ -44,13 +44,15 @@ type Row struct {
 // Summarise reads the outcomes in a study's folder.
 func Summarise(s *Study, out string) (*Report, error) {
 	all := map[*Arm][]*Outcome{}
+	var data samples
 	for _, c := range s.Cells() {
 		o, err := c.Outcome(out)
+		if err == nil && o != nil {
+			all[c.Arm] = append(all[c.Arm], o)
+			err = data.add(c.Arm, c.Name(), c.Seed, o.Summary.Data)
+		}
 		if err != nil {
 			return nil, err
-		}
-		if o != nil {
-			all[c.Arm] = append(all[c.Arm], o)
 		}
 	}
 	rep, err := s.report(all)

@@ -130,15 +130,27 @@ func (r *Runner) whole(c Cell, o *Outcome) error {
 }
 
 // rehearse opens the data of every arm that is to be trained and builds its model, so that a mistake in the last one does not
-// wait for the training of all others. Later, outcomes take the arithmetic of a step from there.
+// wait for the training of all others, and compares the data with those of runs that are done. Later, outcomes take the arithmetic of a step from there.
 func (r *Runner) rehearse(unfinished []Cell) error {
+	var data samples
+	for _, c := range r.Study.Cells() {
+		if o := r.outcomes[c.Name()]; o != nil {
+			if err := data.add(c.Arm, c.Name(), c.Seed, o.Summary.Data); err != nil {
+				return err
+			}
+		}
+	}
 	seen := map[*Arm]bool{}
 	for _, c := range unfinished {
 		if seen[c.Arm] {
 			continue
 		}
 		seen[c.Arm] = true
-		if _, err := c.Arm.survey(r.Data); err != nil {
+		found, err := c.Arm.survey(r.Data)
+		if err == nil {
+			err = data.add(c.Arm, c.Name(), c.Arm.Config.Seed, found.Data)
+		}
+		if err != nil {
 			return err
 		}
 	}

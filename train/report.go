@@ -245,7 +245,7 @@ func (r *Run) finish(stopped string) (record.Summary, error) {
 		TestAcc: math.NaN(), TestTop5: math.NaN(), TestImages: r.set.Part(data.Test).Len(),
 		Measure: r.model.measureOf(), PeakBytes: r.peak, RestingBytes: r.model.RestingBytes(),
 		Seconds: r.at.Seconds, SecondsPerStep: median(r.times),
-		Threads: torch.Threads(), Precision: c.Precision, Stopped: stopped,
+		Threads: torch.Threads(), Precision: c.Precision, Stopped: stopped, Data: record.Data(r.at.Data),
 	}
 	log, err := readMetrics(r.folder.Path(metricsFile))
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/locus-learn/locus/local"
 	"github.com/locus-learn/locus/model"
 	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/record"
 	"github.com/locus-learn/locus/torch"
 )
 
@@ -17,6 +18,7 @@ type Survey struct {
 	Steps int         // in the whole run
 	Views int         // of each sample
 	MACs  int64       // multiply-adds of one sample's way forward through network and local heads
+	Data  record.Data // what the run would learn from
 }
 
 // operations a multiply-add forward stands for in training: two, and as many again for the gradient with respect to the
@@ -51,6 +53,7 @@ func Look(c Config, dir string) (s Survey, err error) {
 		return s, fault.New("model.image is %d: %s has images of side %d", want.H, set.Info().Name, has.H)
 	}
 	s.Steps, s.Views = c.Schedule.Epochs*perEpoch*m.Cycles(), m.Views()
+	s.Data = record.Data(data.FingerprintOf(set))
 	s.MACs, err = m.products(samples, set.Info())
 	return s, err
 }
