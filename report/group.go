@@ -9,6 +9,8 @@ import (
 
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/sample"
+	"github.com/locus-learn/locus/internal/show"
+	"github.com/locus-learn/locus/record"
 )
 
 // seedKey tells repeats apart, which share a row.
@@ -92,7 +94,48 @@ func GroupBy(runs []Run, by []string, notice func(string)) (Grouping, error) {
 			notice(fmt.Sprintf("row %q mixes runs that differ in %s: add it to --by", row.Name(), strings.Join(mixed, ", ")))
 		}
 	}
+	for _, line := range otherTests(runs) {
+		notice(line)
+	}
 	return g, nil
+}
+
+// otherTests says which runs were tested on other samples than earlier ones whose recipes read their sets alike: the folder is another,
+// or its files were changed.
+func otherTests(runs []Run) (lines []string) {
+	type first struct {
+		run  Run
+		told bool
+	}
+	seen := map[string]*first{}
+	for _, r := range runs {
+		if r.Summary.Data == (record.Data{}) { // of an earlier program
+			continue
+		}
+		var id []string
+		for _, key := range names([]Run{r}) {
+			if strings.HasPrefix(key, "data.") && !passes(key) {
+				id = append(id, key+"="+r.Keys[key])
+			}
+		}
+		key := strings.Join(id, "\x00")
+		before, ok := seen[key]
+		if !ok {
+			seen[key] = &first{run: r}
+			continue
+		}
+		if was, now := before.run.Summary.Data, r.Summary.Data; !before.told && (was.Classes != now.Classes || was.Test != now.Test) {
+			before.told = true
+			lines = append(lines, fmt.Sprintf("%s and %s were tested on other samples, though their recipes read the same set: their accuracies cannot be compared",
+				show.Name(before.run.Dir), show.Name(r.Dir)))
+		}
+	}
+	return lines
+}
+
+// passes reports whether a key does not say what a run is.
+func passes(key string) bool {
+	return slices.ContainsFunc(passing, func(p string) bool { ok, _ := path.Match(p, key); return ok })
 }
 
 // resolve returns the full name of a key that the runs' recipes have.
@@ -120,7 +163,7 @@ func resolve(runs []Run, key string) (string, error) {
 func differing(runs []Run) []string {
 	var out []string
 	for _, key := range names(runs) {
-		if !slices.ContainsFunc(passing, func(p string) bool { ok, _ := path.Match(p, key); return ok }) && mixes(runs, []string{key}) {
+		if !passes(key) && mixes(runs, []string{key}) {
 			out = append(out, key)
 		}
 	}

@@ -153,6 +153,38 @@ func TestRowsByWhatDiffers(t *testing.T) {
 	contains(t, "notes", strings.Join(notes, "\n"), `row "sgr" mixes runs that differ in method.lambda: add it to --by`)
 }
 
+// Runs that read a set alike and were tested on other samples are told, once; earlier programs said nothing of samples.
+func TestOtherTests(t *testing.T) {
+	one, other := record.Data{Classes: "2:a", Train: "9:b", Test: "3:c"}, record.Data{Classes: "2:a", Train: "9:b", Test: "3:d"}
+	split := one
+	split.Train = "8:x" // by the seed
+	runs := func(dir string, all ...record.Data) (runs []Run) {
+		for i, d := range all {
+			runs = append(runs, Run{Dir: fmt.Sprint("run-", i), Keys: map[string]string{"method.name": "bp", "seed": fmt.Sprint(i), "data.set": "folder", "data.dir": dir},
+				Summary: record.Summary{Data: d}})
+		}
+		return runs
+	}
+	small := runs("a", other)
+	small[0].Keys["data.size"] = "64"
+	for _, c := range []struct {
+		name string
+		runs []Run
+		want string
+	}{
+		{"the same", runs("a", one, split, one), ""},
+		{"changed files", runs("a", one, split, other, other), "run-0 and run-2 were tested on other samples"},
+		{"another folder", append(runs("a", one), runs("b", one, other)...), "run-0 and run-1 were tested"},
+		{"read in another way", append(runs("a", one), small...), ""},
+		{"earlier programs", runs("a", record.Data{}, other, record.Data{}), ""},
+	} {
+		got := otherTests(c.runs)
+		if c.want == "" && len(got) > 0 || c.want != "" && (len(got) != 1 || !strings.HasPrefix(got[0], c.want)) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
 func TestWhatCannotBeReported(t *testing.T) {
 	root := six(t)
 	running := filepath.Join(root, "running")
