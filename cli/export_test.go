@@ -2,6 +2,10 @@ package cli
 
 import (
 	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -66,4 +70,46 @@ func TestExportRefuses(t *testing.T) {
 	}
 	write(t, b.path("y.onnx.md"), []byte("mine"))
 	refuse(t, []string{"y.onnx.md", "--force"}, "export", b.path("run"), b.path("y.onnx"))
+}
+
+// A parameter that the type cannot hold is named, and no file is written: it would be infinite.
+func TestExportOfLargeParameters(t *testing.T) {
+	b := newWorkbench(t)
+	succeed(t, b.train("run", "--steps", "0")...)
+	checkpoint := b.path("run/last.safetensors")
+	set := func(value float32) {
+		content := read(t, checkpoint)
+		header := binary.LittleEndian.Uint64(content)
+		var tensors map[string]struct {
+			Offsets []int `json:"data_offsets"`
+		}
+		if err := json.Unmarshal(content[8:8+header], &tensors); err != nil {
+			t.Fatal(err)
+		}
+		at := 8 + int(header) + tensors["layer2.0.bn1.running_var"].Offsets[0]
+		binary.LittleEndian.PutUint32(content[at+4:], math.Float32bits(value))
+		write(t, checkpoint, content)
+	}
+	for _, c := range []struct {
+		value float32
+		dtype string
+		holds bool
+	}{
+		{65519, "fp16", true}, {65520, "fp16", false}, {1e9, "fp16", false}, {1e9, "bf16", true}, {3.39e38, "bf16", true}, {math.MaxFloat32, "bf16", false}, {math.MaxFloat32, "fp32", true},
+	} {
+		set(c.value)
+		for _, name := range []string{"a.safetensors", "a.onnx", "a.pt"} {
+			args := []string{"export", b.path("run"), b.path(name), "--dtype", c.dtype}
+			if c.holds {
+				succeed(t, args...)
+				remove(t, b.path(name))
+				remove(t, b.path(name+".md"))
+				continue
+			}
+			refuse(t, []string{"layer2.0.bn1.running_var is", "at element 1, more than --dtype " + c.dtype + " holds"}, args...)
+			if _, err := os.Stat(b.path(name)); err == nil {
+				t.Errorf("%s was written", name)
+			}
+		}
+	}
 }

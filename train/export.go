@@ -1,9 +1,11 @@
 package train
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,6 +57,9 @@ func (t *Trained) Export(path string, o ExportOptions) error {
 	}
 	layers, err := t.exit(o.Exit)
 	if err != nil {
+		return err
+	}
+	if err := t.fits(layers, o.DType); err != nil {
 		return err
 	}
 	about, err := t.about(o)
@@ -117,6 +122,39 @@ func (t *Trained) about(o ExportOptions) (map[string]string, error) {
 		about[metaMultiLabel] = "true"
 	}
 	return about, nil
+}
+
+// narrow are the types of exported files that do not hold all float32 values, what --dtype calls them, and from where on they round to
+// infinity.
+var narrow = map[torch.DType]struct {
+	name     string
+	infinite float64
+}{torch.Float16: {"fp16", 65520}, torch.BFloat16: {"bf16", 0x1.ffp127}}
+
+// fits returns a fault if a type cannot hold the network's parameters: they would become infinite without a word.
+func (t *Trained) fits(layers []nn.Layer, dtype torch.DType) error {
+	stored, ok := narrow[dtype]
+	if !ok {
+		return nil
+	}
+	var buffer []byte
+	for _, p := range nn.Params(layers...) {
+		if p.Value.DType() != torch.Float32 {
+			continue
+		}
+		values, err := t.Stored([]*nn.Param{p})[0].Load(&buffer)
+		if err != nil {
+			return err
+		}
+		for i := 0; i+4 <= len(values); i += 4 {
+			v := math.Float32frombits(binary.LittleEndian.Uint32(values[i:]))
+			if math.Abs(float64(v)) >= stored.infinite {
+				return fault.New("tensor %s is %g at element %d, more than --dtype %s holds: bf16 holds up to 3.4e38, and fp32 all",
+					show.Name(p.Name), v, i/4, stored.name)
+			}
+		}
+	}
+	return nil
 }
 
 func (t *Trained) exportWeights(path string, layers []nn.Layer, dtype torch.DType, about map[string]string) error {
