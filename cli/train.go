@@ -70,6 +70,15 @@ same. SIGUSR1 saves, and the run goes on.`,
 			if err := alone(place, c); err != nil {
 				return err
 			}
+			if !f.resume {
+				idle, err := train.Idle(strings.Join(args, ""), f.sets)
+				if err != nil {
+					return err
+				}
+				for _, line := range idle {
+					warn(cmd)(line)
+				}
+			}
 			own := f.out == ""
 			if own {
 				if f.out, err = train.NewOut(c.RunName(), time.Now()); err != nil {

@@ -24,6 +24,9 @@ type Source struct {
 	embedded bool
 }
 
+// Embedded reports whether the recipe is one of the library.
+func (s Source) Embedded() bool { return s.embedded }
+
 // baseKey is the key of a document's first level that names the recipe it builds on.
 const baseKey = "base"
 

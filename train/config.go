@@ -64,7 +64,7 @@ func resolve(source recipe.Source, sets []string) (c Config, origins recipe.Orig
 		return c, nil, err
 	}
 	for _, s := range sets {
-		if err := origins.Set(&c, s, "--set"); err != nil {
+		if err := origins.Set(&c, s, given); err != nil {
 			return c, nil, err
 		}
 	}

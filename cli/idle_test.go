@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/locus-learn/locus/safetensors"
+	"github.com/locus-learn/locus/train"
+)
+
+// tensorsOf are the bytes of all tensors of a checkpoint, without what it says besides.
+func tensorsOf(t *testing.T, path string) []byte {
+	t.Helper()
+	f, err := safetensors.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var all bytes.Buffer
+	names := f.Names()
+	slices.Sort(names)
+	for _, name := range names {
+		content, err := f.Read(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&all, "%s %d\n", name, len(content))
+		all.Write(content)
+	}
+	return all.Bytes()
+}
+
+// A value that is said to have no effect has none: the weights end with the same bits. Where what it needs is there, it has one.
+func TestIdleValues(t *testing.T) {
+	b := newWorkbench(t)
+	runs := map[string][]byte{}
+	weights := func(sets []string) []byte {
+		key := strings.Join(sets, " ")
+		if runs[key] == nil {
+			out := fmt.Sprint("run", len(runs))
+			args := b.train(out, "--steps", "3")
+			for _, set := range sets {
+				args = append(args, "--set", set)
+			}
+			succeed(t, args...)
+			runs[key] = tensorsOf(t, b.path(out+"/last.safetensors"))
+		}
+		return runs[key]
+	}
+	adamw := []string{"optim.name=adamw", "optim.lr=0.01"}
+	lars := []string{"optim.name=lars", "optim.decay=weights"}
+	bp := []string{"method.name=bp"}
+	crop := []string{"data.augment=resized-crop"}
+	for _, c := range []struct {
+		set    string
+		idle   []string // with these it has no effect
+		needs  string   // as the warning says
+		active []string // with these it has one; nil where the bits cannot tell
+	}{
+		{set: "optim.momentum=0.5", idle: adamw, needs: "optim.name=sgd", active: []string{}},
+		{set: "optim.nesterov=true", idle: adamw, needs: "optim.name=sgd", active: []string{}},
+		{set: "optim.nesterov=true", idle: lars, needs: "optim.name=sgd"},
+		{set: "optim.betas=0.5,0.6", needs: "optim.name=adamw", active: adamw},
+		{set: "optim.eps=0.1", idle: lars, needs: "optim.name=adamw", active: adamw},
+		{set: "optim.trust=0.1", needs: "optim.name=lars", active: lars},
+		{set: "optim.plain=0.1", idle: adamw, needs: "optim.name=lars", active: lars},
+		{set: "schedule.milestones=1", needs: "schedule.name=multistep", active: []string{"schedule.name=multistep", "schedule.epochs=3", "data.batch=40"}},
+		{set: "schedule.gamma=0.5", idle: []string{"schedule.name=constant"}, needs: "schedule.name=multistep",
+			active: []string{"schedule.name=multistep", "schedule.milestones=1", "data.batch=40"}},
+		{set: "schedule.min_lr=0.05", idle: []string{"schedule.name=constant"}, needs: "schedule.name=cosine", active: []string{}},
+		{set: "loss.gamma=4", needs: "loss.name=focal", active: []string{"loss.name=focal"}},
+		{set: "data.crop.scale=0.5,0.6", needs: "data.augment=resized-crop", active: crop},
+		{set: "data.crop.ratio=1,1", idle: []string{"data.augment=crop-flip"}, needs: "data.augment=resized-crop", active: crop},
+		{set: "data.flip=0", idle: []string{"data.augment=crop-flip"}, needs: "data.augment=resized-crop", active: crop},
+		{set: "data.erase.scale=0.5,0.6", needs: "data.erase.p", active: []string{"data.erase.p=1"}},
+		{set: "data.erase.ratio=1,1", needs: "data.erase.p", active: []string{"data.erase.p=1"}},
+		{set: "data.rand_augment.magnitude=20", needs: "data.rand_augment.ops", active: []string{"data.rand_augment.ops=2"}},
+		{set: "data.jitter.p=0.5", needs: "data.jitter", active: []string{"data.jitter.brightness=0.5"}},
+		{set: "method.lambda=3", idle: bp, needs: "sgr", active: []string{}},
+		{set: "method.lambda=3", idle: []string{"method.name=layerwise"}, needs: "sgr", active: []string{"method.name=layerwise", "method.sgr=true"}},
+		{set: "method.ramp=0.5", idle: []string{"method.name=greedy", "schedule.epochs=1"}, needs: "sgr", active: []string{}},
+		{set: "method.reduction=sum", idle: bp, needs: "sgr", active: []string{"method.lambda=0.01"}},
+		{set: "method.normalize=false", idle: []string{"method.name=dgl"}, needs: "sgr", active: []string{}},
+		{set: "method.gradient=tangent", idle: []string{"method.name=layerwise"}, needs: "sgr", active: []string{}},
+		{set: "method.every=2", idle: bp, needs: "sgr", active: []string{}},
+		{set: "method.fraction=0.5", idle: []string{"method.name=layerwise"}, needs: "sgr", active: []string{}},
+		{set: "method.visit=1", needs: "method.resident"},
+		{set: "method.signals=spill", needs: "method.resident"},
+		{set: "method.reconstruction=1,2", needs: "infopro"},
+		{set: "method.task=1,2", needs: "infopro"},
+		{set: "method.feedback=2", needs: "dfa"},
+		{set: "method.redundancy=1", needs: "barlow"},
+		{set: "method.noise=1", needs: "barlow-blockwise"},
+		{set: "method.output_error=first", needs: "pepita"},
+		{set: "head.pool=class", needs: "head.name=tokens"},
+		{set: "head.side=2", needs: "head.name=etf"},
+		{set: "head.widths=8,8", needs: "head.name=projector"},
+		{set: "head.depth=1", needs: "head.name=auglocal", active: []string{"head.name=auglocal"}},
+		{set: "head.depth_min=1", needs: "head.name=auglocal", active: []string{"head.name=auglocal", "method.modules=4"}},
+		{set: "tune.head_images=9", needs: "tune.head_init"},
+		{set: "diagnose.batch=4", needs: "diagnose.every"},
+	} {
+		told, err := train.Idle(b.recipe, append(slices.Clone(c.idle), c.set))
+		key, _, _ := strings.Cut(c.set, "=")
+		if err != nil || !slices.ContainsFunc(told, func(line string) bool {
+			return strings.HasPrefix(line, key+"=") && strings.Contains(line, "has no effect here: it needs") && strings.Contains(line, c.needs)
+		}) {
+			t.Errorf("%s with %q: told %q, %v", c.set, c.idle, told, err)
+		}
+		if !bytes.Equal(weights(c.idle), weights(append(slices.Clone(c.idle), c.set))) {
+			t.Errorf("%s with %q is said to have no effect, and has one", c.set, c.idle)
+		}
+		if c.active == nil {
+			continue
+		}
+		if told, err := train.Idle(b.recipe, append(slices.Clone(c.active), c.set)); err != nil || slices.ContainsFunc(told, func(line string) bool { return strings.HasPrefix(line, key+"=") }) {
+			t.Errorf("%s with %q: told %q, %v", c.set, c.active, told, err)
+		}
+		if bytes.Equal(weights(c.active), weights(append(slices.Clone(c.active), c.set))) {
+			t.Errorf("%s with %q has no effect, and is not said to have none", c.set, c.active)
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package train
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/recipe"
+)
+
+// condition is when keys of a recipe have an effect: what they need, and whether a recipe has that.
+type condition struct {
+	keys  []string // or sections
+	needs string   // to follow "it needs"
+	holds func(*Config) bool
+}
+
+// conditions are those keys that only some choices of other keys read. Keys of the network that it does not have are refused, and so
+// are not here.
+var conditions = []condition{
+	{[]string{"optim.momentum"}, "optim.name=sgd or lars", optimizer("sgd", "lars")},
+	{[]string{"optim.nesterov"}, "optim.name=sgd", optimizer("sgd")},
+	{[]string{"optim.betas", "optim.eps"}, "optim.name=adamw", optimizer("adamw")},
+	{[]string{"optim.trust", "optim.plain"}, "optim.name=lars", optimizer("lars")},
+	{[]string{"schedule.milestones", "schedule.gamma"}, "schedule.name=multistep", func(c *Config) bool { return c.Schedule.Name == "multistep" }},
+	{[]string{"schedule.min_lr"}, "schedule.name=cosine", func(c *Config) bool { return c.Schedule.Name == "cosine" }},
+	{[]string{"loss.gamma"}, "loss.name=focal", func(c *Config) bool { return c.Loss.Name == "focal" }},
+
+	{[]string{"data.crop", "data.flip"}, "data.augment=resized-crop or barlow", func(c *Config) bool {
+		return c.Data.Augment == data.AugmentResizedCrop || c.Data.Augment == data.AugmentBarlow
+	}},
+	{[]string{"data.erase.scale", "data.erase.ratio"}, "data.erase.p above 0", func(c *Config) bool { return c.Data.Erase.P > 0 }},
+	{[]string{"data.rand_augment.magnitude"}, "data.rand_augment.ops above 0", func(c *Config) bool { return c.Data.RandAugment.Ops > 0 }},
+	{[]string{"data.jitter.p"}, "a colour of data.jitter above 0", func(c *Config) bool {
+		j := c.Data.Jitter
+		return j.Brightness > 0 || j.Contrast > 0 || j.Saturation > 0 || j.Hue > 0
+	}},
+
+	{[]string{"method.lambda", "method.ramp", "method.reduction", "method.normalize", "method.gradient", "method.every", "method.fraction"},
+		"a method with the reconciliation term, such as sgr, or method.sgr=true", func(c *Config) bool {
+			return c.Method.SGR || c.Method.Name == "sgr" || strings.HasSuffix(c.Method.Name, "-sgr")
+		}},
+	{[]string{"method.visit", "method.spill", "method.signals"}, "method.resident above 0", func(c *Config) bool { return c.Method.Resident > 0 }},
+	{[]string{"method.reconstruction", "method.task"}, "method.name=infopro or infopro-contrast", named("infopro", "infopro-contrast")},
+	{[]string{"method.feedback"}, "method.name=dfa, drtp or pepita", named("dfa", "drtp", "pepita")},
+	{[]string{"method.redundancy"}, "method.name=barlow, barlow-blockwise or barlow-sgr", named("barlow", "barlow-blockwise", "barlow-sgr")},
+	{[]string{"method.noise"}, "method.name=barlow-blockwise", named("barlow-blockwise")},
+	{[]string{"method.output_error"}, "method.name=pepita", named("pepita")},
+
+	{[]string{"head.pool"}, "head.name=tokens", head("tokens")},
+	{[]string{"head.side"}, "head.name=etf", head("etf")},
+	{[]string{"head.widths"}, "head.name=projector", head("projector")},
+	{[]string{"head.depth", "head.depth_min"}, "head.name=auglocal", head("auglocal")},
+
+	{[]string{"tune.head_images"}, "tune.head_init=means or probe", func(c *Config) bool { return c.Tune.HeadInit != "fresh" }},
+	{[]string{"diagnose.batch"}, "diagnose.every above 0", func(c *Config) bool { return c.Diagnose.Every > 0 }},
+}
+
+func optimizer(names ...string) func(*Config) bool {
+	return func(c *Config) bool { return slices.Contains(names, c.Optim.Name) }
+}
+
+func named(names ...string) func(*Config) bool {
+	return func(c *Config) bool { return slices.Contains(names, c.Method.Name) }
+}
+
+func head(name string) func(*Config) bool { return func(c *Config) bool { return c.Head.Name == name } }
+
+// Idle says of which values the user has given, as assignments or in a recipe file of his own, nothing comes: keys that no choice made
+// reads, and those that the method decides. It takes what [Load] does. What a recipe builds on is not the user's.
+func Idle(nameOrPath string, sets []string) (lines []string, err error) {
+	source, err := recipe.Open(nameOrPath)
+	if err != nil {
+		return nil, err
+	}
+	var asked Config
+	origins, err := source.Lay(&asked)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sets {
+		if err := origins.Set(&asked, s, given); err != nil {
+			return nil, err
+		}
+	}
+	theirs := func(key string) bool {
+		from, set := origins[key]
+		return set && (from == given || from == source.Title() && !source.Embedded())
+	}
+	c, _, err := resolve(source, sets)
+	if err != nil {
+		return nil, err
+	}
+	asked.Name = c.Name // which is found, and decides nothing
+	decided, err := recipe.Differ(&asked, &c)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range decided {
+		if theirs(d.Key) {
+			lines = append(lines, fmt.Sprintf("%s=%s is not taken: method %s has %s", d.Key, d.A, c.Method.Name, d.B))
+		}
+	}
+	defaults := Defaults()
+	changed, err := recipe.Differ(&defaults, &asked)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range changed {
+		for _, when := range conditions {
+			if theirs(d.Key) && slices.ContainsFunc(when.keys, func(key string) bool { return key == d.Key || strings.HasPrefix(d.Key, key+".") }) && !when.holds(&c) {
+				lines = append(lines, fmt.Sprintf("%s=%s has no effect here: it needs %s", d.Key, d.B, when.needs))
+			}
+		}
+	}
+	return lines, nil
+}
+
+// given is the origin of what an assignment of the user's sets.
+const given = "--set"
