@@ -11,8 +11,8 @@ import (
 	"github.com/locus-learn/locus/train"
 )
 
-// tensorsOf are the bytes of all tensors of a checkpoint, without what it says besides.
-func tensorsOf(t *testing.T, path string) []byte {
+// tensorsOf are the bytes of a checkpoint's tensors, without what it says besides; those whose names have one of some words are left out.
+func tensorsOf(t *testing.T, path string, without ...string) []byte {
 	t.Helper()
 	f, err := safetensors.Open(path)
 	if err != nil {
@@ -20,7 +20,9 @@ func tensorsOf(t *testing.T, path string) []byte {
 	}
 	defer f.Close()
 	var all bytes.Buffer
-	names := f.Names()
+	names := slices.DeleteFunc(f.Names(), func(name string) bool {
+		return slices.ContainsFunc(without, func(word string) bool { return strings.Contains(name, word) })
+	})
 	slices.Sort(names)
 	for _, name := range names {
 		content, err := f.Read(name)
@@ -122,5 +124,22 @@ func TestIdleValues(t *testing.T) {
 		if bytes.Equal(weights(c.active), weights(append(slices.Clone(c.active), c.set))) {
 			t.Errorf("%s with %q has no effect, and is not said to have none", c.set, c.active)
 		}
+	}
+}
+
+// A run that ends before its first update is told so.
+func TestAccumulationLongerThanTheRun(t *testing.T) {
+	b := newWorkbench(t)
+	for steps, told := range map[string]bool{"4": true, "5": false, "0": false} {
+		r := locus(t.Context(), b.train("run"+steps, "--steps", steps, "--set", "optim.accumulate=5")...)
+		if r.code != 0 || strings.Contains(r.err, "nothing is learned") != told {
+			t.Errorf("%s steps: exit code %d\n%s", steps, r.code, r.err)
+		}
+	}
+	parameters := func(run string) []byte {
+		return tensorsOf(t, b.path(run+"/last.safetensors"), "running_", "num_batches")
+	}
+	if !bytes.Equal(parameters("run4"), parameters("run0")) || bytes.Equal(parameters("run5"), parameters("run0")) {
+		t.Error("something is learned")
 	}
 }

@@ -317,6 +317,9 @@ func (r *Run) start(o Options) error {
 	if r.at.Total < 0 || r.at.Total > mostSteps {
 		return fault.New("the run has %d steps, by --steps or schedule.epochs: must have at least 0 and at most %d", r.at.Total, mostSteps)
 	}
+	if n := c.Optim.Accumulate; n > r.at.Total && r.at.Total > 0 {
+		r.notice(fmt.Sprintf("optim.accumulate is %d, and the run has %d steps: nothing is learned before as many batches make an update", n, r.at.Total))
+	}
 	if err := r.patient(); err != nil {
 		return err
 	}
