@@ -3,12 +3,15 @@ package cli
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/locus-learn/locus/record"
 )
 
 // trigger calls fire when a line with text is written to it.
@@ -266,6 +269,34 @@ func TestRunFoldersChangedByHand(t *testing.T) {
 				t.Errorf("exit code %d, want 0 and %q in\n%s", r.code, c.said, r.err)
 			}
 		})
+	}
+}
+
+// A run that goes on on another machine says so, and its folder names both.
+func TestRunsGoOnElsewhere(t *testing.T) {
+	b := newWorkbench(t)
+	succeed(t, b.train("run", "--steps", "2")...)
+	path := b.path("run/env.json")
+	again := func(steps string) result {
+		return locus(t.Context(), "train", "--resume", "--out", b.path("run"), "--data", b.data, "--steps", steps)
+	}
+	if r := again("3"); r.code != 0 || strings.Contains(r.err, "elsewhere") {
+		t.Errorf("exit code %d, here it says\n%s", r.code, r.err)
+	}
+	var env record.Env
+	if err := json.Unmarshal(read(t, path), &env); err != nil || len(env.Earlier) != 0 {
+		t.Fatalf("%v, kept %+v", err, env.Earlier)
+	}
+	env.CPU, env.Engine = "Pentium\x1b[31m", "libtorch 0.1"
+	if err := record.WriteJSON(path, env); err != nil {
+		t.Fatal(err)
+	}
+	r := again("4")
+	if r.code != 0 || !strings.Contains(r.err, "goes on elsewhere") || !strings.Contains(r.err, ", before libtorch 0.1") || strings.Contains(r.err, "\x1b") {
+		t.Errorf("exit code %d, elsewhere it says\n%q", r.code, r.err)
+	}
+	if again("5"); json.Unmarshal(read(t, path), &env) != nil || len(env.Earlier) != 1 || env.Earlier[0].Engine != "libtorch 0.1" || env.Engine == "libtorch 0.1" {
+		t.Errorf("env.json has %+v", env)
 	}
 }
 

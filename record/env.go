@@ -2,6 +2,7 @@ package record
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"os"
 	"runtime"
@@ -23,6 +24,38 @@ type Env struct {
 	Threads  int       `json:"threads"` // of the engine
 	Engine   string    `json:"engine"`
 	Started  time.Time `json:"started"`
+	Earlier  []Env     `json:"earlier,omitzero"` // where a run was before it went on here, the first one first
+}
+
+// Continues notes where a run was before, and says in words what is another now that the last bits of its weights may depend on; ""
+// if nothing is.
+func (e *Env) Continues(before Env) string {
+	e.Earlier = before.Earlier
+	before.Earlier = nil
+	var other []string
+	for _, each := range []struct{ what, was, is string }{
+		{"locus", before.build(), e.build()}, {"engine", before.Engine, e.Engine}, {"processor", before.CPU, e.CPU},
+	} {
+		if each.was != each.is {
+			other = append(other, fmt.Sprintf("%s %s, before %s", each.what, each.is, each.was))
+		}
+	}
+	if len(other) > 0 {
+		e.Earlier = append(e.Earlier, before)
+	}
+	return strings.Join(other, "; ")
+}
+
+// build names the program.
+func (e *Env) build() string {
+	name := e.Version
+	if e.Commit != "" {
+		name += " " + e.Commit[:min(len(e.Commit), 7)]
+	}
+	if e.Modified {
+		name += " with changes"
+	}
+	return name
 }
 
 // CollectEnv describes this process; engine names the tensor library and its version, threads is how many it computes with.

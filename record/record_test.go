@@ -125,3 +125,35 @@ func TestAFullDiskSurfaces(t *testing.T) {
 		})
 	}
 }
+
+// A run that goes on elsewhere keeps where it was; one that goes on where it was has nothing to tell.
+func TestEnvContinues(t *testing.T) {
+	here := Env{Version: "v1", Commit: "0123456789", CPU: "A", Engine: "libtorch 1", Threads: 2}
+	other := here
+	other.CPU, other.Commit, other.Modified = "B", "abcdefghij", true
+	third := here
+	third.Engine = "libtorch 2"
+	var now Env
+	for i, c := range []struct {
+		env     Env
+		says    string
+		earlier int
+	}{
+		{here, "", 0},
+		{other, "locus v1 abcdefg with changes, before v1 0123456; processor B, before A", 1},
+		{other, "", 1},
+		{third, "locus v1 0123456, before v1 abcdefg with changes; engine libtorch 2, before libtorch 1; processor A, before B", 2},
+	} {
+		before := now
+		if i == 0 {
+			before = here
+		}
+		now = c.env
+		if says := now.Continues(before); says != c.says || len(now.Earlier) != c.earlier {
+			t.Errorf("%d: says %q and keeps %d, want %q and %d", i, says, len(now.Earlier), c.says, c.earlier)
+		}
+	}
+	if now.Earlier[0].CPU != "A" || now.Earlier[1].CPU != "B" || now.Earlier[1].Earlier != nil {
+		t.Errorf("kept %+v", now.Earlier)
+	}
+}

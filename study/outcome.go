@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/locus-learn/locus/internal/disk"
 	"github.com/locus-learn/locus/internal/fault"
@@ -24,8 +25,8 @@ type Outcome struct {
 	Seed    uint64            `json:"seed"`
 	Failed  string            `json:"failed,omitzero"` // why, in a line; empty for a run that came to its end
 	Summary record.Summary    `json:"summary"`
-	Commit  string            `json:"commit,omitzero"`
-	Machine string            `json:"machine,omitzero"`
+	Commit  string            `json:"commit,omitzero"`  // several where the run went on elsewhere, with "; " between them
+	Machine string            `json:"machine,omitzero"` // likewise
 	PFLOP   float64           `json:"pflop,omitzero"`
 	Sums    map[string]string `json:"sha256,omitzero"` // of files in the run folder, by their names
 }
@@ -117,10 +118,15 @@ func (c Cell) finished(out string) (*Outcome, error) {
 func (o *Outcome) read(dir string) error {
 	var env record.Env
 	if text, err := disk.ReadFile(filepath.Join(dir, "env.json")); err == nil && json.Unmarshal(text, &env) == nil {
-		o.Commit, o.Machine = env.Commit, fmt.Sprintf("%s, %d of %d cores", env.CPU, env.Threads, env.Cores)
-		if env.Modified {
-			o.Commit += " with changes"
+		var commits, machines []string
+		for _, at := range append(env.Earlier, env) {
+			commit := at.Commit
+			if at.Modified {
+				commit += " with changes"
+			}
+			commits, machines = add(commits, commit), add(machines, fmt.Sprintf("%s, %d of %d cores", at.CPU, at.Threads, at.Cores))
 		}
+		o.Commit, o.Machine = strings.Join(commits, "; "), strings.Join(machines, "; ")
 	}
 	text, err := disk.ReadFile(filepath.Join(dir, "summary.json"))
 	if err != nil {

@@ -128,7 +128,12 @@ func (s *Study) row(a *Arm, outcomes []*Outcome) Row {
 		metric, last, most = append(metric, s.Metric.of(o.Summary)), append(last, o.Summary.TestAcc), append(most, best(o.Summary))
 		seconds = append(seconds, o.Summary.Seconds)
 		row.PeakBytes, row.PFLOP = max(row.PeakBytes, o.Summary.PeakBytes), max(row.PFLOP, o.PFLOP)
-		commits, machines = add(commits, short(o.Commit)), add(machines, o.Machine)
+		for _, commit := range strings.Split(o.Commit, "; ") {
+			commits = add(commits, short(commit))
+		}
+		for _, machine := range strings.Split(o.Machine, "; ") {
+			machines = add(machines, machine)
+		}
 	}
 	row.Metric, row.Last, row.Best, row.Seconds = sample.Of(metric), sample.Of(last), sample.Of(most), sample.Of(seconds)
 	row.Commit, row.Machine = strings.Join(commits, "; "), strings.Join(machines, "; ")

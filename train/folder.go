@@ -1,6 +1,7 @@
 package train
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -141,8 +142,8 @@ func prepare(f *runfolder.Folder, keep []string, start runfolder.Start) error {
 	return f.Begin(start)
 }
 
-// describe writes the resolved recipe and the environment.
-func describe(f *runfolder.Folder, c Config) error {
+// describe writes the resolved recipe and the environment. Of a run that goes on elsewhere, notice hears what is another there.
+func describe(f *runfolder.Folder, c Config, notice func(string)) error {
 	doc, err := recipe.Describe(&c)
 	if err != nil {
 		return err
@@ -150,7 +151,14 @@ func describe(f *runfolder.Folder, c Config) error {
 	if err := disk.WriteFile(f.Path(configFile), doc); err != nil { // whole or not at all: a resume needs it
 		return f.Failed(configFile, err)
 	}
-	return record.WriteJSON(f.Path(envFile), record.CollectEnv(torch.Describe().String(), torch.Threads()))
+	env := record.CollectEnv(torch.Describe().String(), torch.Threads())
+	var before record.Env
+	if text, err := disk.ReadFile(f.Path(envFile)); err == nil && json.Unmarshal(text, &before) == nil {
+		if other := env.Continues(before); other != "" {
+			notice("the run goes on elsewhere, where the last bits of weights may differ: " + show.Line(other))
+		}
+	}
+	return record.WriteJSON(f.Path(envFile), env)
 }
 
 // LoadRun resolves the recipe of an existing run folder, with assignments on top.

@@ -335,7 +335,7 @@ func (r *Run) start(o Options) error {
 		return err
 	}
 	if !r.finished() {
-		if err := describe(r.folder, c); err != nil {
+		if err := describe(r.folder, c, r.notice); err != nil {
 			return err
 		}
 	}
