@@ -1,7 +1,9 @@
 package images
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -201,12 +203,43 @@ func (s *spec) openPhotos(set *source, o data.Options) error {
 		}
 	}
 	train.passed.join(val.passed)
-	for _, line := range []string{train.passed.line(), missing(valPart, set.info.Classes, perClass)} {
+	for _, line := range []string{train.passed.line(), missing(valPart, set.info.Classes, perClass), val.repeats(train)} {
 		if line != "" {
 			set.info.Notes = append(set.info.Notes, line)
 		}
 	}
 	return s.number(set, train, val, o)
+}
+
+// repeats says that test images are training images; "" if they are not. Those of one name and size are taken to be the same if the
+// first, the middle and the last of them have the same bytes.
+func (p *photos) repeats(train *photos) string {
+	type key struct {
+		name string
+		size int64
+	}
+	at := map[key]int{}
+	for i, f := range p.files {
+		at[key{f.name, f.size}] = i
+	}
+	var pairs [][2]int
+	for i, f := range train.files {
+		if j, ok := at[key{f.name, f.size}]; ok {
+			pairs = append(pairs, [2]int{i, j})
+		}
+	}
+	if len(pairs) == 0 {
+		return ""
+	}
+	for _, pair := range [][2]int{pairs[0], pairs[len(pairs)/2], pairs[len(pairs)-1]} {
+		one, errOne := train.read(pair[0], nil)
+		two, errTwo := p.read(pair[1], nil)
+		if errOne != nil || errTwo != nil || !bytes.Equal(one, two) {
+			return ""
+		}
+	}
+	return fmt.Sprintf("%d of %d images in %s are training images, too, by name, size and bytes of some (such as %s): accuracy on them says little",
+		len(pairs), len(p.files), valPart, show.Name(p.files[pairs[0][1]].name))
 }
 
 // number makes the parts of a set of the files that were found.

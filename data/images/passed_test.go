@@ -3,6 +3,7 @@ package images
 import (
 	"archive/tar"
 	"bytes"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -252,6 +253,56 @@ func TestNamesAreText(t *testing.T) {
 	p := photos{dir: "set", files: []file{{name: "a\x1b[2J/x.png", shard: standalone}}}
 	if got, want := p.title(0), `"set/a\x1b[2J/x.png"`; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// Test images that are training images are told, in a folder, in shards and in tables; those of the same name alone are not.
+func TestTestImagesThatAreTrainingImages(t *testing.T) {
+	isolate(t)
+	files := photoFiles(t, 4)
+	copied := map[string][]byte{}
+	n := 0
+	for name, content := range files {
+		if rest, ok := strings.CutPrefix(name, "train/"); ok {
+			copied[name], copied["val/"+rest] = content, content
+			if isImage(name) {
+				n++
+			}
+		}
+	}
+	other := maps.Clone(copied)
+	for name, content := range other {
+		if strings.HasPrefix(name, "val/") {
+			other[name] = append(bytes.Clone(content[:len(content)-1]), content[len(content)-1]+1) // as long, and another
+		}
+	}
+	table := "path,label\na/0.png,ant\na/1.png,bee\n"
+	tables := map[string][]byte{"train.csv": []byte(table), "val.csv": []byte("path,label\na/1.png,bee\na/2.png,ant\n")}
+	for i, name := range []string{"val/bee/x.png", "train/bee/00.png", "val/bee/x.png"} {
+		tables[fmt.Sprintf("a/%d.png", i)] = files[name]
+	}
+	packed := shards(t, copied)
+	for _, tt := range []struct {
+		name, set string
+		files     map[string][]byte
+		want      string
+	}{
+		{"a folder", "folder", files, ""},
+		{"a copied folder", "folder", copied, fmt.Sprintf("%d of %d images in val are training images", n, n)},
+		{"the same names", "folder", other, ""},
+		{"shards", "tar", packed, "images in val are training images"},
+		{"a table", "csv", tables, "1 of 2 images in val are training images, too, by name, size and bytes of some (such as a/1.png)"},
+	} {
+		o := photoOptions(tt.set)
+		o.Batch = 2
+		s, err := data.Open(o, 1, []string{writeFolder(t, tt.files)})
+		if err != nil {
+			t.Fatalf("%s: %v", tt.name, err)
+		}
+		notes := strings.Join(s.Info().Notes, "\n")
+		if tt.want == "" && strings.Contains(notes, "are training images") || !strings.Contains(notes, tt.want) {
+			t.Errorf("%s: notes %q, want %q", tt.name, notes, tt.want)
+		}
 	}
 }
 
