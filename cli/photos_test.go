@@ -79,3 +79,49 @@ func TestPhotographs(t *testing.T) {
 	refuse(t, []string{"crop.scale", "two values"}, append(args, "--set", "data.crop.scale=0.5", "--force")...)
 	refuse(t, []string{"resize is 16"}, append(args, "--set", "data.resize=16", "--force")...)
 }
+
+// What is held out of training images is drawn among them: with others, images that were learned would be among those that are
+// evaluated.
+func TestEvaluationOfWhatWasHeldOut(t *testing.T) {
+	dir := newPhotos(t)
+	train := func(out string, sets ...string) string {
+		out = filepath.Join(t.TempDir(), out)
+		args := []string{"train", "--data", dir, "--out", out, "--steps", "1", "--set", "data.set=folder", "--set", "data.size=32", "--set", "data.batch=4",
+			"--set", "model.name=mlp", "--set", "model.width=4", "--set", "model.depth=3", "--set", "head.name=linear"}
+		for _, set := range sets {
+			args = append(args, "--set", set)
+		}
+		succeed(t, args...)
+		return out
+	}
+	split := train("split", "data.validation=4")
+	hold := filepath.Join(t.TempDir(), "val")
+	if err := os.Rename(filepath.Join(dir, "val"), hold); err != nil {
+		t.Fatal(err)
+	}
+	drawn := train("drawn", "data.test=4")
+	back := func() {
+		t.Helper()
+		if err := os.Rename(hold, filepath.Join(dir, "val")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	succeed(t, "eval", drawn, "--data", dir)
+	add := filepath.Join(dir, "train", "day", "new.png")
+	content := read(t, filepath.Join(dir, "train", "day", "3.png"))
+	write(t, add, content)
+	refuse(t, []string{"training samples", "others would be held out", "--data"}, "eval", drawn, "--data", dir)
+	remove(t, add)
+	back()
+
+	evaluate := []string{"eval", split, "--data", dir, "--on", "validation"}
+	succeed(t, evaluate...)
+	write(t, add, content)
+	refuse(t, []string{"training samples", "others would be held out", "--data"}, evaluate...)
+	succeed(t, "eval", split, "--data", dir) // whose test images are those of val
+	remove(t, add)
+	write(t, filepath.Join(dir, "val", "day", "new.png"), content)
+	succeed(t, evaluate...)
+	write(t, filepath.Join(dir, "train", "day", "3.png"), append(content, 0)) // mended, or touched by another program
+	succeed(t, evaluate...)
+}

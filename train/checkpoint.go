@@ -48,6 +48,8 @@ type dataset struct {
 	Subset     bool
 	Mean, Std  []float64
 	MultiLabel bool `json:",omitempty"` // images have any number of classes
+
+	Data data.Fingerprint `json:",omitzero"` // empty in those of earlier programs
 }
 
 // progress is the position of a run: with it, the optimizer's state and the seed, a run goes on bit for bit, since
@@ -195,7 +197,7 @@ func (r *Run) saveWeights(name, state string) error {
 	if state != "" {
 		meta[metaState] = state
 	}
-	set := dataset{r.info.Name, r.info.Subset, r.info.Mean, r.info.Std, r.info.MultiLabel}
+	set := dataset{r.info.Name, r.info.Subset, r.info.Mean, r.info.Std, r.info.MultiLabel, r.at.Data}
 	for key, v := range map[string]any{metaInput: r.model.Net.Input, metaClasses: r.info.Classes, metaDataset: set} {
 		text, err := json.Marshal(v)
 		if err != nil {

@@ -159,6 +159,16 @@ func (t *Trained) open(part Split, dir string, notice func(string)) (data.Source
 		return nil, nil, fault.New("%s has samples of %d×%d×%d: %s was trained on %d×%d×%d",
 			show.Name(info.Name), has.C, has.H, has.W, show.Name(t.Path), want.C, want.H, want.W)
 	}
+	if part == Validation || o.Test > 0 {
+		now, then := data.FingerprintOf(set).WithoutSizes(), t.set.Data.WithoutSizes()
+		if o.Test == 0 {
+			then.Test = "" // is not drawn, and may be another
+		}
+		if other := now.Differ(then); other != "" {
+			return nil, nil, fault.New("the %s in %s are not those that %s was trained with, so that others would be held out, some of which it has learned: --data names the folder of the old ones",
+				other, show.Name(info.Dir), show.Name(t.Path))
+		}
+	}
 	images := set.Part(data.Test)
 	if part == Validation {
 		if images = set.Part(data.Validation); images.Len() == 0 {
