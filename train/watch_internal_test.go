@@ -58,3 +58,34 @@ func TestWatchdog(t *testing.T) {
 		t.Errorf("told %q", lines)
 	}
 }
+
+// The time that a process was stopped for is no wait, whether the wait goes on behind it or is over.
+func TestWatchdogOfAStoppedProcess(t *testing.T) {
+	var lines []string
+	w := watch(func(line string) { lines = append(lines, line) }, time.Hour)
+	defer w.close()
+	stopped := func(waited, slept time.Duration) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.since, w.looked = time.Now().Add(-waited-slept), time.Now().Add(-slept)
+	}
+	over := w.during("step", func() string { return "step 7" })
+	stopped(20*time.Minute, 5*time.Hour)
+	w.look()
+	over()
+	if got := w.longest["step"]; len(lines) > 0 || got < 20*time.Minute || got > 21*time.Minute {
+		t.Errorf("told %q, and the step took %v", lines, got)
+	}
+	over = w.during("batch", func() string { return "a batch" })
+	stopped(time.Minute, 5*time.Hour)
+	over()
+	if got := w.longest["batch"]; got < time.Minute || got > 2*time.Minute {
+		t.Errorf("the batch took %v", got)
+	}
+	w.during("batch", func() string { return "a batch" })
+	stopped(2*time.Hour, 0)
+	w.look()
+	if len(lines) != 1 {
+		t.Errorf("a wait of two hours behind the stop is not told")
+	}
+}
