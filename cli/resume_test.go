@@ -203,6 +203,11 @@ func fill(t *testing.T, path string, pages int) {
 func TestRunFoldersChangedByHand(t *testing.T) {
 	b := newWorkbench(t)
 	succeed(t, b.train("run", "--steps", "6")...)
+	succeed(t, b.train("other", "--steps", "7")...)
+	place := func(from, to string) func(*testing.T, string) {
+		return func(t *testing.T, dir string) { write(t, filepath.Join(dir, to), read(t, b.path(from))) }
+	}
+	succeed(t, "export", b.path("run"), b.path("plain.safetensors"))
 	begun := read(t, b.path("run/manifest.json"))
 	given := []byte(strings.ReplaceAll(string(begun), `"start"`, `"was"`))
 	edit := func(old, new string) func(*testing.T, string) {
@@ -237,6 +242,9 @@ func TestRunFoldersChangedByHand(t *testing.T) {
 		{"the rate", edit("  lr: 0.1\n", "  lr: 0.01\n"), nil, ""},
 		{"the weights", lose("last.safetensors"), []string{"has state-6.safetensors", "no last.safetensors", "--force"}, ""},
 		{"the state", lose("state-6.safetensors"), []string{"state-6.safetensors is not there", "put it back", "--init"}, ""},
+		{"the state of another step", place("other/state-7.safetensors", "state-6.safetensors"), []string{"state-6.safetensors has the state at step 7"}, ""},
+		{"weights of another run", place("other/last.safetensors", "last.safetensors"), []string{"state-7.safetensors is not there"}, ""},
+		{"exported weights", place("plain.safetensors", "last.safetensors"), []string{"last.safetensors has no tensor heads.1"}, ""},
 		{"the log", lose("metrics.jsonl"), nil, "metrics.jsonl lacks the evaluations behind step 0, up to that at step 6"},
 		{"all checkpoints", lose("last.safetensors", "state-6.safetensors"), nil, ""}, // as if killed before the first one
 		{"a removal that was cut short", func(t *testing.T, dir string) {
@@ -270,6 +278,14 @@ func TestRunFoldersChangedByHand(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The best weights are no checkpoint to go on from.
+func TestResumeFromTheBestWeights(t *testing.T) {
+	b := newWorkbench(t)
+	succeed(t, b.train("run", "--set", "data.validation=24")...)
+	write(t, b.path("run/last.safetensors"), read(t, b.path("run/best.safetensors")))
+	refuse(t, []string{"last.safetensors names no state of the optimizers", "--init"}, "train", "--resume", "--out", b.path("run"), "--data", b.data, "--steps", "20")
 }
 
 // A run that goes on on another machine says so, and its folder names both.

@@ -211,14 +211,20 @@ func (r *Run) saveWeights(name, state string) error {
 	return r.put(name, r.stored(r.model.Params()), meta)
 }
 
-// restore continues from the checkpoint in the run folder. Its state is compared with the optimizers before it is read.
+// restore continues from the checkpoint in the run folder, in which it changes nothing. Its state is compared with the optimizers before
+// it is read.
 func (r *Run) restore() error {
 	w, err := model.OpenWeights(r.folder.Path(lastFile))
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	path := r.folder.Path(filepath.Base(w.Metadata()[metaState]))
+	state := filepath.Base(w.Metadata()[metaState])
+	if w.Metadata()[metaState] == "" {
+		return fault.New("%s names no state of the optimizers, as other checkpoints than the last one do: put back the run's own, or begin another run from these weights with --init",
+			show.Name(w.Path()))
+	}
+	path := r.folder.Path(state)
 	s, err := model.OpenWeights(path)
 	if _, gone := os.Lstat(path); errors.Is(gone, fs.ErrNotExist) {
 		return fault.New("%s is not there, which %s goes on from: put it back, or begin another run from these weights with --init %s",
@@ -250,16 +256,24 @@ func (r *Run) restore() error {
 	if err := r.at.check(r.perEpoch, len(r.model.Modules())); err != nil {
 		return fault.New("%s: %w", show.Name(path), err)
 	}
+	if stateFile(r.at.Step) != state {
+		return fault.New("%s has the state at step %d: must have that of its name; put back the run's own", show.Name(path), r.at.Step)
+	}
 	for _, m := range r.model.Learner.Modules() {
 		if loss, ok := r.at.Losses[m.Index]; ok {
 			m.SetLastLoss(loss)
 		}
 	}
+	r.saves.step = r.at.Step
+	return nil
+}
+
+// catchUp does what a run may have been killed before it came to.
+func (r *Run) catchUp() error {
 	if err := r.renewAverages(); err != nil {
 		return err
 	}
-	r.saves.step = r.at.Step
-	return r.prune() // a run may have been killed before it came to that
+	return r.prune()
 }
 
 // renewAverages writes the averages again where the run was killed between them and the weights.

@@ -330,6 +330,8 @@ func (r *Run) start(o Options) error {
 		if err := prepare(r.folder, r.kept(), runfolder.Start{Init: o.Init, Total: r.at.Total}); err != nil {
 			return err
 		}
+	} else if err := r.catchUp(); err != nil {
+		return err
 	}
 	if err := r.folder.Claim(namesOf(ownFiles)...); err != nil {
 		return err
