@@ -10,7 +10,6 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
-	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/show"
 	reporting "github.com/locus-learn/locus/report"
 	"github.com/locus-learn/locus/train"
@@ -68,9 +67,6 @@ can be trusted, the worst mistakes, and what it saves to leave at the first head
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOf("on", on, string(train.Test), string(train.Validation)); err != nil {
 				return err
-			}
-			if cmd.Flags().Changed("report") && report == "" {
-				return fault.New("--report is empty: must be a folder")
 			}
 			e, err := evaluate(cmd, args[0], train.Split(on), data, report, sets)
 			if err != nil {

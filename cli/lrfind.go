@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/locus-learn/locus/internal/fault"
 	reporting "github.com/locus-learn/locus/report"
 	"github.com/locus-learn/locus/train"
 )
@@ -28,9 +27,6 @@ Ctrl-C ends the trial; what was tried until then is drawn.`,
 		Args:              recipes(0, 1),
 		ValidArgsFunction: completeRecipes,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if cmd.Flags().Changed("out") && out == "" {
-				return fault.New("--out is empty: must be a folder")
-			}
 			if err := o.Check(); err != nil {
 				return err
 			}

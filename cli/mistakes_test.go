@@ -1,10 +1,17 @@
 package cli
 
 import (
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/locus-learn/locus/internal/fault"
 )
 
 func TestMistakesInDataGetOneLine(t *testing.T) {
@@ -201,6 +208,42 @@ func TestMistakesInArgumentsGetOneLine(t *testing.T) {
 			}
 			refuse(t, want, strings.Fields(names.Replace(c.line))...)
 		})
+	}
+}
+
+// A flag that is given and empty, as by a variable of the shell that is not set, would count as not given: no command takes one.
+func TestEmptyFlagsGetOneLine(t *testing.T) {
+	n := 0
+	var try func(c *cobra.Command)
+	try = func(c *cobra.Command) {
+		if c.HasParent() && (c.PersistentPreRunE != nil || c.PersistentPreRun != nil) {
+			t.Errorf("%s does not look at its flags", c.CommandPath())
+		}
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.Value.Type() != "string" {
+				return
+			}
+			n++
+			one := &cobra.Command{}
+			one.Flags().AddFlag(f)
+			if err := errors.Join(one.Flags().Set(f.Name, ""), named(one)); !fault.Is(err) || !strings.Contains(err.Error(), "--"+f.Name+" is empty: must be a ") {
+				t.Errorf("%s --%s: %v", c.CommandPath(), f.Name, err)
+			}
+		})
+		for _, sub := range c.Commands() {
+			try(sub)
+		}
+	}
+	try(newRoot(io.Discard, io.Discard))
+	if n < 25 {
+		t.Errorf("%d flags were tried", n)
+	}
+	b := newWorkbench(t)
+	for _, line := range [][]string{
+		b.train("run", "--data", ""), b.train("run", "--init", ""), {"eval", "run", "--data", ""}, {"compare", "--methods", "bp", b.recipe, "--data", ""},
+		{"study", "small", "--data", ""}, {"data", "list", "--data", ""}, {"bench", "--against", ""}, {"bench", "--plot", ""}, {"finetune", "photos", "--from", ""},
+	} {
+		refuse(t, []string{"is empty: must be a "}, line...)
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 
 	"github.com/locus-learn/locus/internal/disk"
-	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/runfolder"
 	"github.com/locus-learn/locus/record"
 )
@@ -136,12 +135,4 @@ func (p *profile) print(w io.Writer) error {
 		header = append(header, "ms it waits")
 	}
 	return printTable(w, header, rows, 2)
-}
-
-// profileFlag refuses a folder without a name.
-func profileFlag(dir string, given bool) error {
-	if given && dir == "" {
-		return fault.New("--profile is empty: must be a folder")
-	}
-	return nil
 }

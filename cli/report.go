@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/locus-learn/locus/internal/fault"
 	reporting "github.com/locus-learn/locus/report"
 	"github.com/locus-learn/locus/train"
 )
@@ -31,9 +30,6 @@ file is replaced that a report has not written.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOf("width", width, string(reporting.Column), string(reporting.Page)); err != nil {
 				return err
-			}
-			if cmd.Flags().Changed("out") && out == "" {
-				return fault.New("--out is empty: must be a folder")
 			}
 			runs, err := reporting.Find(args, warn(cmd))
 			if err != nil {

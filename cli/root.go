@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/record"
@@ -25,13 +26,14 @@ const greeting = `Locus trains deep networks by local learning: in modules that 
 // newRoot builds the tree of commands anew, because cobra keeps what it parsed in it.
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root := &cobra.Command{
-		Use:           "locus",
-		Short:         "Train deep networks by local learning",
-		Long:          "Locus trains deep networks by local learning: in modules that no gradient crosses, reconciled by SGR.",
-		Version:       version(),
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          noSuchCommand,
+		Use:               "locus",
+		Short:             "Train deep networks by local learning",
+		Long:              "Locus trains deep networks by local learning: in modules that no gradient crosses, reconciled by SGR.",
+		Version:           version(),
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              noSuchCommand,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return named(cmd) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprint(cmd.OutOrStdout(), strings.NewReplacer("  locus ", "  "+self+" ", "'locus ", "'"+self+" ").Replace(greeting))
 			return err
@@ -51,6 +53,17 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		}
 	}
 	return root
+}
+
+// named refuses flags that are given and empty, as by a variable of the shell that is not set: they would count as not given.
+func named(cmd *cobra.Command) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if err == nil && f.Value.Type() == "string" && f.Value.String() == "" {
+			what, _ := pflag.UnquoteUsage(f)
+			err = fault.New("--%s is empty: must be a %s, or not be given", f.Name, what)
+		}
+	})
+	return err
 }
 
 func version() string {

@@ -42,8 +42,6 @@ func (f *runFlags) check(cmd *cobra.Command) error {
 	switch {
 	case cmd.Flags().Changed("steps") && f.steps < 0:
 		return fault.New("--steps is %d: must be at least 0", f.steps)
-	case cmd.Flags().Changed("out") && f.out == "":
-		return fault.New("--out is empty: must be a folder")
 	case f.resume && f.out == "":
 		return fault.New("--resume needs --out: the folder of the run to go on with")
 	case f.resume && f.force:
@@ -92,7 +90,7 @@ func (a assignments) Set(value string) error {
 }
 
 // Type implements [pflag.Value].
-func (assignments) Type() string { return "string" }
+func (assignments) Type() string { return "assignment" }
 
 // String implements [pflag.Value]: there is no default to show.
 func (assignments) String() string { return "" }

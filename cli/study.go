@@ -103,8 +103,6 @@ func (f *studyFlags) runner(cmd *cobra.Command, name string) (*study.Runner, err
 		return nil, fault.New("--seeds is %d: must be at least 1", f.o.Seeds)
 	case f.jobs < 1 || f.jobs > 1024:
 		return nil, fault.New("--jobs is %d: must be from 1 to 1024", f.jobs)
-	case cmd.Flags().Changed("out") && f.out == "":
-		return nil, fault.New("--out is empty: must be a folder")
 	}
 	if f.results != "" {
 		if err := free(f.results, true); err != nil {

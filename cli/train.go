@@ -41,9 +41,6 @@ same. SIGUSR1 saves, and the run goes on.`,
 			if err := f.check(cmd); err != nil {
 				return err
 			}
-			if err := profileFlag(profiles, cmd.Flags().Changed("profile")); err != nil {
-				return err
-			}
 			if f.resume && init != "" {
 				return fault.New("--resume goes on with a run's own weights, --init starts from others: must be one of them")
 			}
