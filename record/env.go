@@ -36,7 +36,7 @@ func (e *Env) Continues(before Env) string {
 	for _, each := range []struct{ what, was, is string }{
 		{"locus", before.build(), e.build()}, {"engine", before.Engine, e.Engine}, {"processor", before.CPU, e.CPU},
 	} {
-		if each.was != each.is {
+		if each.was != "" && each.was != each.is {
 			other = append(other, fmt.Sprintf("%s %s, before %s", each.what, each.is, each.was))
 		}
 	}
