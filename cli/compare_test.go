@@ -2,6 +2,7 @@ package cli
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -94,6 +95,28 @@ func TestComparisonStartsFromWeights(t *testing.T) {
 	for _, run := range []string{"c/sgr", "c/layerwise"} {
 		if text := string(read(t, b.path(run+"/manifest.json"))); !strings.Contains(text, init) {
 			t.Errorf("%s began elsewhere:\n%s", run, text)
+		}
+	}
+}
+
+// Rows that stay in the table from before are told where the data have changed since.
+func TestCompareKeepsRowsOfOtherData(t *testing.T) {
+	b := newWorkbench(t)
+	args := func(method string) []string {
+		return []string{"compare", "--methods", method, b.recipe, "--data", b.data, "--steps", "2", "--out", b.path("both"), "--force"}
+	}
+	succeed(t, args("bp")...)
+	for _, c := range []struct {
+		method, file string // that is changed before
+		told         bool
+	}{{"layerwise", "", false}, {"sgr", "data_batch_3.bin", true}, {"dgl", "test_batch.bin", true}} {
+		if c.file != "" {
+			was := read(t, filepath.Join(b.data, c.file))
+			write(t, filepath.Join(b.data, c.file), cifar(55, len(was)/3073))
+		}
+		r := locus(t.Context(), args(c.method)...)
+		if r.code != 0 || strings.Contains(r.err, "both/bp stays in the table, and had other t") != c.told {
+			t.Errorf("%s: exit code %d\n%s", c.method, r.code, r.err)
 		}
 	}
 }

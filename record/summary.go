@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 
@@ -47,6 +48,23 @@ type Data struct {
 	Train      string `json:"train"`
 	Validation string `json:"validation"`
 	Test       string `json:"test"`
+}
+
+// Differ names the part in which a run's samples differ from those of another run whose recipe reads its set alike; "" if they agree, or
+// if one is of an earlier program. Which samples are held out for validation depends on the seed: heldOut says whether both runs held out
+// the same ones, or none. Without, training and validation samples are not compared.
+func (d Data) Differ(other Data, heldOut bool) string {
+	if d == (Data{}) || other == (Data{}) {
+		return ""
+	}
+	part := func(name, a, b string, compared bool) string {
+		if a == b || !compared {
+			return ""
+		}
+		return name
+	}
+	return cmp.Or(part("classes", d.Classes, other.Classes, true), part("test samples", d.Test, other.Test, true),
+		part("training samples", d.Train, other.Train, heldOut), part("validation samples", d.Validation, other.Validation, heldOut))
 }
 
 // Rank is the memory of a process that trained a part of the modules, while it trained.

@@ -44,7 +44,7 @@ type Row struct {
 // Summarise reads the outcomes in a study's folder.
 func Summarise(s *Study, out string) (*Report, error) {
 	all := map[*Arm][]*Outcome{}
-	var data samples
+	data := samples{}
 	for _, c := range s.Cells() {
 		o, err := c.Outcome(out)
 		if err == nil && o != nil {

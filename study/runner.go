@@ -132,7 +132,7 @@ func (r *Runner) whole(c Cell, o *Outcome) error {
 // rehearse opens the data of every arm that is to be trained and builds its model, so that a mistake in the last one does not
 // wait for the training of all others, and compares the data with those of runs that are done. Later, outcomes take the arithmetic of a step from there.
 func (r *Runner) rehearse(unfinished []Cell) error {
-	var data samples
+	data := samples{}
 	for _, c := range r.Study.Cells() {
 		if o := r.outcomes[c.Name()]; o != nil {
 			if err := data.add(c.Arm, c.Name(), c.Seed, o.Summary.Data); err != nil {

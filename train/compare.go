@@ -3,8 +3,10 @@ package train
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 
@@ -48,7 +50,8 @@ func Compare(ctx context.Context, configs []Config, o Options, sink func() recor
 			return nil, err
 		}
 	}
-	if err := rehearse(configs, o); err != nil {
+	found, err := rehearse(configs, o)
+	if err != nil {
 		return nil, err
 	}
 	c := lineup{}
@@ -66,7 +69,7 @@ func Compare(ctx context.Context, configs []Config, o Options, sink func() recor
 	for _, name := range c.folder.Runs() {
 		i := slices.Index(names, name)
 		if i < 0 {
-			c.keep(name)
+			c.keep(name, o, configs, found)
 			continue
 		}
 		if err := c.train(ctx, configs[i], name, o, sink()); err != nil {
@@ -168,8 +171,9 @@ func (c *lineup) train(ctx context.Context, recipe Config, name string, o Option
 	return nil
 }
 
-// keep takes the results of a run that was done before, if it has any.
-func (c *lineup) keep(name string) {
+// keep takes the results of a run that was done before, if it has any. Where it learned from other data than a recipe that reads them
+// alike finds now, that is told: the table has both.
+func (c *lineup) keep(name string, o Options, configs []Config, found []record.Data) {
 	var s record.Summary
 	text, err := disk.ReadFile(filepath.Join(c.folder.Path(name), summaryFile))
 	if err != nil || json.Unmarshal(text, &s) != nil {
@@ -181,6 +185,23 @@ func (c *lineup) keep(name string) {
 	}
 	c.summaries = append(c.summaries, s)
 	c.series = append(c.series, record.Series{Name: name, TestImages: s.TestImages, Epochs: log.Epochs, Steps: log.Steps, Diagnoses: log.Diagnoses})
+	was, err := begunWith(c.folder.Path(name))
+	if err != nil {
+		return
+	}
+	for i, now := range configs {
+		if part := s.Data.Differ(found[i], was.Seed == now.Seed || now.Data.Validation == 0); part != "" && readAlike(was.Data, now.Data) && o.Notice != nil {
+			o.Notice(fmt.Sprintf("%s stays in the table, and had other %s than there are now: --force with its method trains it again",
+				show.Name(c.folder.Path(name)), part))
+			return
+		}
+	}
+}
+
+// readAlike reports whether two recipes take the same samples of a set, if its files are the same.
+func readAlike(a, b data.Options) bool {
+	a.Workers, a.Broken, a.Dir = b.Workers, b.Broken, b.Dir
+	return reflect.DeepEqual(a, b)
 }
 
 // write draws the pictures and writes the table.
@@ -208,26 +229,27 @@ func begun(dir string) bool {
 }
 
 // rehearse opens the data and builds the model of every recipe, so that a mistake in the last one does not wait for
-// the training of all before it. Weights to start from are tried, too.
-func rehearse(configs []Config, o Options) error {
+// the training of all before it. Weights to start from are tried, too. It returns what the data are.
+func rehearse(configs []Config, o Options) (found []record.Data, err error) {
 	for _, c := range configs {
 		set, err := data.Open(c.Data, c.Seed, dirs(o.Data))
 		if err != nil {
-			return err
+			return nil, err
 		}
+		found = append(found, record.Data(data.FingerprintOf(set)))
 		model, err := NewModel(c, inputOf(set.Info()), true)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if o.Init != "" {
 			_, err = model.InitFrom(o.Init)
 		}
 		model.Free()
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return found, nil
 }
 
 // sameRun returns the recipe of the run in dir, which has the cuts that were chosen for it, and a fault when it was started with
