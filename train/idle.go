@@ -57,6 +57,11 @@ var conditions = []condition{
 	{[]string{"diagnose.batch"}, "diagnose.every above 0", func(c *Config) bool { return c.Diagnose.Every > 0 }},
 }
 
+// governs reports whether a key has an effect only under the condition.
+func (w condition) governs(key string) bool {
+	return slices.ContainsFunc(w.keys, func(section string) bool { return within(key, section) })
+}
+
 func optimizer(names ...string) func(*Config) bool {
 	return func(c *Config) bool { return slices.Contains(names, c.Optim.Name) }
 }
@@ -109,7 +114,7 @@ func Idle(nameOrPath string, sets []string) (lines []string, err error) {
 	}
 	for _, d := range changed {
 		for _, when := range conditions {
-			if theirs(d.Key) && slices.ContainsFunc(when.keys, func(key string) bool { return key == d.Key || strings.HasPrefix(d.Key, key+".") }) && !when.holds(&c) {
+			if theirs(d.Key) && when.governs(d.Key) && !when.holds(&c) {
 				lines = append(lines, fmt.Sprintf("%s=%s has no effect here: it needs %s", d.Key, d.B, when.needs))
 			}
 		}

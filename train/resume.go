@@ -61,7 +61,10 @@ func OtherResult(a, b Config) ([]recipe.Difference, error) {
 }
 
 // has reports whether a key is the change's, or of its section.
-func (c Change) has(key string) bool { return key == c.Key || strings.HasPrefix(key, c.Key+".") }
+func (c Change) has(key string) bool { return within(key, c.Key) }
+
+// within reports whether a key is another one, or of that section.
+func within(key, section string) bool { return key == section || strings.HasPrefix(key, section+".") }
 
 // mayChange reports whether a key is among them.
 func mayChange(key string) bool {
