@@ -67,14 +67,8 @@ same. SIGUSR1 saves, and the run goes on.`,
 			if err := alone(place, c); err != nil {
 				return err
 			}
-			if !f.resume {
-				idle, err := train.Idle(strings.Join(args, ""), f.sets)
-				if err != nil {
-					return err
-				}
-				for _, line := range idle {
-					warn(cmd)(line)
-				}
+			if err := f.warnOfIdle(cmd, args); err != nil {
+				return err
 			}
 			own := f.out == ""
 			if own {
@@ -122,6 +116,18 @@ same. SIGUSR1 saves, and the run goes on.`,
 	must(cmd.MarkFlagDirname("profile"))
 	cmd.Flags().StringVar(&init, "init", "", "start from the weights in `file`: a checkpoint, or published ones as safetensors")
 	return cmd
+}
+
+// warnOfIdle says of which values in the recipe and its assignments nothing comes. Of a run that goes on it was said before.
+func (f *runFlags) warnOfIdle(cmd *cobra.Command, args []string) error {
+	if f.resume {
+		return nil
+	}
+	lines, err := train.Idle(strings.Join(args, ""), f.sets)
+	for _, line := range lines {
+		warn(cmd)(line)
+	}
+	return err
 }
 
 // config finds the recipe: of the run to resume, with which one given now must agree, or the one given.
