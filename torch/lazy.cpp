@@ -48,7 +48,8 @@ pthread_mutex_t* turn() {
 constexpr double kMiB = 1 << 20;
 
 // A limit on what the process may map, how many pages of it are mapped already, by the column of /proc/self/statm, and what
-// libtorch and its libraries map, in MiB, as measured with Debian's libtorch 1.13. OpenBLAS maps kPerCore for each core, too.
+// libtorch and its libraries map, in MiB, as measured with Debian's libtorch 1.13; of data a tenth more, since a small run had to go
+// through. OpenBLAS maps kPerCore for each core, too.
 struct MapLimit {
   int resource;
   const char *what, *flag;
