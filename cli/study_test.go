@@ -404,6 +404,25 @@ func TestMistakesInStudiesGetOneLine(t *testing.T) {
 	refuse(t, []string{"study.yaml", "is there and is not this run's"}, args()...)
 }
 
+// A run that another process works on is no result of the study's.
+func TestStudyWhoseRunIsInUse(t *testing.T) {
+	b, args := newStudyBench(t, tinyStudy)
+	dir := filepath.Join(b.path("out"), "bp", "seed-1")
+	write(t, filepath.Join(dir, "notes.txt"), []byte("mine"))
+	held, err := runfolder.Open(dir, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuse(t, []string{"bp", "in use: process", "the same command goes on"}, args("--arms", "bp", "--seeds", "1")...)
+	if _, err := os.Stat(dir + ".json"); err == nil {
+		t.Error("the study has recorded a run that it has not made")
+	}
+	if err := held.Close(); err != nil {
+		t.Fatal(err)
+	}
+	succeed(t, args("--arms", "bp", "--seeds", "1")...)
+}
+
 func TestStudyDryRun(t *testing.T) {
 	b, args := newStudyBench(t, tinyStudy)
 	out := succeed(t, args("--dry-run")...)

@@ -169,17 +169,31 @@ func (s *Disk) Read(m *local.Module, name string, buffer *[]byte) ([]byte, error
 // Traffic returns how many bytes have been read and written so far.
 func (s *Disk) Traffic() (read, written int64) { return s.read.Load(), s.written.Load() }
 
-// Close removes the store's files. The folder stays.
+// Close removes the store's files, but none that somebody has put in their place. The folder stays.
 func (s *Disk) Close() error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	for _, name := range s.files {
-		if err := disk.Remove(filepath.Join(s.dir, name)); err != nil {
+		if err := removeOwn(filepath.Join(s.dir, name), s.owner); err != nil {
 			return err
 		}
 	}
 	clear(s.files)
 	return nil
+}
+
+// removeOwn removes the file at path if it has this owner.
+func removeOwn(path, owner string) error {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return nil // gone, or not ours
+	}
+	own := f.Metadata()[metaOwner] == owner
+	f.Close()
+	if !own {
+		return nil
+	}
+	return disk.Remove(path)
 }
 
 // counter counts what is written.

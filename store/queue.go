@@ -174,12 +174,13 @@ func (q *Queue) Settle() error {
 // Traffic returns how many bytes have been read and written so far.
 func (q *Queue) Traffic() (read, written int64) { return q.read.Load(), q.written.Load() }
 
-// Close waits until nothing moves any more, and removes the queue's files. The folder stays.
+// Close waits until nothing moves any more, and removes the queue's files, but none that somebody has put in their place.
+// The folder stays.
 func (q *Queue) Close() error {
 	close(q.jobs)
 	q.mover.Wait()
 	for place := range q.places {
-		if err := disk.Remove(q.path(place)); err != nil {
+		if err := removeOwn(q.path(place), q.owner); err != nil {
 			return err
 		}
 	}

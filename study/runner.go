@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/runfolder"
 	"github.com/locus-learn/locus/train"
 )
 
@@ -28,6 +29,7 @@ type Runner struct {
 	Watch   Watcher         // may be nil
 	Save    <-chan struct{} // asks the runs under way for a checkpoint; may be nil
 
+	folder    *runfolder.Folder // while it runs
 	mu        sync.Mutex
 	spent     float64 // seconds of training that outcomes tell of
 	outcomes  map[string]*Outcome
@@ -62,6 +64,7 @@ func (r *Runner) Run(ctx context.Context) (rep *Report, err error) {
 	if err := write(folder, studyFile, r.Study.Doc); err != nil {
 		return nil, err
 	}
+	r.folder = folder
 	running := r.work(ctx, unfinished)
 	rep, err = Summarise(r.Study, r.Out)
 	if err == nil {
@@ -213,6 +216,9 @@ func (r *Runner) cell(ctx context.Context, c Cell, s slot) error {
 	}
 	r.begin(c, resumed)
 	err = r.train(ctx, c, s, resumed)
+	if lost := r.owned(); lost != nil {
+		return lost
+	}
 	var o *Outcome
 	var ended *exit
 	switch {
@@ -222,6 +228,8 @@ func (r *Runner) cell(ctx context.Context, c Cell, s slot) error {
 		}
 	case errors.As(err, &ended) && ended.full():
 		return fault.New("%s: %w; make room, and the same command goes on from here", c.Name(), err)
+	case errors.As(err, &ended) && runfolder.User(c.Dir(r.Out)) != nil:
+		return fault.New("%s: %w; when that one is done, the same command goes on from here", c.Name(), err)
 	case errors.As(err, &ended):
 		o = &Outcome{Arm: c.Arm.Name, Seed: c.Seed, Failed: ended.said}
 		_ = o.read(c.Dir(r.Out)) // whatever it left behind
@@ -236,6 +244,13 @@ func (r *Runner) cell(ctx context.Context, c Cell, s slot) error {
 	}
 	r.end(c, o)
 	return nil
+}
+
+// owned returns an error if another process has taken the study's folder over.
+func (r *Runner) owned() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.folder.Check()
 }
 
 func (r *Runner) begin(c Cell, resumed bool) {

@@ -150,6 +150,9 @@ func vacant(names []string, o Options) error {
 
 // train runs a recipe in its folder, or goes on with the run that is there.
 func (c *lineup) train(ctx context.Context, recipe Config, name string, o Options, sink record.Sink) error {
+	if err := c.folder.Check(); err != nil {
+		return err
+	}
 	recipe.Name = name
 	o.Out, o.Sink = c.folder.Path(name), sink
 	if o.Resume = o.Resume && begun(o.Out); o.Resume {
@@ -206,6 +209,9 @@ func readAlike(a, b data.Options) bool {
 
 // write draws the pictures and writes the table.
 func (c *lineup) write() error {
+	if err := c.folder.Check(); err != nil {
+		return err
+	}
 	for i, name := range record.Table(c.summaries).Names() { // shorter ones leave room in the pictures
 		c.series[i].Name = name
 	}

@@ -171,6 +171,9 @@ func (r *Run) stopped(cause error) (record.Summary, error) {
 	var diverged *local.Diverged
 	var spoilt *spoilt
 	var engine *torch.Error
+	if err := r.folder.Check(); err != nil { // whatever the run then met
+		return record.Summary{}, err
+	}
 	switch {
 	case errors.Is(cause, context.Canceled):
 		if err := r.saveLast(context.Background()); err != nil {

@@ -247,6 +247,9 @@ func (r *Run) finish(stopped string) (record.Summary, error) {
 		Seconds: r.at.Seconds, SecondsPerStep: median(r.times),
 		Threads: torch.Threads(), Precision: c.Precision, Stopped: stopped, Data: record.Data(r.at.Data),
 	}
+	if err := r.folder.Check(); err != nil {
+		return s, err
+	}
 	log, err := readMetrics(r.folder.Path(metricsFile))
 	if err != nil {
 		return s, err

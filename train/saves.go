@@ -2,10 +2,12 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/locus-learn/locus/internal/fault"
+	"github.com/locus-learn/locus/internal/runfolder"
 )
 
 // saves is when a run is saved, and what became of it.
@@ -15,11 +17,30 @@ type saves struct {
 	last     time.Time       // or when it was last tried
 	failed   bool            // the last one
 	step     int             // of the checkpoint that the run folder has as the last one
+	checked  time.Time       // when the run folder was last found to be this process's
 	silent   bool            // the log has lines that are not written yet, and the user knows
 }
 
-// retryInterval is between tries of a checkpoint that could not be written while training goes on.
-const retryInterval = 30 * time.Second
+const (
+	retryInterval = 30 * time.Second // between tries of a checkpoint that could not be written while training goes on
+	checkInterval = 5 * time.Second  // between questions whether the run folder is this process's still
+)
+
+// owned returns an error if another process has taken the run folder over. It asks now and then; where modules wait in the
+// folder, before each step.
+func (r *Run) owned() error {
+	if !r.Streams() && time.Since(r.saves.checked) < checkInterval {
+		return nil
+	}
+	r.saves.checked = time.Now()
+	return r.folder.Check()
+}
+
+// passes reports whether a checkpoint that could not be written may be written later.
+func passes(err error) bool {
+	_, lost := errors.AsType[*runfolder.Lost](err)
+	return fault.Is(err) && !lost
+}
 
 // due reports whether a checkpoint is to be written between two steps, and whether somebody asked for it.
 func (s *saves) due() (due, asked bool) {
@@ -39,7 +60,7 @@ func (s *saves) due() (due, asked bool) {
 // end: the run goes on, says so, and tries again.
 func (r *Run) save() error {
 	err := r.write()
-	if err != nil && !fault.Is(err) {
+	if err != nil && !passes(err) {
 		return err
 	}
 	r.saves.last = time.Now()
@@ -55,6 +76,9 @@ func (r *Run) save() error {
 
 // saveIfDue writes a checkpoint between two steps when it is time, or when somebody has asked for one.
 func (r *Run) saveIfDue() error {
+	if err := r.owned(); err != nil {
+		return err
+	}
 	due, asked := r.saves.due()
 	if !due {
 		return nil
@@ -73,7 +97,7 @@ func (r *Run) saveIfDue() error {
 // somebody may make room; ctx cuts that short.
 func (r *Run) saveLast(ctx context.Context) error {
 	err := r.write()
-	for wait, began := 100*time.Millisecond, time.Now(); fault.Is(err) && time.Since(began)+wait < r.saves.patience; wait *= 2 {
+	for wait, began := 100*time.Millisecond, time.Now(); passes(err) && time.Since(began)+wait < r.saves.patience; wait *= 2 {
 		r.notice(fmt.Sprintf("no checkpoint at step %d: %v; trying again", r.at.Step, err))
 		select {
 		case <-time.After(wait):

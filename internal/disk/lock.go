@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"math/rand/v2"
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -36,10 +39,15 @@ const (
 
 // Lock is a lock on a folder or whatever else its file stands for, held until Release. It ends with the process, too.
 type Lock struct {
-	path string
-	f    *os.File
-	stop chan struct{} // closed by Release
-	done chan struct{} // closed when nobody signs any more
+	path   string
+	mark   string        // tells this lock's signs from those of any other
+	before []byte        // what the file said when the lock was taken
+	far    bool          // others may come to it by a network
+	stop   chan struct{} // closed by Release
+	done   chan struct{} // closed when nobody signs any more
+
+	mu sync.Mutex // of f, of which Check reads what a beat writes
+	f  *os.File
 }
 
 // Acquire takes the lock whose file is at path, made if need be, and writes host and process into it. A *Held is the
@@ -76,24 +84,59 @@ func acquire(path string, local func(*os.File) bool, beat, silence time.Duration
 			f.Close()
 			continue
 		}
-		if err := sign(f, 0); err != nil {
+		l := &Lock{
+			path: path, f: f, far: !local(f), mark: fmt.Sprintf("%08x", rand.Uint32()), before: readSign(f),
+			stop: make(chan struct{}), done: make(chan struct{}),
+		}
+		if err := l.sign(0); err != nil {
 			f.Close()
 			return nil, err
 		}
-		l := &Lock{path: path, f: f, stop: make(chan struct{}), done: make(chan struct{})}
 		go l.keepSigning(beat)
 		return l, nil
 	}
 }
 
-// Release removes the file and frees the lock, in this order: whoever has opened it meanwhile sees that it is gone.
+// Check returns an error where the lock is lost: a *Held if another process has it by now, fs.ErrNotExist if its file is
+// gone. Network file systems take locks from a machine that they have not heard of for a while, 90 seconds with NFS.
+// Where they have no locks, a process that was suspended loses its own to one that waited for its signs.
+//
+// A file that cannot be read tells nothing: Check returns nil.
+func (l *Lock) Check() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.check()
+}
+
+func (l *Lock) check() error {
+	f, err := os.Open(l.path) // anew: network file systems ask their server then
+	if errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	text := readSign(f)
+	if bytes.Contains(text, []byte(l.mark)) || l.before != nil && bytes.Equal(text, l.before) {
+		return nil
+	}
+	return parseOwner(text)
+}
+
+// Release removes the file and frees the lock, in this order: whoever has opened it meanwhile sees that it is gone. The
+// file of a process that has taken the lock over stays.
 func (l *Lock) Release() error {
 	close(l.stop)
 	<-l.done
+	if l.Check() != nil {
+		return l.f.Close()
+	}
 	return errors.Join(Remove(l.path), l.f.Close())
 }
 
-// keepSigning writes to the file until Release. A failure is harmless where flock works, and there is nobody to tell.
+// keepSigning writes to the file until Release, unless another process does. A failure is harmless where flock works, and
+// there is nobody to tell.
 func (l *Lock) keepSigning(beat time.Duration) {
 	defer close(l.done)
 	tick := time.NewTicker(beat)
@@ -101,7 +144,11 @@ func (l *Lock) keepSigning(beat time.Duration) {
 	for n := 1; ; n++ {
 		select {
 		case <-tick.C:
-			_ = sign(l.f, n)
+			l.mu.Lock()
+			if l.check() == nil {
+				_ = l.sign(n)
+			}
+			l.mu.Unlock()
 		case <-l.stop:
 			return
 		}
@@ -148,15 +195,21 @@ func same(f *os.File, path string) bool {
 }
 
 // sign writes who holds the lock and how often that has been said, always in as many bytes.
-func sign(f *os.File, n int) error {
+func (l *Lock) sign(n int) error {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	text := fmt.Appendf(nil, "%s %d %09d\n", host, os.Getpid(), n)
-	_, err = f.WriteAt(text, 0)
-	if err == nil && n == 0 {
-		err = f.Truncate(int64(len(text)))
+	text := fmt.Appendf(nil, "%s %d %09d %s\n", host, os.Getpid(), n, l.mark)
+	_, err = l.f.WriteAt(text, 0)
+	if err == nil && l.before != nil {
+		err = l.f.Truncate(int64(len(text)))
+	}
+	if err == nil && l.far { // so that others read it now
+		err = l.f.Sync()
+	}
+	if err == nil {
+		l.before = nil
 	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return nil // the name of the owner is a courtesy; the lock holds
@@ -164,10 +217,12 @@ func sign(f *os.File, n int) error {
 	return err
 }
 
-func readOwner(f *os.File) *Held {
+func readOwner(f *os.File) *Held { return parseOwner(readSign(f)) }
+
+func readSign(f *os.File) []byte {
 	text := make([]byte, 300)
 	n, _ := io.ReadFull(io.NewSectionReader(f, 0, int64(len(text))), text)
-	return parseOwner(text[:n])
+	return text[:n]
 }
 
 func parseOwner(text []byte) *Held {

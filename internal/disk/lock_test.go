@@ -84,3 +84,84 @@ func TestAcquireWithoutSharedLocks(t *testing.T) {
 		}
 	})
 }
+
+// A network file system takes a lock from a machine that it has not heard of for a while, and gives it to another one.
+func TestALockThatIsLost(t *testing.T) {
+	const beat, silence = 10 * time.Millisecond, time.Second
+	const other = "elsewhere 7 000000001 0badf00d\n"
+	write := func(path, text string) error { return os.WriteFile(path, []byte(text), 0o644) }
+	for name, tt := range map[string]struct {
+		change func(path string) error
+		by     string // who has it then; "" for nobody
+		gone   bool
+	}{
+		"nothing happens":     {change: func(string) error { return nil }},
+		"the file is removed": {change: os.Remove, gone: true},
+		"another process signs the file": {by: "elsewhere",
+			change: func(path string) error { return write(path, other) }},
+		"the file is another one": {by: "elsewhere",
+			change: func(path string) error { return errors.Join(os.Remove(path), write(path, other)) }},
+		"another process is about to sign": {by: "its name comes later",
+			change: func(path string) error { return errors.Join(os.Remove(path), write(path, "")) }},
+		"a process of this number in another container": {by: hostname(t),
+			change: func(path string) error {
+				return write(path, fmt.Sprintf("%s %d 000000001 0badf00d\n", hostname(t), os.Getpid()))
+			}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), ".lock")
+			l, err := acquire(path, func(*os.File) bool { return true }, beat, silence, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := tt.change(path); err != nil {
+				t.Fatal(err)
+			}
+			changed, _ := os.ReadFile(path)
+			time.Sleep(5 * beat)
+			err = l.Check()
+			held, taken := errors.AsType[*Held](err)
+			if gone := errors.Is(err, os.ErrNotExist); gone != tt.gone || taken != (tt.by != "") || err != nil && !gone && !taken {
+				t.Fatalf("Check() = %v, want it taken by %q, gone %v", err, tt.by, tt.gone)
+			}
+			if taken && held.Host != tt.by && held.Host != "" {
+				t.Errorf("Check() names %q, want %q", held.Host, tt.by)
+			}
+			if err := l.Release(); err != nil {
+				t.Error(err)
+			}
+			if kept, err := os.ReadFile(path); taken && (err != nil || string(kept) != string(changed)) {
+				t.Errorf("the file of the other process is %q, %v, want %q as it was", kept, err, changed)
+			} else if !taken && !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the file is still there: %q", kept)
+			}
+		})
+	}
+}
+
+// Where a full disk lets nobody sign, the lock is the process's all the same.
+func TestALockWithoutASign(t *testing.T) {
+	path := filepath.Join(t.TempDir(), ".lock")
+	l, err := acquire(path, func(*os.File) bool { return true }, time.Hour, time.Second, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.before = []byte("elsewhere 7 000000009 0badf00d\n") // as if its own sign had not found room
+	if err := os.WriteFile(path, l.before, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Check(); err != nil {
+		t.Errorf("Check() = %v, want that the lock is held", err)
+	}
+	if err := l.Release(); err != nil {
+		t.Error(err)
+	}
+}
+
+func hostname(t *testing.T) string {
+	name, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}

@@ -3,6 +3,7 @@
 package runfolder
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,6 +45,22 @@ type Folder struct {
 	notice   func(string)
 	lock     *disk.Lock // nil until there is a folder to lock
 	manifest manifest
+	saw      []byte // the manifest on disk, as this process read or wrote it
+}
+
+// Lost reports that another process has taken a folder over from this one.
+type Lost struct {
+	Dir string
+	By  *disk.Held // nil if it is done with the folder
+}
+
+func (l *Lost) Error() string {
+	by := "another process has worked in it meanwhile"
+	if l.By != nil {
+		by = l.By.Error()
+	}
+	return fmt.Sprintf("the run folder %q is not this process's any more: %s; network file systems give a folder away when they have not heard "+
+		"of its user for a while, and so does one who removes its %s; this process ends here, and leaves the folder to the other", l.Dir, by, lockFile)
 }
 
 // Open takes the folder dir for this process before anything in it is read, and leaves it alone if it does not exist yet:
@@ -96,6 +113,7 @@ func (f *Folder) read(adopt []string) error {
 	case err != nil:
 		return fault.New("%q cannot be read: %w", f.Path(manifestFile), cause(err))
 	}
+	f.saw = text
 	if err := json.Unmarshal(text, &f.manifest); err != nil {
 		return fault.New("%q cannot be read: %w; without it, what the run has written is told by its names", f.Path(manifestFile), err)
 	}
@@ -163,6 +181,45 @@ func New(base string) (*Folder, error) {
 	}
 }
 
+// Check is a fault with a *[Lost] in its chain where another process has taken the folder over, as can happen by a network or
+// when somebody removes the lock. Whoever writes in the folder asks before, and whoever works long in it now and then.
+func (f *Folder) Check() error {
+	if f.lock == nil {
+		return nil
+	}
+	err := f.lock.Check()
+	if errors.Is(err, fs.ErrNotExist) {
+		return f.retake()
+	}
+	if held, ok := errors.AsType[*disk.Held](err); ok {
+		return f.lost(held)
+	}
+	return err
+}
+
+func (f *Folder) lost(by *disk.Held) error { return fault.New("%w", &Lost{f.Dir, by}) }
+
+// retake locks a folder anew whose lock was removed. Whoever has worked in it meanwhile has changed its manifest.
+func (f *Folder) retake() error {
+	lock, err := disk.Acquire(filepath.Join(f.Dir, lockFile), nil)
+	if held, ok := errors.AsType[*disk.Held](err); ok {
+		return f.lost(held)
+	}
+	if err != nil {
+		return nil // the folder is gone or cannot be written: what is to be written says so
+	}
+	if text, err := disk.ReadFile(f.Path(manifestFile)); err == nil && !bytes.Equal(text, f.saw) {
+		_ = lock.Release()
+		return f.lost(nil)
+	}
+	err = f.lock.Release()
+	f.lock = lock
+	return err
+}
+
+// User returns the process that works in the folder dir, nil where none does.
+func User(dir string) *disk.Held { return disk.OwnerOf(filepath.Join(dir, lockFile)) }
+
 // Path returns the place of a file in the folder.
 func (f *Folder) Path(name string) string { return filepath.Join(f.Dir, filepath.FromSlash(name)) }
 
@@ -229,8 +286,11 @@ func (f *Folder) Begin(s Start) error {
 }
 
 // Claim makes files the run's own before they are first written, so that a killed run leaves none that it does not know.
-// A file that lies there and is not the run's is a fault.
+// A file that lies there and is not the run's is a fault, and so is a folder that is not this process's any more: see Check.
 func (f *Folder) Claim(names ...string) error {
+	if err := f.Check(); err != nil {
+		return err
+	}
 	before := len(f.manifest.Files)
 	for _, name := range names {
 		if f.Owns(name) {
@@ -260,6 +320,9 @@ func (f *Folder) Adopt(name string) error {
 
 // Remove removes files of the run's own; those that are not it leaves alone.
 func (f *Folder) Remove(names ...string) error {
+	if err := f.Check(); err != nil {
+		return err
+	}
 	removed := false
 	for _, name := range names {
 		if !f.Owns(name) {
@@ -311,13 +374,18 @@ func (f *Folder) Bytes() (sum int64) {
 }
 
 func (f *Folder) write() error {
+	if err := f.Check(); err != nil {
+		return err
+	}
 	text, err := json.MarshalIndent(f.manifest, "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := disk.WriteFile(f.Path(manifestFile), append(text, '\n')); err != nil {
+	text = append(text, '\n')
+	if err := disk.WriteFile(f.Path(manifestFile), text); err != nil {
 		return f.Failed(manifestFile, err)
 	}
+	f.saw = text
 	return nil
 }
 

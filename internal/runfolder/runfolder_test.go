@@ -1,6 +1,7 @@
 package runfolder_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -71,6 +72,66 @@ func TestOnlyOneProcessWorksInAFolder(t *testing.T) {
 	open(t, dir).Close()
 	if left := listing(t, dir); len(left) > 0 {
 		t.Errorf("left are %v", left)
+	}
+}
+
+// By a network, another process may take a folder over from one that was cut off, and that comes back later.
+func TestAFolderThatIsTakenOver(t *testing.T) {
+	const theirs = "elsewhere 7 000000001 0badf00d\n"
+	sign := func(dir string) error { return os.WriteFile(filepath.Join(dir, ".lock"), []byte(theirs), 0o644) }
+	unlock := func(dir string) error { return os.Remove(filepath.Join(dir, ".lock")) }
+	for name, tt := range map[string]struct {
+		change func(t *testing.T, dir string) error
+		says   string // "" where the folder stays this process's
+	}{
+		"the other one is at work": {func(_ *testing.T, dir string) error { return sign(dir) }, "process 7 on \"elsewhere\" uses it"},
+		"the other one has a new lock": {func(_ *testing.T, dir string) error {
+			return errors.Join(unlock(dir), sign(dir))
+		}, "process 7 on \"elsewhere\" uses it"},
+		"the other one is done": {func(t *testing.T, dir string) error {
+			if err := unlock(dir); err != nil {
+				return err
+			}
+			other := open(t, dir)
+			put(t, other, "theirs")
+			return other.Close()
+		}, "another process has worked in it meanwhile"},
+		"somebody removes the lock": {func(_ *testing.T, dir string) error { return unlock(dir) }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			f := open(t, dir)
+			put(t, f, "mine")
+			if err := tt.change(t, dir); err != nil {
+				t.Fatal(err)
+			}
+			before := listing(t, dir)
+			for what, err := range map[string]error{
+				"Check": f.Check(), "Claim": f.Claim("new"), "Remove": f.Remove("mine"), "Begin": f.Begin(runfolder.Start{Total: 3}),
+			} {
+				lost, ok := errors.AsType[*runfolder.Lost](err)
+				switch {
+				case tt.says == "" && err != nil:
+					t.Errorf("%s fails: %v", what, err)
+				case tt.says != "" && (!ok || !fault.Is(err) || lost.Dir != dir || !strings.Contains(err.Error(), tt.says)):
+					t.Errorf("%s gives %v, want a fault that says %q", what, err, tt.says)
+				}
+			}
+			if tt.says == "" {
+				if _, err := runfolder.Open(dir, nil, nil); !fault.Is(err) {
+					t.Errorf("a second process gets %v, want a fault", err)
+				}
+			} else if after := listing(t, dir); !slices.Equal(after, before) {
+				t.Errorf("the folder has %v, want %v as before", after, before)
+			}
+			if err := f.Close(); err != nil {
+				t.Error(err)
+			}
+			text, err := os.ReadFile(filepath.Join(dir, ".lock"))
+			if at := strings.Contains(tt.says, "uses it"); at != (err == nil) || at && string(text) != theirs {
+				t.Errorf("the lock is %q, %v afterwards", text, err)
+			}
+		})
 	}
 }
 
