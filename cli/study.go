@@ -46,7 +46,7 @@ A study is a YAML file, or one of 'locus list studies'. Its keys:
   set       overrides of all arms
   seeds     a number of them, or a list
   baseline  the arm that the others are compared with; the first one unless set
-  metric    last (the last head), best (the best head), ema or probe
+  metric    last (the last head), best (the best head), ema, probe, or validation (by data.validation)
   budget    hours of training, after which no further run is begun
   scales    what changes at short, medium and full: about, seeds and set. An arm's recipe may be a map of scales, too`,
 		Example: `  locus study small --dry-run

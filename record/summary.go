@@ -29,6 +29,7 @@ type Summary struct {
 	Scores         Scores    `json:"scores,omitzero"`      // what else heads were measured by
 	EMAAcc         []float64 `json:"ema_acc,omitzero"`     // the same of the averaged weights
 	KNN            bool      `json:"knn,omitzero"`         // training used no labels: the accuracies above are those of a vote of nearest neighbours
+	ValAcc         *float64  `json:"val_acc,omitzero"`     // last module on the validation images; nil without any
 	ProbeAcc       []float64 `json:"probe_acc,omitzero"`   // linear probe behind each module, where training used no labels
 	ProbeTop5      []float64 `json:"probe_top5,omitzero"`
 	PeakBytes      int64     `json:"peak_bytes"`

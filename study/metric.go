@@ -12,25 +12,27 @@ import (
 	"github.com/locus-learn/locus/record"
 )
 
-// Metric is what arms are compared by, an accuracy on the test set in percent.
+// Metric is what arms are compared by, an accuracy in percent, on the test set but for Validation.
 type Metric string
 
 // The metrics: of the last module's head after the last epoch, of the best head, of the averaged weights' last head, and
-// of a linear probe behind the last module, where training used no labels.
+// of a linear probe behind the last module, where training used no labels. Validation is that of the last module's head on
+// images held out of the training set, by which settings are chosen.
 const (
-	Last  Metric = "last"
-	Best  Metric = "best"
-	EMA   Metric = "ema"
-	Probe Metric = "probe"
+	Last       Metric = "last"
+	Best       Metric = "best"
+	EMA        Metric = "ema"
+	Probe      Metric = "probe"
+	Validation Metric = "validation"
 )
 
-var metrics = []Metric{Last, Best, EMA, Probe}
+var metrics = []Metric{Last, Best, EMA, Probe, Validation}
 
 // UnmarshalYAML implements yaml's interface.
 func (m *Metric) UnmarshalYAML(n *yaml.Node) error {
 	*m = Metric(n.Value)
 	if !slices.Contains(metrics, *m) {
-		return fault.New("line %d: metric is %s: must be one of %s", n.Line, show.Name(n.Value), "last, best, ema, probe")
+		return fault.New("line %d: metric is %s: must be one of %s", n.Line, show.Name(n.Value), "last, best, ema, probe, validation")
 	}
 	return nil
 }
@@ -44,6 +46,11 @@ func (m Metric) of(s record.Summary) float64 {
 		return tail(s.EMAAcc)
 	case Probe:
 		return tail(s.ProbeAcc)
+	case Validation:
+		if s.ValAcc == nil {
+			return math.NaN()
+		}
+		return *s.ValAcc
 	}
 	return s.TestAcc
 }
@@ -68,7 +75,7 @@ func tail(values []float64) float64 {
 
 // String says it in words, for the head of a table.
 func (m Metric) String() string {
-	words := map[Metric]string{Last: "last head", Best: "best head", EMA: "last head, averaged weights", Probe: "linear probe"}
+	words := map[Metric]string{Last: "last head", Best: "best head", EMA: "last head, averaged weights", Probe: "linear probe", Validation: "last head on validation images"}
 	if w, ok := words[m]; ok {
 		return w
 	}

@@ -155,13 +155,13 @@ func TestVerdict(t *testing.T) {
 }
 
 func TestMetric(t *testing.T) {
-	s := record.Summary{TestAcc: 3, ModuleAcc: []float64{math.NaN(), 5, 3}, EMAAcc: []float64{1, 4}, ProbeAcc: []float64{2}}
-	for m, want := range map[Metric]float64{Last: 3, Best: 5, EMA: 4, Probe: 2} {
+	s := record.Summary{TestAcc: 3, ModuleAcc: []float64{math.NaN(), 5, 3}, EMAAcc: []float64{1, 4}, ProbeAcc: []float64{2}, ValAcc: new(6.0)}
+	for m, want := range map[Metric]float64{Last: 3, Best: 5, EMA: 4, Probe: 2, Validation: 6} {
 		if got := m.of(s); got != want {
 			t.Errorf("%s is %v, want %v", m, got, want)
 		}
 	}
-	if !math.IsNaN(EMA.of(record.Summary{})) || !math.IsNaN(Best.of(record.Summary{})) {
+	if !math.IsNaN(EMA.of(record.Summary{})) || !math.IsNaN(Best.of(record.Summary{})) || !math.IsNaN(Validation.of(record.Summary{})) {
 		t.Error("a metric that was not measured has a value")
 	}
 }

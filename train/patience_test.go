@@ -154,3 +154,19 @@ func TestWhereNobodyCanWait(t *testing.T) {
 		}
 	}
 }
+
+// The summary has the accuracy on validation images of the last evaluation, where some are held out.
+func TestSummaryHasTheValidationAccuracy(t *testing.T) {
+	b := newWorkbench(t)
+	for _, held := range []int{0, 8} {
+		s, err := b.run(t, t.Context(), fmt.Sprint("held-", held), nil, false, "method.name=bp", "data.batch=4", fmt.Sprint("data.validation=", held))
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := b.log(t, fmt.Sprint("held-", held)).Epochs
+		want := last[len(last)-1].ValAcc
+		if (s.ValAcc != nil) != (held > 0) || s.ValAcc != nil && *s.ValAcc != *want {
+			t.Errorf("with %d held out the summary has %v, want %v", held, s.ValAcc, want)
+		}
+	}
+}

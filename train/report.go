@@ -264,7 +264,7 @@ func (r *Run) finish(stopped string) (record.Summary, error) {
 	if n := len(log.Epochs); n > 0 {
 		e := log.Epochs[n-1]
 		s.TestAcc, s.TestTop5, s.ModuleAcc, s.EMAAcc, s.Scores = e.TestAcc, e.TestTop5, e.ModuleAcc, e.EMAAcc, e.Scores
-		s.PeakBytes = max(s.PeakBytes, e.PeakBytes)
+		s.ValAcc, s.PeakBytes = e.ValAcc, max(s.PeakBytes, e.PeakBytes)
 		if err := record.PlotRun(r.folder.Dir, log.Epochs, log.Steps); err != nil {
 			return s, err
 		}
