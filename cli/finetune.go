@@ -69,6 +69,11 @@ func finetune(cmd *cobra.Command, f *runFlags, from string) (err error) {
 		return fault.New("finetune needs --from FILE: a checkpoint, a run folder, or published weights as safetensors or .pth")
 	default:
 		c, o.Init, err = train.Tuned(from, f.sets)
+		if err == nil {
+			var lines []string
+			lines, err = train.TunedIdle(from, f.sets)
+			warnEach(cmd, lines)
+		}
 	}
 	if err != nil {
 		return err

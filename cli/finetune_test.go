@@ -43,6 +43,34 @@ func TestFinetuneFromARun(t *testing.T) {
 	}
 }
 
+// Values of the user's that nothing comes of are told, and none that the weights or the recipe underneath bring.
+func TestFinetuneTellsOfIdleValues(t *testing.T) {
+	b, photos := newWorkbench(t), newPhotos(t)
+	succeed(t, b.train("base", "--steps", "0", "--set", "head.name=auglocal", "--set", "head.depth=1", "--set", "optim.nesterov=true")...)
+	for out, tt := range map[string]struct{ sets, want []string }{
+		"plain":  {nil, nil},
+		"idle":   {[]string{"optim.name=adamw", "optim.momentum=0.5", "method.lambda=2"}, []string{"optim.momentum=0.5 has no effect here", "method.lambda=2 has no effect here"}},
+		"active": {[]string{"optim.name=sgd", "optim.momentum=0.5", "method.name=sgr", "method.lambda=2", "head.name=conv"}, nil},
+	} {
+		args := append([]string{"finetune", photos, "--from", b.path("base"), "--out", b.path(out)}, few...)
+		for _, set := range tt.sets {
+			args = append(args, "--set", set)
+		}
+		r := locus(t.Context(), args...)
+		if r.code != 0 {
+			t.Fatal(r.err)
+		}
+		if n := strings.Count(r.err, "has no effect here") + strings.Count(r.err, "is not taken"); n != len(tt.want) {
+			t.Errorf("%s: %d warnings, want %d:\n%s", out, n, len(tt.want), r.err)
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(r.err, want) {
+				t.Errorf("%s: want %q in\n%s", out, want, r.err)
+			}
+		}
+	}
+}
+
 func TestFinetuneRefuses(t *testing.T) {
 	b, photos := newWorkbench(t), newPhotos(t)
 	succeed(t, b.train("base", "--steps", "0", "--set", "method.name=bp")...)

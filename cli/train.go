@@ -124,10 +124,14 @@ func (f *runFlags) warnOfIdle(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	lines, err := train.Idle(strings.Join(args, ""), f.sets)
+	warnEach(cmd, lines)
+	return err
+}
+
+func warnEach(cmd *cobra.Command, lines []string) {
 	for _, line := range lines {
 		warn(cmd)(line)
 	}
-	return err
 }
 
 // config finds the recipe: of the run to resume, with which one given now must agree, or the one given.

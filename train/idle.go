@@ -75,6 +75,19 @@ func head(name string) func(*Config) bool { return func(c *Config) bool { return
 // Idle says of which values the user has given, as assignments or in a recipe file of his own, nothing comes: keys that no choice made
 // reads, and those that the method decides. It takes what [Load] does. What a recipe builds on is not the user's.
 func Idle(nameOrPath string, sets []string) (lines []string, err error) {
+	return idle(nameOrPath, nil, sets)
+}
+
+// TunedIdle is Idle for what [Tuned] takes. What the weights say of their network is not the user's.
+func TunedIdle(from string, sets []string) (lines []string, err error) {
+	_, known, err := NetworkOf(from)
+	if err != nil {
+		return nil, err
+	}
+	return idle("finetune", known, sets)
+}
+
+func idle(nameOrPath string, known, sets []string) (lines []string, err error) {
 	source, err := recipe.Open(nameOrPath)
 	if err != nil {
 		return nil, err
@@ -84,8 +97,12 @@ func Idle(nameOrPath string, sets []string) (lines []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range sets {
-		if err := origins.Set(&asked, s, given); err != nil {
+	for i, s := range slices.Concat(known, sets) {
+		origin := given
+		if i < len(known) {
+			origin = found
+		}
+		if err := origins.Set(&asked, s, origin); err != nil {
 			return nil, err
 		}
 	}
@@ -93,7 +110,7 @@ func Idle(nameOrPath string, sets []string) (lines []string, err error) {
 		from, set := origins[key]
 		return set && (from == given || from == source.Title() && !source.Embedded())
 	}
-	c, _, err := resolve(source, sets)
+	c, _, err := resolve(source, slices.Concat(known, sets))
 	if err != nil {
 		return nil, err
 	}
@@ -122,5 +139,8 @@ func Idle(nameOrPath string, sets []string) (lines []string, err error) {
 	return lines, nil
 }
 
-// given is the origin of what an assignment of the user's sets.
-const given = "--set"
+// Origins of what assignments set: the user's, and those that weights ask for.
+const (
+	given = "--set"
+	found = "weights"
+)
