@@ -390,6 +390,11 @@ func TestMistakesInStudiesGetOneLine(t *testing.T) {
 	refuse(t, []string{"none.yaml", "no such file"}, "study", b.path("none.yaml"))
 	refuse(t, []string{"--scale", "huge", "short"}, "study", "table3", "--scale", "huge")
 	refuse(t, []string{"--out"}, "study", "merge", b.path("s.yaml"), b.path("out"))
+	for metric, needs := range map[string]string{"ema": "optim.ema", "validation": "data.validation", "probe": "barlow"} {
+		write(t, b.path("s.yaml"), []byte("metric: "+metric+"\n"+arms))
+		refuse(t, []string{"arm ", "metric is " + metric, needs}, args()...)
+		refuse(t, []string{"metric is " + metric, needs}, args("--dry-run")...)
+	}
 	write(t, b.path("s.yaml"), []byte(arms))
 	if _, err := os.Stat(b.path("out")); err == nil {
 		t.Error("a folder was made for a study that cannot begin")

@@ -56,7 +56,11 @@ func (r *Runner) Costs(ctx context.Context, each func(Cost)) ([]Cost, error) {
 		if left[a] == 0 {
 			continue
 		}
-		c, err := a.cost(ctx, r.Data, left[a])
+		found, err := r.look(a)
+		if err != nil {
+			return costs, err
+		}
+		c, err := a.cost(ctx, found, left[a])
 		if err != nil {
 			return costs, err
 		}
@@ -67,11 +71,7 @@ func (r *Runner) Costs(ctx context.Context, each func(Cost)) ([]Cost, error) {
 	return costs, nil
 }
 
-func (a *Arm) cost(ctx context.Context, dir string, cells int) (Cost, error) {
-	found, err := a.survey(dir)
-	if err != nil {
-		return Cost{}, err
-	}
+func (a *Arm) cost(ctx context.Context, found train.Survey, cells int) (Cost, error) {
 	c := a.Config
 	rows, err := bench.Run(ctx, c.Spec(found.Input), bench.Options{
 		Methods: []string{c.Method.Name}, Batch: c.Data.Batch, LR: c.Optim.LR, Steps: costSteps, Warmup: costWarmup,

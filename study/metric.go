@@ -10,6 +10,7 @@ import (
 	"github.com/locus-learn/locus/internal/fault"
 	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/record"
+	"github.com/locus-learn/locus/train"
 )
 
 // Metric is what arms are compared by, an accuracy in percent, on the test set but for Validation.
@@ -53,6 +54,23 @@ func (m Metric) of(s record.Summary) float64 {
 		return *s.ValAcc
 	}
 	return s.TestAcc
+}
+
+// found is a fault if an arm's runs will not have the metric.
+func (m Metric) found(a *Arm, look train.Survey) error {
+	needs := ""
+	switch {
+	case m == EMA && a.Config.Optim.EMA == 0:
+		needs = "optim.ema above 0"
+	case m == Validation && look.Validation == 0:
+		needs = "data.validation above 0"
+	case m == Probe && (look.Views < 2 || a.Config.Probe.Epochs == 0):
+		needs = "a method that needs no labels, such as barlow, and probe.epochs above 0"
+	}
+	if needs == "" {
+		return nil
+	}
+	return fault.New("arm %s: metric is %s, which its runs will not have: it needs %s", a.Name, string(m), needs)
 }
 
 // best is the accuracy of a run's best head; those that give no answers have none.

@@ -149,7 +149,7 @@ func (r *Runner) rehearse(unfinished []Cell) error {
 			continue
 		}
 		seen[c.Arm] = true
-		found, err := c.Arm.survey(r.Data)
+		found, err := r.look(c.Arm)
 		if err == nil {
 			err = data.add(c.Arm, c.Name(), c.Arm.Config.Seed, found.Data)
 		}
@@ -158,6 +158,15 @@ func (r *Runner) rehearse(unfinished []Cell) error {
 		}
 	}
 	return nil
+}
+
+// look surveys an arm whose runs are to be trained. It is a fault if they will not have what the study compares.
+func (r *Runner) look(a *Arm) (train.Survey, error) {
+	found, err := a.survey(r.Data)
+	if err == nil {
+		err = r.Study.Metric.found(a, found)
+	}
+	return found, err
 }
 
 // work trains cells, as many at a time as there are slots. It returns what stopped it, nil if all are done.

@@ -14,11 +14,12 @@ import (
 
 // Survey is what a recipe's run will take, as far as that can be told before it begins.
 type Survey struct {
-	Input model.Input // of the data set
-	Steps int         // in the whole run
-	Views int         // of each sample
-	MACs  int64       // multiply-adds of one sample's way forward through network and local heads
-	Data  record.Data // what the run would learn from
+	Input      model.Input // of the data set
+	Steps      int         // in the whole run
+	Views      int         // of each sample
+	Validation int         // samples held out
+	MACs       int64       // multiply-adds of one sample's way forward through network and local heads
+	Data       record.Data // what the run would learn from
 }
 
 // operations a multiply-add forward stands for in training: two, and as many again for the gradient with respect to the
@@ -53,6 +54,7 @@ func Look(c Config, dir string) (s Survey, err error) {
 		return s, fault.New("model.image is %d: %s has images of side %d", want.H, set.Info().Name, has.H)
 	}
 	s.Steps, s.Views = c.Schedule.Epochs*perEpoch*m.Cycles(), m.Views()
+	s.Validation = set.Part(data.Validation).Len()
 	s.Data = record.Data(data.FingerprintOf(set))
 	s.MACs, err = m.products(samples, set.Info())
 	return s, err
