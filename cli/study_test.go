@@ -409,6 +409,32 @@ func TestMistakesInStudiesGetOneLine(t *testing.T) {
 	refuse(t, []string{"study.yaml", "is there and is not this run's"}, args()...)
 }
 
+// A study whose folder another process has taken over ends behind the run under way, and writes nothing more there.
+func TestStudyWhoseFolderIsTakenOver(t *testing.T) {
+	const theirs = "elsewhere 7 000000001 0badf00d\n"
+	b, args := newStudyBench(t, tinyStudy)
+	lock := filepath.Join(b.path("out"), ".lock")
+	cmd := program(t, args("--arms", "bp")...)
+	took := trigger{text: "bp/seed-1 begins", fire: func() {
+		if err := os.WriteFile(lock, []byte(theirs), 0o644); err != nil {
+			t.Error(err)
+		}
+	}}
+	cmd.Stderr = &took
+	cmd.Run()
+	if said := took.seen.String(); cmd.ProcessState.ExitCode() != 2 || !strings.Contains(said, `process 7 on "elsewhere"`) || strings.Contains(said, "seed-2 begins") {
+		t.Errorf("exit code %d\n%s", cmd.ProcessState.ExitCode(), said)
+	}
+	for _, name := range []string{"bp/seed-1.json", "study.md", "study.csv"} {
+		if _, err := os.Stat(filepath.Join(b.path("out"), name)); err == nil {
+			t.Errorf("it has written %s", name)
+		}
+	}
+	if text := read(t, lock); string(text) != theirs {
+		t.Errorf("the other one's lock is %q", text)
+	}
+}
+
 // A run that another process works on is no result of the study's.
 func TestStudyWhoseRunIsInUse(t *testing.T) {
 	b, args := newStudyBench(t, tinyStudy)
