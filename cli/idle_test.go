@@ -102,6 +102,7 @@ func TestIdleValues(t *testing.T) {
 		{set: "head.widths=8,8", needs: "head.name=projector"},
 		{set: "head.depth=1", needs: "head.name=auglocal", active: []string{"head.name=auglocal"}},
 		{set: "head.depth_min=1", needs: "head.name=auglocal", active: []string{"head.name=auglocal", "method.modules=4"}},
+		{set: "head.sample=next", needs: "head.name=auglocal", active: []string{"head.name=auglocal", "head.depth=1"}},
 		{set: "tune.head_images=9", needs: "tune.head_init"},
 		{set: "diagnose.batch=4", needs: "diagnose.every"},
 	} {

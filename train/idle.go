@@ -51,7 +51,7 @@ var conditions = []condition{
 	{[]string{"head.pool"}, "head.name=tokens", head("tokens")},
 	{[]string{"head.side"}, "head.name=etf", head("etf")},
 	{[]string{"head.widths"}, "head.name=projector", head("projector")},
-	{[]string{"head.depth", "head.depth_min"}, "head.name=auglocal", head("auglocal")},
+	{[]string{"head.depth", "head.depth_min", "head.sample"}, "head.name=auglocal", head("auglocal")},
 
 	{[]string{"tune.head_images"}, "tune.head_init=means or probe", func(c *Config) bool { return c.Tune.HeadInit != "fresh" }},
 	{[]string{"diagnose.batch"}, "diagnose.every above 0", func(c *Config) bool { return c.Diagnose.Every > 0 }},

@@ -10,8 +10,10 @@ import (
 
 // newAugLocalHead builds blocks like those behind the cut, then global average pooling and a linear layer (AugLocal, Ma
 // et al., ICLR 2024). With n blocks behind the l-th, block round(l + i·n/d) is taken for i = 1 … d, so that the last
-// one always is, or all where n ≤ d. A block has the width of the one it is like, and halves the resolution, once,
-// while that one's is lower. At d = 1 there is a normalisation in front of the linear layer, as the authors have it.
+// one always is, or all where n ≤ d. With o.Sample "next" it is block l + i: the module's loss then comes through blocks
+// like those that its successor begins with, but not through its successor. A block has the width of the one it is like,
+// and halves the resolution, once, while that one's is lower. At d = 1 there is a normalisation in front of the linear
+// layer, as the authors have it.
 func newAugLocalHead(o HeadOptions, at Cut, init nn.Init) (nn.Layer, error) {
 	net := at.Net
 	if net.Again == nil {
@@ -22,7 +24,7 @@ func newAugLocalHead(o HeadOptions, at Cut, init nn.Init) (nn.Layer, error) {
 	}
 	var head nn.Sequential
 	in, depth := at.Out(), augLocalDepth(o, at.Module, at.Modules)
-	for i, b := range sample(at.End, len(net.Blocks), depth) {
+	for i, b := range sample(at.End, len(net.Blocks), depth, o.Sample) {
 		like := net.Blocks[b].Out
 		stride := 1
 		if like.H < in.H {
@@ -52,11 +54,15 @@ func augLocalDepth(o HeadOptions, k, K int) int {
 	return max(1, int(math.RoundToEven(float64(o.Depth)+t*(low-float64(o.Depth)))))
 }
 
-// sample picks d of the blocks from … n−1 evenly, the last one included.
-func sample(from, n, d int) []int {
+// sample picks d of the blocks from … n−1: the first ones for "next", else evenly, the last one included.
+func sample(from, n, d int, how string) []int {
 	d = min(d, n-from)
 	picked := make([]int, d)
 	for i := range picked {
+		if how == "next" {
+			picked[i] = from + i
+			continue
+		}
 		picked[i] = int(math.RoundToEven(float64(from-1) + float64((i+1)*(n-from))/float64(d)))
 	}
 	return picked

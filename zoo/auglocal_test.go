@@ -13,13 +13,15 @@ import (
 func TestSample(t *testing.T) {
 	for _, tt := range []struct {
 		from, n, d int
+		how        string
 		want       []int
 	}{
-		{1, 16, 3, []int{5, 10, 15}}, {1, 16, 4, []int{4, 8, 11, 15}}, {2, 16, 4, []int{4, 8, 12, 15}}, {8, 16, 1, []int{15}},
-		{13, 16, 5, []int{13, 14, 15}}, {15, 16, 2, []int{15}},
+		{1, 16, 3, "even", []int{5, 10, 15}}, {1, 16, 4, "even", []int{4, 8, 11, 15}}, {2, 16, 4, "", []int{4, 8, 12, 15}},
+		{8, 16, 1, "even", []int{15}}, {13, 16, 5, "even", []int{13, 14, 15}}, {15, 16, 2, "even", []int{15}},
+		{1, 16, 3, "next", []int{1, 2, 3}}, {8, 16, 1, "next", []int{8}}, {13, 16, 5, "next", []int{13, 14, 15}},
 	} {
-		if got := sample(tt.from, tt.n, tt.d); !slices.Equal(got, tt.want) {
-			t.Errorf("%d blocks behind the first %d of %d: %v, want %v", tt.d, tt.from, tt.n, got, tt.want)
+		if got := sample(tt.from, tt.n, tt.d, tt.how); !slices.Equal(got, tt.want) {
+			t.Errorf("%d blocks behind the first %d of %d, %s: %v, want %v", tt.d, tt.from, tt.n, tt.how, got, tt.want)
 		}
 	}
 }

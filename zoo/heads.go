@@ -22,6 +22,8 @@ type HeadOptions struct {
 
 	Depth    int `recipe:"depth" default:"5" min:"1" max:"4096" doc:"auglocal: blocks in the first module's head"`
 	DepthMin int `recipe:"depth_min" default:"0" min:"0" max:"4096" doc:"auglocal: blocks in the head of the last module but one, linear in between; 0 = (depth + 1)/2"`
+
+	Sample string `recipe:"sample" default:"even" oneof:"even next" doc:"auglocal: which blocks behind the module its head is like: some of them evenly, up to the last, or those that come next"`
 }
 
 // Head is an entry in the list of local heads.

@@ -35,6 +35,9 @@ var variants = []struct {
 
 	{name: "linear head", method: "sgr", change: small(func(s *model.Spec) { s.Head.Name = "linear" })},
 	{name: "auglocal head", method: "layerwise", change: small(func(s *model.Spec) { s.Head.Name = "auglocal" })},
+	{name: "auglocal head, next", method: "sgr", change: small(func(s *model.Spec) {
+		s.Head.Name, s.Head.Depth, s.Head.Sample = "auglocal", 1, "next"
+	})},
 	{name: "infopro head", method: "layerwise", change: small(func(s *model.Spec) { s.Head.Name = "infopro" })},
 
 	{name: "momentum", method: "layerwise", change: small(func(s *model.Spec) {
