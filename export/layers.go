@@ -33,6 +33,8 @@ func (g *Graph) layer(l nn.Layer, x Value) (Value, error) {
 		return g.same(GELU, x), nil
 	case nn.Tanh:
 		return g.same(Tanh, x), nil
+	case nn.Scale:
+		return g.Add(Scale, x.Dims, l.Factor, nil, x.Name), nil
 	case nn.Dropout:
 		return x, nil
 	case nn.Flatten:

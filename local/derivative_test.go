@@ -86,7 +86,7 @@ func TestTermGradientIsTheDerivativeOfS(t *testing.T) {
 	b := newBench(t, s, torch.Float64, nn.Sequential{ // smooth: nothing is frozen
 		nn.NewConv2d(i.In("conv1"), 3, 4, 3, 1), nn.NewBatchNorm2d(i.In("bn1"), 4), nn.GELU{},
 		nn.NewConv2d(i.In("conv2"), 4, 6, 3, 2), nn.NewBatchNorm2d(i.In("bn2"), 6), nn.GELU{},
-	}, nn.Sequential{nn.AvgPool{Side: 2}, nn.Flatten{}, nn.NewLinear(i.In("fc"), 24, classes)})
+	}, nn.Sequential{nn.AvgPool{Side: 2}, nn.Flatten{}, nn.NewLinear(i.In("fc"), 24, classes), nn.Scale{Factor: 0.5}})
 	for _, way := range []local.Way{local.Directional, local.Shifted, local.Tangent, local.Double} {
 		for _, normalize := range []bool{true, false} {
 			for _, reduction := range []local.Reduction{local.Mean, local.Batch, local.Sum} {

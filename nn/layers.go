@@ -69,6 +69,19 @@ func (GELU) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 // Tangents says that the layer has a derivative for [Pass.Along].
 func (GELU) Tangents() bool { return true }
 
+// Scale multiplies by a constant. Behind a classifier, a factor below 1 keeps the logits of a young net small.
+type Scale struct{ Factor float64 }
+
+// Forward implements [Layer].
+func (l Scale) Forward(p *Pass, x torch.Tensor) torch.Tensor {
+	y := p.Scope.Scale(x, l.Factor)
+	x.Free()
+	return y
+}
+
+// Tangents says that the layer has a derivative for [Pass.Along].
+func (Scale) Tangents() bool { return true }
+
 // Flatten turns [N, …] into [N, D].
 type Flatten struct{}
 

@@ -39,6 +39,14 @@ func Uniform() Option {
 	}
 }
 
+// Dirac makes a convolution of odd size and stride 1 begin by handing its input on: output i is input i, as far as there
+// are both (PyTorch's dirac_). Outputs without an input of their number have weights from ±1/√fan-in. A bias is 0.
+func Dirac() Option {
+	return func(m *maker) {
+		m.start = start{func(i Init, in, _ int, shape []int64) *Param { return i.dirac("weight", in, shape...) }, zeroBias}
+	}
+}
+
 // Normal draws the weight from N(0, std²), as transformers start; a bias is 0.
 func Normal(std float64) Option {
 	return func(m *maker) {

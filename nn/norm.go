@@ -1,6 +1,10 @@
 package nn
 
-import "github.com/locus-learn/locus/torch"
+import (
+	"cmp"
+
+	"github.com/locus-learn/locus/torch"
+)
 
 // PyTorch's defaults of batch normalisation.
 const (
@@ -12,6 +16,8 @@ const (
 // shortcut and a ReLU, belongs to it, so that neither costs another live tensor.
 type BatchNorm2d struct {
 	Weight, Bias, RunningMean, RunningVar, Batches *Param
+
+	Momentum float64 // share of a batch in the running statistics; 0 stands for PyTorch's 0.1
 }
 
 // NewBatchNorm2d returns the identity's normalisation: weight 1, bias 0.
@@ -46,7 +52,7 @@ func (l *BatchNorm2d) run(p *Pass, x torch.Tensor, o torch.NormOptions) torch.Te
 	if p.Tangent {
 		return l.along(p, x, o)
 	}
-	o.Train, o.Momentum, o.Eps, o.Peers = p.Train, batchNormMomentum, BatchNormEps, p.Peers
+	o.Train, o.Momentum, o.Eps, o.Peers = p.Train, cmp.Or(l.Momentum, batchNormMomentum), BatchNormEps, p.Peers
 	mean, variance := l.RunningMean.Value, l.RunningVar.Value
 	switch {
 	case p.Train && (p.Still || p.Gates.Replaying()):

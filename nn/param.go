@@ -174,6 +174,22 @@ func (i Init) heNormal(name string, fan int, shape ...int64) *Param {
 	return i.Normal(name, math.Sqrt(2/float64(fan)), shape...)
 }
 
+// dirac draws a kernel [out, in, k, k] from ±1/√fan and puts that of the identity into the first min(out, in) outputs.
+func (i Init) dirac(name string, fan int, shape ...int64) *Param {
+	draw := i.within(name, 1/math.Sqrt(float64(fan)))
+	return i.make(name, true, torch.Float32, 0, func(v torch.Tensor) {
+		draw(v)
+		same, row, kernel := min(shape[0], shape[1]), shape[1]*shape[2]*shape[3], shape[2]*shape[3]
+		identity := make([]float64, same*row)
+		for c := range same {
+			identity[c*row+c*kernel+kernel/2] = 1
+		}
+		s := i.Device.Scope(torch.NoGrad)
+		defer s.Close()
+		s.Narrow(v, 0, 0, same).Copy(s.FromDoubles(identity, same, shape[1], shape[2], shape[3]))
+	}, shape...)
+}
+
 // uniform draws from ±1/√fan, PyTorch's default for linear layers.
 func (i Init) uniform(name string, fan int, shape ...int64) *Param {
 	return i.make(name, true, torch.Float32, 0, i.within(name, 1/math.Sqrt(float64(fan))), shape...)

@@ -1,10 +1,12 @@
 package nn_test
 
 import (
+	"math"
 	"slices"
 	"testing"
 
 	"github.com/locus-learn/locus/nn"
+	"github.com/locus-learn/locus/nn/nntest"
 	"github.com/locus-learn/locus/torch"
 )
 
@@ -101,5 +103,29 @@ func TestTangentsAreSaid(t *testing.T) {
 		if got := nn.Tangents(tt.layer); got != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
 		}
+	}
+}
+
+// A convolution that starts by Dirac hands on the channels that it has outputs for, and draws the rest.
+func TestDirac(t *testing.T) {
+	s := torch.NewScope(torch.NoGrad)
+	defer s.Close()
+	for _, c := range []struct{ in, out, k int }{{3, 5, 3}, {4, 4, 3}, {5, 2, 3}, {2, 3, 5}, {2, 2, 1}} {
+		l := nn.NewConv2d(nn.Init{Seed: 1, Device: torch.CPU}, c.in, c.out, c.k, 1, nn.Dirac())
+		x := s.FromDoubles(nntest.Formula("x", int64(2*c.in*6*6)), 2, int64(c.in), 6, 6)
+		y := l.Forward(nn.Train(s, torch.Float64, nil), s.Alias(x))
+		same := int64(min(c.in, c.out))
+		if got, want := s.Narrow(y, 1, 0, same).Float64s(), s.Narrow(x, 1, 0, same).Float64s(); !slices.Equal(got, want) {
+			t.Errorf("%+v: the first %d channels are not handed on", c, same)
+		}
+		bound := 1 / math.Sqrt(float64(c.in*c.k*c.k))
+		var largest float64
+		for _, v := range l.Weight.Value.Float64s()[int(same)*c.in*c.k*c.k:] {
+			largest = max(largest, math.Abs(v))
+		}
+		if drawn := c.out > c.in; drawn != (largest > 0.5*bound) || largest > bound {
+			t.Errorf("%+v: the largest weight that is drawn is %v, the bound %v", c, largest, bound)
+		}
+		nn.Free(nn.Params(l))
 	}
 }

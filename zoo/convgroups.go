@@ -10,10 +10,10 @@ import (
 // newConvGroups builds the net of airbench94 (Jordan 2024), made to learn CIFAR-10 in few epochs: a fixed 2×2 convolution
 // that whitens patches, with a trained bias and GELU; three groups of two 3×3 convolutions, each with batch normalisation
 // and GELU, the first of them with a 2×2 max pool in front of its normalisation; widths w, 4w and 4w; the maximum over what
-// is left of the image, and a linear classifier without bias.
+// is left of the image, and a linear classifier without bias, whose logits are divided by 9. Convolutions begin by handing
+// on what they get; the weights of normalisations stay 1, and their running statistics are mostly of the last few batches.
 //
-// Ours differs from the published one in this: the whitening is by formula, so that a network needs no data to be built;
-// convolutions start by He's rule; normalisation has a trained weight and PyTorch's momentum; logits are not scaled.
+// Ours differs from the published one in this: the whitening is by formula, so that a network needs no data to be built.
 func newConvGroups(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error) {
 	const least = 9 // whose side is 1 behind the last pool
 	if in.H < least || in.W < least {
@@ -34,7 +34,7 @@ func newConvGroups(o Options, in nn.Shape, classes int, init nn.Init) (*Network,
 		}
 	}
 	net.Classifier = nn.Sequential{
-		nn.MaxPool{K: min(at.H, at.W), Stride: min(at.H, at.W)}, nn.AvgPool{Side: 1}, nn.Flatten{}, nn.NewLinear(init.In("fc"), at.C, classes, nn.Bias(false)),
+		nn.MaxPool{K: min(at.H, at.W), Stride: min(at.H, at.W)}, nn.AvgPool{Side: 1}, nn.Flatten{}, nn.NewLinear(init.In("fc"), at.C, classes, nn.Bias(false)), nn.Scale{Factor: 1.0 / 9},
 	}
 	net.Again = func(init nn.Init, i int, in nn.Shape, stride int) nn.Layer {
 		layer, _ := groupConv(init, in, net.Blocks[i].Out.C, stride > 1)
@@ -51,12 +51,15 @@ func newConvGroups(o Options, in nn.Shape, classes int, init nn.Init) (*Network,
 // groupConv is one of a group's convolutions, on features of shape in, and the shape of what it puts out.
 func groupConv(init nn.Init, in nn.Shape, width int, pooled bool) (nn.Layer, nn.Shape) {
 	out := nn.Shape{C: width, H: in.H, W: in.W}
-	layers := nn.Sequential{nn.NewConv2d(init.In("conv"), in.C, width, 3, 1)}
+	layers := nn.Sequential{nn.NewConv2d(init.In("conv"), in.C, width, 3, 1, nn.Dirac())}
 	if pooled {
 		layers = append(layers, nn.MaxPool{K: 2, Stride: 2})
 		out.H, out.W = in.H/2, in.W/2
 	}
-	return append(layers, nn.NewBatchNorm2d(init.In("norm"), width), nn.GELU{}), out
+	norm := nn.NewBatchNorm2d(init.In("norm"), width)
+	norm.Momentum = 0.4
+	nn.Hold([]*nn.Param{norm.Weight})
+	return append(layers, norm, nn.GELU{}), out
 }
 
 // patchSD are the standard deviations of 2×2 patches of CIFAR-10's normalised images along the directions of newWhitening,

@@ -13,11 +13,19 @@ from torch import nn
 import golden
 
 
+def fix(module):
+    """Makes a module's weight a buffer, as our network does with what is not trained: no gradient is asked for."""
+    weight = module.weight.detach()
+    del module.weight
+    module.register_buffer("weight", weight)
+    return module
+
+
 class Conv(nn.Sequential):
     def __init__(self, inputs, outputs, pooled):
         layers = [("conv", nn.Conv2d(inputs, outputs, 3, padding=1, bias=False))]
         layers += pooled * [("pool", nn.MaxPool2d(2))]
-        super().__init__(OrderedDict(layers + [("norm", nn.BatchNorm2d(outputs)), ("gelu", nn.GELU())]))
+        super().__init__(OrderedDict(layers + [("norm", fix(nn.BatchNorm2d(outputs, momentum=0.4))), ("gelu", nn.GELU())]))
 
 
 class Group(nn.Module):
@@ -33,17 +41,13 @@ class Group(nn.Module):
 class Net(nn.Module):
     def __init__(self, width, classes):
         super().__init__()
-        self.whiten = nn.Conv2d(3, 24, 2)
+        self.whiten = fix(nn.Conv2d(3, 24, 2))
         self.layer1, self.layer2, self.layer3 = Group(24, width), Group(width, 4 * width), Group(4 * width, 4 * width)
         self.fc = nn.Linear(4 * width, classes, bias=False)
-        # Fixed: in our network a buffer, as no gradient is asked for.
-        weight = self.whiten.weight.detach()
-        del self.whiten.weight
-        self.whiten.register_buffer("weight", weight)
 
     def forward(self, x):
         x = nn.functional.gelu(self.whiten(x))
-        return self.fc(self.layer3(self.layer2(self.layer1(x))).amax((2, 3)))
+        return self.fc(self.layer3(self.layer2(self.layer1(x))).amax((2, 3))) / 9
 
 
 torch.manual_seed(4)
