@@ -77,6 +77,8 @@ func TestIdleValues(t *testing.T) {
 		{set: "data.crop.scale=0.5,0.6", needs: "data.augment=resized-crop", active: crop},
 		{set: "data.crop.ratio=1,1", idle: []string{"data.augment=crop-flip"}, needs: "data.augment=resized-crop", active: crop},
 		{set: "data.flip=0", idle: []string{"data.augment=crop-flip"}, needs: "data.augment=resized-crop", active: crop},
+		{set: "data.pad=1", needs: "data.augment=crop-flip", active: []string{"data.augment=crop-flip"}},
+		{set: "data.mirror=turns", needs: "data.augment=crop-flip", active: []string{"data.augment=crop-flip"}},
 		{set: "data.erase.scale=0.5,0.6", needs: "data.erase.p", active: []string{"data.erase.p=1"}},
 		{set: "data.erase.ratio=1,1", needs: "data.erase.p", active: []string{"data.erase.p=1"}},
 		{set: "data.rand_augment.magnitude=20", needs: "data.rand_augment.ops", active: []string{"data.rand_augment.ops=2"}},

@@ -3,9 +3,15 @@ package data
 // The values of Options.Augment: how training images are cropped. Package data/images does it.
 const (
 	AugmentNone        = "none"
-	AugmentCropFlip    = "crop-flip"    // pad by 4 zeros, crop at random, mirror with probability ½
+	AugmentCropFlip    = "crop-flip"    // pad by Pad zeros, crop at random, mirror as Mirror says
 	AugmentResizedCrop = "resized-crop" // a random part of random shape, scaled; mirrored with probability Flip
 	AugmentBarlow      = "barlow"       // resized-crop and the colours of Barlow Twins (Zbontar et al. 2021)
+)
+
+// The values of Options.Mirror: when crop-flip mirrors an image. "" means the first.
+const (
+	MirrorChance = "chance" // with probability ½
+	MirrorTurns  = "turns"  // every second epoch
 )
 
 // CropOptions is the `data.crop:` section: torchvision's RandomResizedCrop.

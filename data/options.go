@@ -14,7 +14,7 @@ type Options struct {
 	Size       int       `recipe:"size" default:"0" min:"0" max:"4096" doc:"side of the images of folder and tar in pixels; 0 for 224"`
 	Resize     int       `recipe:"resize" default:"0" min:"0" max:"8192" doc:"shorter side that images of folder and tar are scaled to before evaluation takes the centre; 0 for size·256/224"`
 	Broken     Portion   `recipe:"broken" default:"0.01" allowed:"a fraction from 0 to below 1, or a whole number of images" doc:"stop when more images of folder or tar than this cannot be read: a fraction below 1, which allows at least one, or a count"`
-	Augment    string    `recipe:"augment" default:"none" oneof:"none crop-flip resized-crop barlow" doc:"how training images are cropped: crop-flip pads by 4, crops at random and mirrors half of the images; resized-crop scales a random part; barlow adds the colours of Barlow Twins"`
+	Augment    string    `recipe:"augment" default:"none" oneof:"none crop-flip resized-crop barlow" doc:"how training images are cropped: crop-flip pads, crops at random and mirrors half of the images; resized-crop scales a random part; barlow adds the colours of Barlow Twins"`
 	Shuffle    bool      `recipe:"shuffle" default:"true" doc:"draw a new order of the training images each epoch"`
 	Balanced   bool      `recipe:"balanced" default:"false" doc:"draw each epoch's images so that all classes are equally frequent: those of rare classes come again, and of frequent ones each epoch takes others"`
 	Limit      int       `recipe:"limit" default:"0" min:"0" max:"1000000000" doc:"use at most this many training images, after validation was split off; 0 for all"`
@@ -26,6 +26,8 @@ type Options struct {
 	Mean       []float64 `recipe:"mean" min:"0" max:"1" doc:"subtracted from pixels in [0, 1], one value a channel; the set's own when empty"`
 	Std        []float64 `recipe:"std" min:"0.0001" max:"1000" doc:"divides pixels after the mean is subtracted, one value a channel; the set's own when empty"`
 
+	Pad         int                `recipe:"pad" default:"4" min:"1" max:"64" doc:"of crop-flip: zeros on each side of an image before it is cropped back to its size"`
+	Mirror      string             `recipe:"mirror" default:"chance" oneof:"chance turns" doc:"of crop-flip: mirror an image with probability ½, or every second epoch, so that two epochs in a row show both (Jordan 2024)"`
 	Flip        float64            `recipe:"flip" default:"0.5" min:"0" max:"1" doc:"probability of mirroring with resized-crop and barlow"`
 	Crop        CropOptions        `recipe:"crop"`
 	Jitter      JitterOptions      `recipe:"jitter"`

@@ -27,6 +27,7 @@ var conditions = []condition{
 	{[]string{"schedule.min_lr"}, "schedule.name=cosine", func(c *Config) bool { return c.Schedule.Name == "cosine" }},
 	{[]string{"loss.gamma"}, "loss.name=focal", func(c *Config) bool { return c.Loss.Name == "focal" }},
 
+	{[]string{"data.pad", "data.mirror"}, "data.augment=crop-flip", func(c *Config) bool { return c.Data.Augment == data.AugmentCropFlip }},
 	{[]string{"data.crop", "data.flip"}, "data.augment=resized-crop or barlow", func(c *Config) bool {
 		return c.Data.Augment == data.AugmentResizedCrop || c.Data.Augment == data.AugmentBarlow
 	}},

@@ -1,21 +1,28 @@
 package images
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 
 	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/internal/seed"
 )
 
-// pad is the width of the zeros around an image before it is cropped back to its size.
-const pad = 4
+// usualPad stands for a Transform's Pad of 0.
+const usualPad = 4
 
-// cropFlip writes src to dst as the window at a random offset of the padded src, mirrored with probability ½. It makes the
+// cropFlip writes image pick, src, to dst as the window at a random offset of the padded src, mirrored or not. It makes the
 // same number of draws for each image. dst and src are H × W × C and do not overlap.
-func cropFlip(dst, src []byte, s data.Shape, r *rand.Rand) {
+func (f *filler) cropFlip(dst, src []byte, pick int, r *rand.Rand) {
+	s, pad := f.images.Shape, cmp.Or(f.change.Pad, usualPad)
 	dy, dx := r.IntN(2*pad+1)-pad, r.IntN(2*pad+1)-pad
 	crop(dst, src, s, dy, dx)
-	if r.IntN(2) == 1 {
+	mirrored := r.IntN(2) == 1
+	if f.change.Mirror == data.MirrorTurns {
+		mirrored = (seed.Derive(f.o.Seed, "data/mirror", uint64(pick))+uint64(f.o.Epoch))%2 == 1
+	}
+	if mirrored {
 		mirror(dst, s)
 	}
 }

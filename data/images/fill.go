@@ -136,7 +136,7 @@ func (f *filler) render(views *[2][]byte, pick int, r *rand.Rand) error {
 			return err
 		}
 	} else {
-		f.renderStored(views, f.images.Image(pick), r)
+		f.renderStored(views, pick, r)
 	}
 	if !f.paints {
 		return nil
@@ -156,13 +156,13 @@ func (f *filler) picture(out []byte) picture.Picture {
 }
 
 // renderStored crops an image in memory.
-func (f *filler) renderStored(views *[2][]byte, src []byte, r *rand.Rand) {
-	s, t := f.images.Shape, &f.change
+func (f *filler) renderStored(views *[2][]byte, pick int, r *rand.Rand) {
+	s, t, src := f.images.Shape, &f.change, f.images.Image(pick)
 	for _, out := range views {
 		switch {
 		case out == nil:
 		case t.Augment == data.AugmentCropFlip:
-			cropFlip(out, src, s, r)
+			f.cropFlip(out, src, pick, r)
 		case t.randomPlace():
 			t.place(s.W, s.H, r).scale(f.picture(out), f.picture(src), 1, t.filter(), &f.reader.resizer)
 			f.flip(out, r)
@@ -180,7 +180,7 @@ func (f *filler) renderPhoto(views *[2][]byte, pick int, r *rand.Rand) error {
 		return err
 	}
 	if !t.randomPlace() {
-		return f.renderCentre(views, w, h, r)
+		return f.renderCentre(views, pick, w, h, r)
 	}
 	var places [2]place
 	shrink := 8
@@ -204,7 +204,7 @@ func (f *filler) renderPhoto(views *[2][]byte, pick int, r *rand.Rand) error {
 }
 
 // renderCentre crops the image as evaluation does; with crop-flip, each view differently.
-func (f *filler) renderCentre(views *[2][]byte, w, h int, r *rand.Rand) error {
+func (f *filler) renderCentre(views *[2][]byte, pick, w, h int, r *rand.Rand) error {
 	s := f.images.Shape
 	if f.change.Augment != data.AugmentCropFlip {
 		if err := f.reader.centre(f.picture(views[0]), w, h, f.images.photos.resize, !f.o.Augment); err != nil {
@@ -221,7 +221,7 @@ func (f *filler) renderCentre(views *[2][]byte, w, h int, r *rand.Rand) error {
 	}
 	for _, out := range views {
 		if out != nil {
-			cropFlip(out, f.whole, s, r)
+			f.cropFlip(out, f.whole, pick, r)
 		}
 	}
 	return nil

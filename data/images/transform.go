@@ -11,10 +11,14 @@ import (
 
 var augments = []string{data.AugmentNone, data.AugmentCropFlip, data.AugmentResizedCrop, data.AugmentBarlow}
 
+var mirrors = []string{data.MirrorChance, data.MirrorTurns}
+
 // Transform is what a loader does to training images. The zero value delivers them as evaluation has them: those in
 // memory as they are, those in files scaled and cropped at the centre.
 type Transform struct {
 	Augment     string // data.AugmentNone, which "" means too, or another of the constants
+	Pad         int    // of crop-flip; 0 means 4
+	Mirror      string // of crop-flip: one of the constants
 	Flip        float64
 	Crop        data.CropOptions
 	Jitter      data.JitterOptions
@@ -28,7 +32,7 @@ type Transform struct {
 // transformOf returns what the options ask for, where mean is the set's, one value a channel.
 func transformOf(o data.Options, mean []float64) Transform {
 	return Transform{
-		Augment: o.Augment, Flip: o.Flip, Crop: o.Crop, Jitter: o.Jitter, RandAugment: o.RandAugment,
+		Augment: o.Augment, Pad: o.Pad, Mirror: o.Mirror, Flip: o.Flip, Crop: o.Crop, Jitter: o.Jitter, RandAugment: o.RandAugment,
 		Erase: o.Erase, Mixup: o.Mixup, CutMix: o.CutMix, Mean: mean,
 	}
 }
@@ -49,6 +53,7 @@ const (
 	leastRatio = 0.01   // of width and height, one over the other
 	mostRatio  = 100
 	mostJitter = 100
+	mostPad    = 64 // pixels
 	mostOps    = 64
 	leastAlpha = 0.001 // below it Beta(α, α) underflows
 	mostAlpha  = 1000
@@ -83,11 +88,14 @@ func (t *Transform) check() error {
 	if !slices.Contains(augments, cmp.Or(t.Augment, data.AugmentNone)) {
 		return fault.New("augment is %q: must be one of %s", t.Augment, strings.Join(augments, ", "))
 	}
+	if !slices.Contains(mirrors, cmp.Or(t.Mirror, data.MirrorChance)) {
+		return fault.New("mirror is %q: must be one of %s", t.Mirror, strings.Join(mirrors, ", "))
+	}
 	for _, r := range []struct {
 		key         string
 		value, most float64
 	}{
-		{"flip", t.Flip, 1}, {"jitter.p", t.Jitter.P, 1}, {"jitter.brightness", t.Jitter.Brightness, mostJitter},
+		{"flip", t.Flip, 1}, {"pad", float64(t.Pad), mostPad}, {"jitter.p", t.Jitter.P, 1}, {"jitter.brightness", t.Jitter.Brightness, mostJitter},
 		{"jitter.contrast", t.Jitter.Contrast, mostJitter}, {"jitter.saturation", t.Jitter.Saturation, mostJitter},
 		{"jitter.hue", t.Jitter.Hue, 0.5}, {"erase.p", t.Erase.P, 1}, {"mixup", t.Mixup, mostAlpha},
 		{"cutmix", t.CutMix, mostAlpha}, {"rand_augment.ops", float64(t.RandAugment.Ops), mostOps},
