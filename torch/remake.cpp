@@ -75,46 +75,6 @@ struct RemakingProductBackward final : torch::autograd::Node {
   }
 };
 
-struct GELUBackward final : Remaker {
-  torch::autograd::SavedVariable x;
-
-  std::string name() const override { return "GELUBackward"; }
-
-  void release_variables() override {
-    std::lock_guard<std::mutex> lock(mutex_);
-    x.reset_data();
-  }
-
-  bool remakes() const override { return true; }
-
-  Tensor remake() override {
-    std::lock_guard<std::mutex> lock(mutex_);
-    return at::gelu(x.unpack());
-  }
-
-  Tensor like() override { return x.unpack(); }
-
-  variable_list apply(variable_list&& grads) override {
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (!grads[0].defined()) return variable_list(1);
-    return {at::gelu_backward(grads[0], x.unpack())};
-  }
-};
-
-Tensor remakable_gelu(const Tensor& x) {
-  if (!torch::autograd::compute_requires_grad(x)) return at::gelu(x);
-  Tensor y;
-  {
-    const at::NoGradGuard plain;
-    y = at::gelu(x);
-  }
-  auto node = make_node<GELUBackward>();
-  node->set_next_edges(torch::autograd::collect_next_edges(x));
-  node->x = torch::autograd::SavedVariable(x, false);
-  torch::autograd::create_gradient_edge(y, node);
-  return y;
-}
-
 }  // namespace
 
 bool remakable(const Tensor& x) {
@@ -149,6 +109,3 @@ char* lt_product_remaking(bool grad, lt_tensor x, lt_tensor w, lt_tensor b, int6
   });
 }
 bool lt_remakable(lt_tensor t) { return remakable(T(t)); }
-char* lt_gelu(bool grad, lt_tensor x, lt_tensor* out) {
-  return call(grad, [&] { *out = wrap(remakable_gelu(T(x))); });
-}

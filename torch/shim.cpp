@@ -286,9 +286,6 @@ char* lt_relu(bool grad, lt_tensor x, lt_tensor* out) {
 char* lt_relu_(bool grad, lt_tensor x) {
   return call(grad, [&] { at::relu_(T(x)); });
 }
-char* lt_gelu_tangent(bool grad, lt_tensor along, lt_tensor x, lt_tensor* out) {
-  return call(grad, [&] { *out = wrap(at::gelu_backward(T(along), T(x))); });
-}
 char* lt_tanh(bool grad, lt_tensor x, lt_tensor* out) {
   return call(grad, [&] { *out = wrap(at::tanh(T(x))); });
 }

@@ -21,6 +21,7 @@ var variants = []struct {
 	{name: "resnet50", method: "layerwise", change: onImage(64, zoo.Options{Name: "resnet50", Width: 4})},
 	{name: "vgg11 with dropout", method: "layerwise", change: onImage(32, zoo.Options{Name: "vgg11", Width: 4, Dropout: 0.3})},
 	{name: "vgg12", method: "layerwise", change: onImage(32, zoo.Options{Name: "vgg12", Width: 4})},
+	{name: "convgroups", method: "sgr", change: onImage(32, zoo.Options{Name: "convgroups", Width: 4})},
 	{name: "vit with stochastic depth", method: "sgr", change: func(s *model.Spec) {
 		onImage(16, zoo.Options{Name: "vit_ti", Width: 12, Depth: 4, Patch: 4, DropPath: 0.2})(s)
 		s.Head.Name = "tokens"
