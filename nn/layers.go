@@ -69,7 +69,7 @@ func (GELU) Forward(p *Pass, x torch.Tensor) torch.Tensor {
 // Tangents says that the layer has a derivative for [Pass.Along].
 func (GELU) Tangents() bool { return true }
 
-// Scale multiplies by a constant. Behind a classifier, a factor below 1 keeps the logits of a young net small.
+// Scale multiplies by a constant. In front of a classifier, a factor below 1 keeps the logits of a young net small.
 type Scale struct{ Factor float64 }
 
 // Forward implements [Layer].

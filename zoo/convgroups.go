@@ -10,7 +10,7 @@ import (
 // newConvGroups builds the net of airbench94 (Jordan 2024), made to learn CIFAR-10 in few epochs: a fixed 2×2 convolution
 // that whitens patches, with a trained bias and GELU; three groups of two 3×3 convolutions, each with batch normalisation
 // and GELU, the first of them with a 2×2 max pool in front of its normalisation; widths w, 4w and 4w; the maximum over what
-// is left of the image, and a linear classifier without bias, whose logits are divided by 9. Convolutions begin by handing
+// is left of the image, and a linear classifier without bias, whose input is divided by 9. Convolutions begin by handing
 // on what they get; the weights of normalisations stay 1, and their running statistics are mostly of the last few batches.
 //
 // Ours differs from the published one in this: the whitening is by formula, so that a network needs no data to be built.
@@ -33,8 +33,10 @@ func newConvGroups(o Options, in nn.Shape, classes int, init nn.Init) (*Network,
 			at = out
 		}
 	}
+	net.Scale = 1.0 / 9
 	net.Classifier = nn.Sequential{
-		nn.MaxPool{K: min(at.H, at.W), Stride: min(at.H, at.W)}, nn.AvgPool{Side: 1}, nn.Flatten{}, nn.NewLinear(init.In("fc"), at.C, classes, nn.Bias(false)), nn.Scale{Factor: 1.0 / 9},
+		nn.MaxPool{K: min(at.H, at.W), Stride: min(at.H, at.W)}, nn.AvgPool{Side: 1}, nn.Flatten{}, nn.Scale{Factor: net.Scale},
+		nn.NewLinear(init.In("fc"), at.C, classes, nn.Bias(false)),
 	}
 	net.Again = func(init nn.Init, i int, in nn.Shape, stride int) nn.Layer {
 		layer, _ := groupConv(init, in, net.Blocks[i].Out.C, stride > 1)

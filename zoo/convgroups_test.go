@@ -49,6 +49,30 @@ func TestConvGroupsSize(t *testing.T) {
 	}
 }
 
+// Local heads divide by 9 what their last layer gets, as the classifier does; those of other networks and those that put out
+// embeddings do not.
+func TestHeadsAreScaledAsTheClassifier(t *testing.T) {
+	for name, want := range map[string]float64{"convgroups": 1.0 / 9, "resnet32": 0} {
+		for _, kind := range zoo.Heads() {
+			o := zoo.HeadOptions{Name: kind.Name, Depth: 1, Widths: []int{8, 8}}
+			net := build(t, zoo.Options{Name: name, Width: 4, Depth: 8}, 32, 10)
+			head, err := kind.New(o, zoo.Cut{Net: net, Module: 1, Modules: 3, End: 3}, nn.Init{Seed: 1, Device: torch.CPU})
+			if err != nil {
+				t.Fatal(err)
+			}
+			front, _, ok := nn.SplitLinear(head)
+			if !ok || len(front) == 0 {
+				continue // etf and none have no linear layer
+			}
+			scale, is := front[len(front)-1].(nn.Scale)
+			if expect := want != 0 && !kind.Embeds; is != expect || is && scale.Factor != want {
+				t.Errorf("%s: the head %s has %v in front of its linear layer", name, kind.Name, front[len(front)-1])
+			}
+			nn.Free(nn.Params(head))
+		}
+	}
+}
+
 // The whitening has every direction with both signs, and directions that are orthogonal; it is the same for every seed.
 func TestWhitening(t *testing.T) {
 	for _, c := range []int{1, 3, 4} {

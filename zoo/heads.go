@@ -115,7 +115,11 @@ func (h Head) New(o HeadOptions, at Cut, init nn.Init) (nn.Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.Build(o, at, init)
+	head, err := h.Build(o, at, init)
+	if front, last, ok := nn.SplitLinear(head); ok && at.Net.Scale != 0 && !h.Embeds {
+		head = append(front, nn.Scale{Factor: at.Net.Scale}, last)
+	}
+	return head, err
 }
 
 // rehearse tries whether the parameters of a layer fit into init's room, which it gives it if there is none.

@@ -37,6 +37,10 @@ type Network struct {
 	Classifier nn.Layer         // features of the last block → logits [N, classes]
 	Cuts       map[int][]string // published cuts: for K modules, the blocks that end modules 1 … K−1
 
+	// Scale is what the classifier's linear layer multiplies its input by first; 0 stands for 1. Local heads do the same, so that
+	// one learning rate suits all modules.
+	Scale float64
+
 	// Again builds a fresh block like block i, of its width but of another stride, on features of shape in; nil where
 	// blocks cannot be repeated. The stride is 1 for vectors.
 	Again func(init nn.Init, i int, in nn.Shape, stride int) nn.Layer
