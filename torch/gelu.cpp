@@ -4,6 +4,8 @@
 //
 // Where libtorch 1.13 computes it by oneDNN, it leaves the result as it was allocated unless all operands have the same
 // strides: whatever was in memory there comes out. So they are given the same ones here, gradients that come back too.
+#include "remake.h"
+
 #include <ATen/TensorUtils.h>
 #include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/saved_variable.h>
@@ -11,7 +13,6 @@
 
 #include "call.h"
 #include "node.h"
-#include "remake.h"
 
 namespace {
 
