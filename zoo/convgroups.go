@@ -13,7 +13,8 @@ import (
 // is left of the image, and a linear classifier without bias, whose input is divided by 9. Convolutions begin by handing
 // on what they get; the weights of normalisations stay 1, and their running statistics are mostly of the last few batches.
 //
-// Ours differs from the published one in this: the whitening is by formula, so that a network needs no data to be built.
+// Ours differs from the published one in this: the whitening is by formula, so that a network needs no data to be built;
+// normalisations have PyTorch's ε.
 func newConvGroups(o Options, in nn.Shape, classes int, init nn.Init) (*Network, error) {
 	const least = 9 // whose side is 1 behind the last pool
 	if in.H < least || in.W < least {
