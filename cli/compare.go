@@ -43,9 +43,16 @@ images and number of steps, which greedy shares out among its modules. A head wi
 			if f.resume && init != "" {
 				return fault.New("--resume goes on with a comparison's own weights, --init starts from others: must be one of them")
 			}
-			configs, err := f.configs(args, methods)
+			configs, arms, err := f.configs(args, methods)
 			if err != nil {
 				return err
+			}
+			if !f.resume {
+				lines, err := train.IdleAmong(arms)
+				if err != nil {
+					return err
+				}
+				warnEach(cmd, lines)
 			}
 			if f.out == "" {
 				if f.out, err = train.NewOut("compare", time.Now()); err != nil {
@@ -73,34 +80,33 @@ images and number of steps, which greedy shares out among its modules. A head wi
 	return cmd
 }
 
-// configs resolves what is compared.
-func (f *runFlags) configs(recipes, methods []string) ([]train.Config, error) {
+// configs resolves what is compared, and says what each was asked for.
+func (f *runFlags) configs(recipes, methods []string) (configs []train.Config, arms []train.Arm, err error) {
 	switch {
 	case len(methods) == 0 && len(recipes) == 0:
-		return nil, fault.New("nothing to compare: give recipes, or --methods such as bp,layerwise,sgr")
+		return nil, nil, fault.New("nothing to compare: give recipes, or --methods such as bp,layerwise,sgr")
 	case len(methods) > 0 && len(recipes) > 1:
-		return nil, fault.New("--methods compares methods on one recipe, not on %d", len(recipes))
-	}
-	var configs []train.Config
-	for _, name := range recipes {
-		if len(methods) > 0 {
-			break
+		return nil, nil, fault.New("--methods compares methods on one recipe, not on %d", len(recipes))
+	case len(methods) == 0:
+		for _, name := range recipes {
+			arms = append(arms, train.Arm{Name: name, Recipe: name, Shared: f.sets})
 		}
-		c, err := train.Load(name, f.sets)
-		if err != nil {
-			return nil, err
-		}
-		configs = append(configs, c)
 	}
 	for _, method := range methods {
-		c, err := train.Load(strings.Join(recipes, ""), append(f.sets[:len(f.sets):len(f.sets)], "method.name="+method))
+		own := []string{"method.name=" + method}
+		arms = append(arms, train.Arm{Name: method, Recipe: strings.Join(recipes, ""), Shared: f.sets, Own: own})
+	}
+	for _, a := range arms {
+		c, err := train.Load(a.Recipe, slices.Concat(a.Shared, a.Own))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		c.Name = method
+		if len(methods) > 0 {
+			c.Name = a.Name
+		}
 		configs = append(configs, c)
 	}
-	return configs, nil
+	return configs, arms, nil
 }
 
 // finish prints the runs that are done, also when the comparison ended early.

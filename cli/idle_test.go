@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/locus-learn/locus/safetensors"
+	"github.com/locus-learn/locus/study"
 	"github.com/locus-learn/locus/train"
 )
 
@@ -144,5 +145,65 @@ func TestAccumulationLongerThanTheRun(t *testing.T) {
 	}
 	if !bytes.Equal(parameters("run4"), parameters("run0")) || bytes.Equal(parameters("run5"), parameters("run0")) {
 		t.Error("something is learned")
+	}
+}
+
+// Commands that compare recipes tell of values that all have where no recipe reads them, and of an arm's own by its name.
+func TestIdleValuesOfArms(t *testing.T) {
+	for name, c := range map[string]struct {
+		doc  string
+		want []string
+	}{
+		"of all, read by one":  {"set: [method.lambda=0.5]\narms:\n- {name: a, recipe: tiny.yaml, set: [method.name=bp]}\n- {name: b, recipe: tiny.yaml}", nil},
+		"of all, read by none": {"set: [optim.eps=0.1]\narms:\n- {name: a, recipe: tiny.yaml}\n- {name: b, recipe: tiny.yaml}", []string{"optim.eps=0.1 has"}},
+		"its own":              {"arms:\n- {name: a, recipe: tiny.yaml}\n- {name: b, recipe: tiny.yaml, set: [head.depth=2]}", []string{"b: head.depth=2 has"}},
+		"of all and its own": {"set: [method.lambda=0.5]\narms:\n- {name: a, recipe: tiny.yaml}\n- {name: b, recipe: tiny.yaml, set: [method.name=bp, method.lambda=0.25]}",
+			[]string{"b: method.lambda=0.25 has"}},
+		"a grid":            {"arms:\n- {name: a, recipe: tiny.yaml, set: ['head.side=2,3']}\n- {name: b, recipe: tiny.yaml}", []string{"a,side=2: head.side=2 has", "a,side=3: head.side=3 has"}},
+		"a file of its own": {"arms:\n- {name: a, recipe: tiny.yaml}\n- {name: b, recipe: idle.yaml}", []string{"b: loss.gamma=4 has"}},
+		"one file, read by none": {"arms:\n- {name: a, recipe: idle.yaml}\n- {name: b, recipe: idle.yaml, set: [method.name=bp, method.modules=1]}",
+			[]string{"loss.gamma=4 has"}},
+		"one file, read by one": {"arms:\n- {name: a, recipe: idle.yaml, set: [loss.name=focal]}\n- {name: b, recipe: idle.yaml}", nil},
+		"decided by the method": {"arms:\n- {name: a, recipe: tiny.yaml, set: [method.name=bp, method.modules=2]}\n- {name: b, recipe: tiny.yaml}",
+			[]string{"a: method.modules=2 is not taken"}},
+		"a single arm": {"arms:\n- {name: a, recipe: tiny.yaml, set: [head.side=2]}", []string{"head.side=2 has"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newWorkbench(t)
+			write(t, b.path("idle.yaml"), []byte(tiny+"loss: {gamma: 4}\n"))
+			write(t, b.path("s.yaml"), []byte(c.doc+"\n"))
+			s, err := study.Open(b.path("s.yaml"), study.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			told, err := s.Idle()
+			if err != nil || len(told) != len(c.want) {
+				t.Fatalf("told %q, %v, want %q", told, err, c.want)
+			}
+			for i, line := range told {
+				if !strings.HasPrefix(line, c.want[i]) {
+					t.Errorf("told %q, want %q", told, c.want)
+				}
+			}
+		})
+	}
+}
+
+// Every command that trains for a recipe's sake tells of such values.
+func TestIdleValuesAreTold(t *testing.T) {
+	b, study := newStudyBench(t, tinyStudy+"set: [loss.gamma=4]\n")
+	compare := []string{"compare", "--methods", "bp,sgr", b.recipe, "--data", b.data, "--steps", "1", "--out", b.path("compared"), "--set", "loss.gamma=4"}
+	for _, line := range [][]string{
+		study("--dry-run"),
+		compare,
+		{"lr-find", b.recipe, "--data", b.data, "--steps", "10", "--out", b.path("rates"), "--set", "loss.gamma=4"},
+		b.train("run", "--steps", "1", "--set", "loss.gamma=4"),
+	} {
+		if r := locus(t.Context(), line...); r.code != 0 || strings.Count(r.err, "warning: loss.gamma=4 has no effect here: it needs loss.name=focal") != 1 {
+			t.Errorf("%s: exit code %d\n%s", line[0], r.code, r.err)
+		}
+	}
+	if r := locus(t.Context(), append(compare, "--resume")...); r.code != 0 || strings.Contains(r.err, "loss.gamma") {
+		t.Errorf("resumed: exit code %d\n%s", r.code, r.err)
 	}
 }

@@ -38,6 +38,11 @@ Ctrl-C ends the trial; what was tried until then is drawn.`,
 			if err != nil {
 				return err
 			}
+			idle, err := train.Idle(name, sets)
+			if err != nil {
+				return err
+			}
+			warnEach(cmd, idle)
 			if out != "" {
 				if err := reporting.Writable(out); err != nil {
 					return err

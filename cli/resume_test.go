@@ -204,6 +204,9 @@ func TestRunFoldersChangedByHand(t *testing.T) {
 	b := newWorkbench(t)
 	succeed(t, b.train("run", "--steps", "6")...)
 	succeed(t, b.train("other", "--steps", "7")...)
+	succeed(t, b.train("sister", "--steps", "6", "--set", "seed=2")...)
+	succeed(t, b.train("faster", "--steps", "6", "--set", "optim.lr=0.2")...)
+	sisters := []string{"was not written together with last.safetensors", "put back"}
 	place := func(from, to string) func(*testing.T, string) {
 		return func(t *testing.T, dir string) { write(t, filepath.Join(dir, to), read(t, b.path(from))) }
 	}
@@ -244,6 +247,14 @@ func TestRunFoldersChangedByHand(t *testing.T) {
 		{"the state", lose("state-6.safetensors"), []string{"state-6.safetensors is not there", "put it back", "--init"}, ""},
 		{"the state of another step", place("other/state-7.safetensors", "state-6.safetensors"), []string{"state-6.safetensors has the state at step 7"}, ""},
 		{"weights of another run", place("other/last.safetensors", "last.safetensors"), []string{"state-7.safetensors is not there"}, ""},
+		{"the state of another seed", place("sister/state-6.safetensors", "state-6.safetensors"), sisters, ""},
+		{"weights of another seed", place("sister/last.safetensors", "last.safetensors"), []string{"seed is 1, and 2 when the run"}, ""},
+		{"weights of another rate", place("faster/last.safetensors", "last.safetensors"), sisters, ""},
+		{"the state of another rate", place("faster/state-6.safetensors", "state-6.safetensors"), sisters, ""},
+		{"both of another seed", func(t *testing.T, dir string) {
+			place("sister/state-6.safetensors", "state-6.safetensors")(t, dir)
+			place("sister/last.safetensors", "last.safetensors")(t, dir)
+		}, []string{"seed is 1, and 2 when the run"}, ""},
 		{"exported weights", place("plain.safetensors", "last.safetensors"), []string{"last.safetensors has no tensor heads.1"}, ""},
 		{"the log", lose("metrics.jsonl"), nil, "metrics.jsonl lacks the evaluations behind step 0, up to that at step 6"},
 		{"all checkpoints", lose("last.safetensors", "state-6.safetensors"), nil, ""}, // as if killed before the first one

@@ -61,6 +61,13 @@ A study is a YAML file, or one of 'locus list studies'. Its keys:
 			if err != nil {
 				return err
 			}
+			if !f.report {
+				lines, err := runner.Study.Idle()
+				if err != nil {
+					return err
+				}
+				warnEach(cmd, lines)
+			}
 			if f.dry {
 				return dryRun(cmd, runner)
 			}

@@ -97,13 +97,14 @@ func combine(sweeps []sweep) []point {
 // addArms resolves the arms of a document, one for every point of their grids.
 func (s *Study) addArms(d document, dir string, many bool) error {
 	grids := make([][]sweep, len(d.Arms))
+	shared := slices.Concat(d.Set, d.Scales[s.Scale].Set)
 	cells := 0
 	for i, a := range d.Arms {
 		if err := checkName(a.Name); err != nil {
 			return err
 		}
 		size := len(s.Seeds)
-		for _, text := range slices.Concat(d.Set, d.Scales[s.Scale].Set, a.Set.at(s.Scale)) {
+		for _, text := range slices.Concat(shared, a.Set.at(s.Scale)) {
 			w, err := parseSweep(text)
 			if err != nil {
 				return fault.New("%s: %w", label("arm", a.Name), err)
@@ -123,7 +124,7 @@ func (s *Study) addArms(d document, dir string, many bool) error {
 	}
 	for i, a := range d.Arms {
 		for _, p := range combine(grids[i]) {
-			if err := s.addArm(a, p, dir); err != nil {
+			if err := s.addArm(a, p, len(shared), dir); err != nil {
 				return err
 			}
 		}
@@ -131,9 +132,9 @@ func (s *Study) addArms(d document, dir string, many bool) error {
 	return nil
 }
 
-// addArm adds an arm at a point of its grid.
-func (s *Study) addArm(a armDocument, p point, dir string) error {
-	arm := Arm{Name: a.Name, Recipe: a.Recipe.at(s.Scale), Sets: p.sets, Paper: a.Paper, Baseline: a.Baseline}
+// addArm adds an arm at a point of its grid, the first assignments of which all arms share.
+func (s *Study) addArm(a armDocument, p point, shared int, dir string) error {
+	arm := Arm{Name: a.Name, Recipe: a.Recipe.at(s.Scale), Sets: p.sets, Paper: a.Paper, Baseline: a.Baseline, shared: shared}
 	if p.name != "" {
 		arm.Name += "," + unplain.ReplaceAllString(p.name, "_")
 	}

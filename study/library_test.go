@@ -151,3 +151,18 @@ func step(c train.Config) error {
 	}
 	return fmt.Errorf("no module trained: %+v", left[0].Stats)
 }
+
+// Nothing that a study of ours asks for is without effect.
+func TestLibraryAsksForNothingIdle(t *testing.T) {
+	for _, e := range study.Names() {
+		for _, scale := range append([]string{""}, study.Scales[1:]...) { // without one it is the first
+			s, err := study.Open(e.Name, study.Options{Scale: scale})
+			if err != nil {
+				continue // it has no scales
+			}
+			if lines, err := s.Idle(); err != nil || len(lines) > 0 {
+				t.Errorf("%s %s: %q, %v", e.Name, scale, lines, err)
+			}
+		}
+	}
+}

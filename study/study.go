@@ -37,6 +37,7 @@ type Arm struct {
 	Baseline string   // the arm that it is compared with; itself where it is one
 	Config   train.Config
 
+	shared int           // how many of Sets all arms have, the first ones
 	looked *train.Survey // once it is known
 }
 
@@ -93,6 +94,15 @@ func (s *Study) Only(names []string) error {
 	}
 	s.Arms = slices.DeleteFunc(s.Arms, func(a Arm) bool { return !keep[a.Name] })
 	return nil
+}
+
+// Idle says of which values in the document and in recipe files nothing comes, a line each: see [train.IdleAmong].
+func (s *Study) Idle() ([]string, error) {
+	var arms []train.Arm
+	for _, a := range s.Arms {
+		arms = append(arms, train.Arm{Name: a.Name, Recipe: a.Recipe, Shared: a.Sets[:a.shared], Own: a.Sets[a.shared:]})
+	}
+	return train.IdleAmong(arms)
 }
 
 // SetSeeds makes the seeds 1 to n.

@@ -2,14 +2,19 @@ package train
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/locus-learn/locus/data"
 	"github.com/locus-learn/locus/internal/fault"
@@ -40,6 +45,7 @@ const (
 	metaDataset    = "locus.dataset"     // name, subset or not, mean and std, JSON
 	metaRun        = "locus.run"         // progress, JSON, in the state file
 	metaStep       = "locus.step"        // of the averages
+	metaPair       = "locus.pair"        // that of the state
 )
 
 // dataset is what a model must remember of the set it was trained on.
@@ -70,6 +76,9 @@ type progress struct {
 
 	// Losses are those of modules at their last step, by number from 1: see [local.Module.LastLoss].
 	Losses map[int]float64 `json:",omitempty"`
+
+	// Pair tells the checkpoint at this step from those of other runs: step and digest. The weights have it, too.
+	Pair string `json:",omitempty"`
 }
 
 // mostSteps bounds the length of a run, so that products with the number of its modules do not overflow.
@@ -115,6 +124,7 @@ func (r *Run) write() error {
 	state, at := stateFile(r.at.Step), r.at
 	at.Lowest, at.Losses = at.Lowest.at(at.Step), r.lastLosses()
 	at.Broken = at.Broken || r.broken.Load()
+	at.Pair = at.pair(r.model.Config.Seed)
 	position, err := json.Marshal(at)
 	if err != nil {
 		return err
@@ -125,7 +135,7 @@ func (r *Run) write() error {
 	if err := r.keepLast(); err != nil {
 		return err
 	}
-	if err := r.saveWeights(lastFile, state); err != nil {
+	if err := r.saveWeights(lastFile, map[string]string{metaState: state, metaPair: at.Pair}); err != nil {
 		return err
 	}
 	r.at, r.saves.step = at, at.Step
@@ -133,6 +143,21 @@ func (r *Run) write() error {
 		return err
 	}
 	return r.prune()
+}
+
+// pair returns what the checkpoint at a position is told by. A step keeps its own: a run that goes on may have its modules in
+// other processes, and know fewer losses, when it saves that step again, and may be killed with only the state written.
+func (p progress) pair(seed uint64) string {
+	step := fmt.Sprintf("%d-", p.Step)
+	if strings.HasPrefix(p.Pair, step) {
+		return p.Pair
+	}
+	of := sha256.New()
+	fmt.Fprintln(of, seed)
+	for _, k := range slices.Sorted(maps.Keys(p.Losses)) {
+		fmt.Fprintln(of, k, p.Losses[k])
+	}
+	return step + hex.EncodeToString(of.Sum(nil)[:16])
 }
 
 // lastLosses returns the losses at the last step of the modules that trained in it.
@@ -163,7 +188,7 @@ func (r *Run) saveAverages() error {
 	if r.model.Config.Optim.EMA == 0 {
 		return nil
 	}
-	return r.withAverages(func() error { return r.saveWeights(emaFile, "") })
+	return r.withAverages(func() error { return r.saveWeights(emaFile, map[string]string{metaStep: strconv.Itoa(r.at.Step)}) })
 }
 
 // withAverages calls do while parameters and averages have changed places, tensor by tensor: no second set is held. The
@@ -185,17 +210,16 @@ func (r *Run) withAverages(do func() error) error {
 	return cmp.Or(err, swap())
 }
 
-func (r *Run) saveWeights(name, state string) error {
+// saveWeights writes the weights under a name, with what they say of themselves and more.
+func (r *Run) saveWeights(name string, more map[string]string) error {
 	meta := map[string]string{"format": "pt"}
+	maps.Copy(meta, more)
 	if r.model.Spec != nil { // otherwise no recipe can name the network
 		doc, err := recipe.Describe(&r.model.Config)
 		if err != nil {
 			return err
 		}
 		meta[metaRecipe] = string(doc)
-	}
-	if state != "" {
-		meta[metaState] = state
 	}
 	set := dataset{r.info.Name, r.info.Subset, r.info.Mean, r.info.Std, r.info.MultiLabel, r.at.Data}
 	for key, v := range map[string]any{metaInput: r.model.Net.Input, metaClasses: r.info.Classes, metaDataset: set} {
@@ -204,9 +228,6 @@ func (r *Run) saveWeights(name, state string) error {
 			return err
 		}
 		meta[key] = string(text)
-	}
-	if name == emaFile {
-		meta[metaStep] = strconv.Itoa(r.at.Step)
 	}
 	return r.put(name, r.stored(r.model.Params()), meta)
 }
@@ -234,6 +255,18 @@ func (r *Run) restore() error {
 		return err
 	}
 	defer s.Close()
+	if err := json.Unmarshal([]byte(s.Metadata()[metaRun]), &r.at); err != nil {
+		return fault.New("%s: its position cannot be read: %w", show.Name(path), err)
+	}
+	if err := r.at.check(r.perEpoch, len(r.model.Modules())); err != nil {
+		return fault.New("%s: %w", show.Name(path), err)
+	}
+	if stateFile(r.at.Step) != state {
+		return fault.New("%s has the state at step %d: must have that of its name; put back the run's own", show.Name(path), r.at.Step)
+	}
+	if pair := w.Metadata()[metaPair]; pair != "" && pair != r.at.Pair { // weights of earlier programs have none
+		return fault.New("%s was not written together with %s: one of them is another run's; put back the run's own", show.Name(path), lastFile)
+	}
 	err = r.place(func(m *local.Module) error {
 		if !r.model.filled {
 			if err := w.Fill(m.Params); err != nil {
@@ -249,15 +282,6 @@ func (r *Run) restore() error {
 	})
 	if err != nil {
 		return err
-	}
-	if err := json.Unmarshal([]byte(s.Metadata()[metaRun]), &r.at); err != nil {
-		return fault.New("%s: its position cannot be read: %w", show.Name(path), err)
-	}
-	if err := r.at.check(r.perEpoch, len(r.model.Modules())); err != nil {
-		return fault.New("%s: %w", show.Name(path), err)
-	}
-	if stateFile(r.at.Step) != state {
-		return fault.New("%s has the state at step %d: must have that of its name; put back the run's own", show.Name(path), r.at.Step)
 	}
 	for _, m := range r.model.Learner.Modules() {
 		if loss, ok := r.at.Losses[m.Index]; ok {

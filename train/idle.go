@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/locus-learn/locus/data"
+	"github.com/locus-learn/locus/internal/show"
 	"github.com/locus-learn/locus/recipe"
 )
 
@@ -76,7 +77,63 @@ func head(name string) func(*Config) bool { return func(c *Config) bool { return
 // Idle says of which values the user has given, as assignments or in a recipe file of his own, nothing comes: keys that no choice made
 // reads, and those that the method decides. It takes what [Load] does. What a recipe builds on is not the user's.
 func Idle(nameOrPath string, sets []string) (lines []string, err error) {
-	return idle(nameOrPath, nil, sets)
+	found, err := idle(nameOrPath, nil, sets)
+	return found.lines(), err
+}
+
+// Arm is a recipe among others that are compared, with its assignments: those that all have, and then its own.
+type Arm struct {
+	Name, Recipe string
+	Shared, Own  []string
+}
+
+// IdleAmong is [Idle] for recipes that are compared. What all have is said to have no effect where no arm reads it, for it is
+// common to compare methods with assignments that only some read. What an arm has for itself is told by the arm's name.
+func IdleAmong(arms []Arm) (lines []string, err error) {
+	one := !slices.ContainsFunc(arms, func(a Arm) bool { return a.Recipe != arms[0].Recipe })
+	found := make([]idleValues, len(arms))
+	count := map[string]int{}
+	for i, a := range arms {
+		if found[i], err = idle(a.Recipe, nil, slices.Concat(a.Shared, a.Own)); err != nil {
+			return nil, err
+		}
+		for _, v := range found[i] {
+			count[v.key]++
+		}
+	}
+	for i, a := range arms {
+		for _, v := range found[i] {
+			switch shared := assigns(a.Shared, v.key); {
+			case assigns(a.Own, v.key), !shared && !one: // in a recipe file that others do not have
+				if len(arms) > 1 {
+					v.text = show.Name(a.Name) + ": " + v.text
+				}
+				lines = append(lines, v.text)
+			case i == 0 && count[v.key] == len(arms):
+				lines = append(lines, v.text)
+			}
+		}
+	}
+	return lines, nil
+}
+
+// assigns reports whether one of some assignments gives a key a value, or a key of its section.
+func assigns(sets []string, key string) bool {
+	return slices.ContainsFunc(sets, func(set string) bool {
+		name, _, _ := strings.Cut(set, "=")
+		name = strings.TrimSpace(name)
+		return name == key || within(key, name) || within(name, key)
+	})
+}
+
+type idleValues []struct{ key, text string }
+
+func (v idleValues) lines() []string {
+	var lines []string
+	for _, each := range v {
+		lines = append(lines, each.text)
+	}
+	return lines
 }
 
 // TunedIdle is Idle for what [Tuned] takes. What the weights say of their network is not the user's.
@@ -85,10 +142,14 @@ func TunedIdle(from string, sets []string) (lines []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return idle("finetune", known, sets)
+	values, err := idle("finetune", known, sets)
+	return values.lines(), err
 }
 
-func idle(nameOrPath string, known, sets []string) (lines []string, err error) {
+func idle(nameOrPath string, known, sets []string) (values idleValues, err error) {
+	add := func(key, format string, args ...any) {
+		values = append(values, struct{ key, text string }{key, key + fmt.Sprintf(format, args...)})
+	}
 	source, err := recipe.Open(nameOrPath)
 	if err != nil {
 		return nil, err
@@ -122,7 +183,7 @@ func idle(nameOrPath string, known, sets []string) (lines []string, err error) {
 	}
 	for _, d := range decided {
 		if theirs(d.Key) {
-			lines = append(lines, fmt.Sprintf("%s=%s is not taken: method %s has %s", d.Key, d.A, c.Method.Name, d.B))
+			add(d.Key, "=%s is not taken: method %s has %s", d.A, c.Method.Name, d.B)
 		}
 	}
 	defaults := Defaults()
@@ -133,11 +194,11 @@ func idle(nameOrPath string, known, sets []string) (lines []string, err error) {
 	for _, d := range changed {
 		for _, when := range conditions {
 			if theirs(d.Key) && when.governs(d.Key) && !when.holds(&c) {
-				lines = append(lines, fmt.Sprintf("%s=%s has no effect here: it needs %s", d.Key, d.B, when.needs))
+				add(d.Key, "=%s has no effect here: it needs %s", d.B, when.needs)
 			}
 		}
 	}
-	return lines, nil
+	return values, nil
 }
 
 // Origins of what assignments set: the user's, and those that weights ask for.

@@ -124,7 +124,7 @@ func (r *Run) underWay() int {
 
 // saveBest writes the weights that did best on validation images, and reports whether that was possible.
 func (r *Run) saveBest() bool {
-	err := r.saveWeights(bestFile, "")
+	err := r.saveWeights(bestFile, nil)
 	if err != nil {
 		r.notice(fmt.Sprintf("the best weights so far are not saved: %v", err))
 	}
