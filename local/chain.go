@@ -38,7 +38,7 @@ func (n Pixels) restore(s *torch.Scope, x torch.Tensor) torch.Tensor {
 		return x
 	}
 	c := int64(len(n.Mean))
-	channel := func(v []float64) torch.Tensor { return s.Cast(s.FromDoubles(v, 1, c, 1, 1), dtype) }
+	channel := func(v []float64) torch.Tensor { return s.Constant(dtype, v, 1, c, 1, 1) }
 	return s.Add(s.Mul(x, channel(n.Std)), channel(n.Mean), 1)
 }
 

@@ -28,7 +28,7 @@ func (s Scores) binary(sc *torch.Scope, logits, y torch.Tensor, smoothing float6
 	// With weights it is the cross-entropy of the pairs (z, 0), whose softmax is (σ(z), 1 − σ(z)), for targets (w y, 1 − y).
 	shape := logits.Shape()
 	pairs, classes := shape[0]*shape[1], shape[1]
-	wide := sc.FromFloats(float32s(s.Weights), classes)
+	wide := sc.Constant(torch.Float32, s.Weights, classes)
 	w := sc.Cast(wide, logits.DType())
 	has := sc.Mul(target, w)
 	hasNot := minusOne(sc, target)

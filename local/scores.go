@@ -51,11 +51,9 @@ func (s Scores) of(sc *torch.Scope, logits, y torch.Tensor, smoothing float64) t
 
 // minusOne returns 1 − x.
 func minusOne(sc *torch.Scope, x torch.Tensor) torch.Tensor {
-	one := sc.FromFloats([]float32{1}, 1)
+	one := sc.Full(x.DType(), 1, 1)
 	defer one.Free()
-	same := sc.Cast(one, x.DType())
-	defer same.Free()
-	return sc.Add(same, x, -1)
+	return sc.Add(one, x, -1)
 }
 
 // targets returns constants q [N, classes] in the type of the logits: the labels' smoothed distributions times the classes'
@@ -73,7 +71,7 @@ func (s Scores) targets(sc *torch.Scope, logits, y torch.Tensor, smoothing float
 		q.Increment(smoothing / float64(classes))
 	}
 	if len(s.Weights) > 0 {
-		w := sc.FromFloats(float32s(s.Weights), int64(classes))
+		w := sc.Constant(torch.Float32, s.Weights, int64(classes))
 		of := sc.Mul(hot, w)
 		sum := sc.Scale(sc.Sum(of), 1/float64(n))
 		sc.MulInPlace(q, w)
@@ -86,14 +84,6 @@ func (s Scores) targets(sc *torch.Scope, logits, y torch.Tensor, smoothing float
 	hot.Free()
 	out := sc.Cast(q, logits.DType())
 	q.Free()
-	return out
-}
-
-func float32s(values []float64) []float32 {
-	out := make([]float32, len(values))
-	for i, v := range values {
-		out[i] = float32(v)
-	}
 	return out
 }
 

@@ -54,6 +54,13 @@ Tensor constant(const char* name, const std::vector<int64_t>& numbers, int64_t s
   return all.tensors[key] = make(sent(numbers, options.device()));
 }
 
+at::Tensor constant_of(const std::vector<double>& values, const at::TensorOptions& options) {
+  std::vector<int64_t> bits(values.size());
+  std::memcpy(bits.data(), values.data(), values.size() * sizeof(double));
+  return constant("values", bits, static_cast<int64_t>(bits.size()), options,
+                  [&](const Tensor& numbers) { return numbers.view(at::kDouble).to(options.dtype()); });
+}
+
 void lt_forget_constants(void) {
   const std::lock_guard<std::mutex> lock(kept().guard);
   kept().tensors.clear();

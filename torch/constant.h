@@ -11,3 +11,6 @@
 at::Tensor constant(const char* name, const std::vector<int64_t>& numbers, int64_t size, const at::TensorOptions& options,
                     const std::function<at::Tensor(const at::Tensor&)>& make);
 
+
+// values in the type of the options, in one dimension, kept in the same way.
+at::Tensor constant_of(const std::vector<double>& values, const at::TensorOptions& options);

@@ -41,6 +41,17 @@ func (s *Scope) FromInts(data []int64) Tensor {
 	return s.FromBytes(Int64, unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(data))), 8*len(data)), int64(len(data)))
 }
 
+// Constant returns values of a floating type in a shape, for the likes of means and weights that a computation takes at every
+// step. Nobody may write to it. A device keeps the last few dozen that it was sent until [FreeConstants], so that steps wait
+// for none and can be recorded.
+func (s *Scope) Constant(dtype DType, values []float64, shape ...int64) Tensor {
+	var out C.lt_tensor
+	p, n := dims(shape)
+	check("constant", C.lt_constant(C.int(s.device), C.int(dtype), p, n,
+		(*C.double)(unsafe.SliceData(values)), C.size_t(len(values)), &out))
+	return s.wrap(out)
+}
+
 // FromImages turns pixels [n, h, w, c] into a channels-last tensor [n, c, h, w] of (pixel/255 − mean)/std.
 // mean and std have one value a channel; dtype is a floating type.
 func (s *Scope) FromImages(dtype DType, pixels []byte, n, h, w, c int, mean, std []float32) Tensor {

@@ -26,9 +26,9 @@ Tensor dense(const Tensor& x) {
   return rows || channels ? x : x.clone(x.suggest_memory_format());
 }
 
-// t with the strides of x.
-Tensor laid_as(const Tensor& t, const Tensor& x) {
-  return t.strides() == x.strides() ? t : at::empty_strided(x.sizes(), x.strides(), t.options()).copy_(t);
+// t in a layout.
+Tensor laid_as(const Tensor& t, at::IntArrayRef sizes, at::IntArrayRef strides) {
+  return t.strides() == strides ? t : at::empty_strided(sizes, strides, t.options()).copy_(t);
 }
 
 // Hands a gradient on in the layout of what it is of.
@@ -38,9 +38,8 @@ struct LayoutBackward final : torch::autograd::Node {
   std::string name() const override { return "LayoutBackward"; }
 
   variable_list apply(variable_list&& grads) override {
-    const Tensor& g = grads[0];
-    if (!g.defined() || g.strides() == at::IntArrayRef(strides)) return {g};
-    return {at::empty_strided(sizes, strides, g.options()).copy_(g)};
+    if (!grads[0].defined()) return variable_list(1);
+    return {laid_as(grads[0], sizes, strides)};
   }
 };
 
@@ -56,7 +55,7 @@ Tensor with_layout(const Tensor& y) {
 }
 
 // The derivative of GELU at x, which is dense, times dy.
-Tensor slope(const Tensor& dy, const Tensor& x) { return with_layout(at::gelu_backward(laid_as(dy, x), x)); }
+Tensor slope(const Tensor& dy, const Tensor& x) { return with_layout(at::gelu_backward(laid_as(dy, x.sizes(), x.strides()), x)); }
 
 struct GELUBackward final : Remaker {
   torch::autograd::SavedVariable x;

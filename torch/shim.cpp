@@ -13,6 +13,7 @@
 #include <string>
 
 #include "call.h"
+#include "constant.h"
 #include "conv.h"
 #include "device.h"
 #include "host.h"
@@ -149,6 +150,11 @@ char* lt_from_data(int device, int dtype, const int64_t* sizes, int dim, const v
     TORCH_CHECK(t.nbytes() == nbytes, "from data: ", nbytes, " bytes given, the shape needs ", t.nbytes());
     if (data) std::memcpy(host(t), data, nbytes);  // else whoever asked writes the elements himself
     *out = wrap(upload(t, device_of(device)));
+  });
+}
+char* lt_constant(int device, int dtype, const int64_t* sizes, int dim, const double* values, size_t n, lt_tensor* out) {
+  return call(false, [&] {
+    *out = wrap(constant_of({values, values + n}, options(device, dtype)).view(at::IntArrayRef(sizes, dim)));
   });
 }
 namespace {

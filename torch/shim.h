@@ -62,6 +62,7 @@ void lt_sizes(lt_tensor t, int64_t* out);
 int64_t lt_nbytes(lt_tensor t);
 char* lt_full(int device, int dtype, const int64_t* sizes, int dim, double value, bool channels_last, lt_tensor* out);
 char* lt_from_data(int device, int dtype, const int64_t* sizes, int dim, const void* data, size_t nbytes, lt_tensor* out);
+char* lt_constant(int device, int dtype, const int64_t* sizes, int dim, const double* values, size_t n, lt_tensor* out);
 char* lt_from_images(int device, int dtype, const uint8_t* pixels, int64_t n, int64_t h, int64_t w, int64_t c,
                      const float* mean, const float* std_, lt_tensor* out);
 char* lt_to_data(lt_tensor t, void* data, size_t nbytes);

@@ -37,6 +37,9 @@ func TestDevicesEndAtTheCPUsWeights(t *testing.T) {
 				if f.Failed() {
 					t.Error(f.Failure)
 				}
+				if strings.HasPrefix(f.Note, "not recorded") && !strings.Contains(f.Note, "normal:") && !strings.Contains(f.Note, "chance:") {
+					t.Errorf("nothing is drawn at random, and steps are %s", f.Note)
+				}
 				t.Logf("%s (%.2f s)", f.Note, f.Seconds)
 			})
 			if testdevice.Take().Operations == 0 {

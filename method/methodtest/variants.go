@@ -68,6 +68,13 @@ var variants = []struct {
 		s.Input.MultiLabel, s.Input.Samples, s.Loss.Name, s.Loss.Weights = true, 100, "bce", []string{"balanced"}
 		s.Input.Counts = slices.Repeat([]int{20}, s.Input.Classes)
 	})},
+	{name: "focal loss, classes that count", method: "layerwise", change: small(func(s *model.Spec) {
+		s.Loss.Name, s.Loss.Gamma, s.Loss.Weights = "focal", 2, []string{"balanced"}
+		s.Input.Samples = 210
+		for class := range s.Input.Classes {
+			s.Input.Counts = append(s.Input.Counts, 10+2*class)
+		}
+	})},
 	{name: "bfloat16", method: "layerwise", change: small(func(s *model.Spec) { s.DType = torch.BFloat16 })},
 	{name: "images as they are", method: "infopro", change: small(func(s *model.Spec) { s.Input.Mean, s.Input.Std = nil, nil })},
 }
