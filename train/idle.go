@@ -92,14 +92,13 @@ type Arm struct {
 func IdleAmong(arms []Arm) (lines []string, err error) {
 	one := !slices.ContainsFunc(arms, func(a Arm) bool { return a.Recipe != arms[0].Recipe })
 	found := make([]idleValues, len(arms))
-	count := map[string]int{}
 	for i, a := range arms {
 		if found[i], err = idle(a.Recipe, nil, slices.Concat(a.Shared, a.Own)); err != nil {
 			return nil, err
 		}
-		for _, v := range found[i] {
-			count[v.key]++
-		}
+	}
+	everywhere := func(key string) bool {
+		return !slices.ContainsFunc(found, func(v idleValues) bool { return !v.has(key) })
 	}
 	for i, a := range arms {
 		for _, v := range found[i] {
@@ -109,7 +108,7 @@ func IdleAmong(arms []Arm) (lines []string, err error) {
 					v.text = show.Name(a.Name) + ": " + v.text
 				}
 				lines = append(lines, v.text)
-			case i == 0 && count[v.key] == len(arms):
+			case i == 0 && everywhere(v.key):
 				lines = append(lines, v.text)
 			}
 		}
@@ -122,11 +121,15 @@ func assigns(sets []string, key string) bool {
 	return slices.ContainsFunc(sets, func(set string) bool {
 		name, _, _ := strings.Cut(set, "=")
 		name = strings.TrimSpace(name)
-		return name == key || within(key, name) || within(name, key)
+		return within(key, name) || within(name, key)
 	})
 }
 
 type idleValues []struct{ key, text string }
+
+func (v idleValues) has(key string) bool {
+	return slices.ContainsFunc(v, func(each struct{ key, text string }) bool { return each.key == key })
+}
 
 func (v idleValues) lines() []string {
 	var lines []string
